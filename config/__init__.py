@@ -1,0 +1,1 @@
+"""The settings, their commented defaults, and the asset classes."""

@@ -1,0 +1,224 @@
+"""The settings: one class a room, every key with its meaning and its default.
+
+This file only says what there is. Where the values come from (command line, environment, secret files, TOML,
+defaults) and how a mistake is told is in `config.load`. Nothing here opens a connection.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A block of settings: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class DaemonSettings(Section):
+    """Who this daemon is and where it keeps its state."""
+
+    id: str = Field(
+        "main", pattern=r"^[A-Za-z0-9_.-]+$", description="name of this daemon in topics and logs"
+    )
+    state_dir: Path = Field(Path("state"), description="folder of the journal, the store and the checkpoints")
+    max_streams: int = Field(10_000, ge=1, description="assets watched at the most; further ones are refused")
+
+
+class TlsSettings(Section):
+    """Encryption towards the broker. Certificates and host names are always verified."""
+
+    enabled: bool = Field(False, description="speak TLS; the port is then usually 8883")
+    ca_file: Path | None = Field(None, description="authority that signed the broker's certificate")
+    cert_file: Path | None = Field(None, description="own certificate, where the broker asks for one")
+    key_file: Path | None = Field(None, description="key of the own certificate")
+
+
+class MqttSettings(Section):
+    """The connection to the broker."""
+
+    host: str = Field("127.0.0.1", description="name or address of the broker")
+    port: Port = Field(1883, description="port of the broker")
+    protocol: Literal["3.1.1", "5"] = Field("3.1.1", description="version of MQTT")
+    client_id: str = Field("", description='name of the session; empty: "enginewatch-" and daemon.id')
+    username: str = Field("", description="user, where the broker asks for one")
+    password: SecretStr | None = Field(
+        None, description="password; better from the environment or a secret file"
+    )
+    password_file: Path | None = Field(None, description="file that holds the password")
+    root: str = Field("enginewatch", pattern=r"^[^+#]+$", description="first level of our topics: {root}")
+    keepalive_s: int = Field(
+        30, ge=5, le=3600, description="seconds of silence after which the peer is probed"
+    )
+    session_expiry_s: int = Field(
+        7 * 86400, ge=3600, description="how long the broker keeps our session (MQTT 5; 3.1.1: its own limit)"
+    )
+    reconnect_min_s: Positive = Field(1.0, description="first pause before connecting again")
+    reconnect_max_s: Positive = Field(30.0, description="longest pause before connecting again")
+    max_payload_bytes: int = Field(1 << 20, ge=1024, description="a larger message becomes a dead letter")
+    max_pending_bytes: int = Field(
+        32 << 20, ge=1 << 16, description="bytes held in memory before the journal; when full, reading pauses"
+    )
+    tls: TlsSettings = TlsSettings()
+
+
+class ClassSettings(Section):
+    """An asset class: machines with the same sensors, watched by the same model."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="name of the class")
+    file: Path | None = Field(
+        None, description="asset file: sensors in order with units; empty: the model's own"
+    )
+    model: Path | None = Field(None, description="folder of the trained model; empty: nothing is scored")
+    topics: tuple[str, ...] = Field(
+        ("{root}/v1/{site}/{asset}/telemetry",), min_length=1, description="topics of the readings"
+    )
+    assets: tuple[str, ...] = Field(
+        ("*",), min_length=1, description="globs on site/area/asset that belong here"
+    )
+    time: Literal["event", "arrival"] = Field(
+        "event", description="a reading's time: its own, or when it came"
+    )
+    payload: Literal["json"] = Field("json", description="form of the payload")
+
+
+class AlignSettings(Section):
+    """From irregular readings to ticks on a grid (the period and the lateness stand in the asset file)."""
+
+    hold_ms: int = Field(0, ge=0, description="how long a sensor's last value stands in for a missing one")
+    max_ahead_ms: int = Field(5_000, ge=0, description="a reading further in the future is quarantined")
+    repeat_ticks: int = Field(
+        16, ge=1, description="closed ticks in which a repeat is told from a late reading"
+    )
+
+
+class WindowSettings(Section):
+    """From ticks to windows (the length is the model's)."""
+
+    stride: int = Field(1, ge=1, description="a score row every so many ticks")
+    min_coverage: Share = Field(0.5, description="share of a window's cells that must be there to score it")
+
+
+class ScoreSettings(Section):
+    """Running the model."""
+
+    batch_size: int = Field(256, ge=1, description="windows scored in one call")
+    threads: int = Field(1, ge=1, description="threads of the runtime")
+
+
+class ThresholdSettings(Section):
+    """The rolling threshold of every stream."""
+
+    rule: Literal["quantile", "mad"] = Field("quantile", description="quantile, or median + deviations x MAD")
+    quantile: float = Field(
+        0.999, gt=0.5, lt=1, description="rule quantile: which one of the recent normal scores"
+    )
+    margin: Positive = Field(1.2, description="rule quantile: the threshold is this many times the quantile")
+    deviations: Positive = Field(6.0, description="rule mad: how many scaled MADs above the median")
+    horizon_s: Positive = Field(6 * 3600.0, description="event time over which the threshold forgets")
+    min_rows: int = Field(
+        600, ge=1, description="scored rows before the recent scores count; until then the floor"
+    )
+    floor: Positive = Field(1.0, description="never lower; 1.0 is the 99.9 % quantile of normal in training")
+    cap: Positive = Field(10.0, description="never higher, so that a slow fault cannot train it away")
+
+
+class AlertSettings(Section):
+    """The life of an incident."""
+
+    k: int = Field(3, ge=1, le=64, description="so many …")
+    n: int = Field(5, ge=1, le=64, description="… of the last n scored rows above the threshold: pending")
+    on_delay_ticks: int = Field(5, ge=0, description="ticks pending before it fires")
+    off_delay_ticks: int = Field(30, ge=0, description="ticks below the threshold before it clears")
+    deadband: Share = Field(0.1, description="clearing needs a score this share below the threshold")
+    critical_ratio: Positive = Field(
+        3.0, description="severity is critical from this many times the threshold"
+    )
+    stale_after_s: Positive = Field(60.0, description="silence of a stream that is an alert of its own")
+
+
+class StoreSettings(Section):
+    """The embedded store and the journal."""
+
+    checkpoint_s: Positive = Field(
+        30.0, description="seconds between checkpoints; a restart replays the rest"
+    )
+    retention_days: Positive = Field(7.0, description="how long score rows stay after they were sent")
+    max_bytes: int = Field(20 << 30, ge=1 << 20, description="disk budget; the oldest unsent scores go first")
+    journal_max_bytes: int = Field(
+        4 << 30, ge=1 << 20, description="journal backlog at which receiving pauses"
+    )
+    dead_letters: int = Field(10_000, ge=1, description="dead letters kept; all are counted")
+
+
+class InfluxSettings(Section):
+    """InfluxDB, by the v2 write API. Without a URL nothing is sent."""
+
+    url: str = Field("", description="address, for example http://127.0.0.1:8086; empty: off")
+    org: str = Field("", description="organisation (InfluxDB 2)")
+    bucket: str = Field("enginewatch", description="bucket, or database/retention policy")
+    token: SecretStr | None = Field(None, description="token; better from the environment or a secret file")
+    token_file: Path | None = Field(None, description="file that holds the token")
+    ca_file: Path | None = Field(None, description="authority that signed the server's certificate")
+    timeout_s: Positive = Field(10.0, description="longest wait for an answer")
+    batch_rows: int = Field(5_000, ge=1, description="lines in one request")
+    retry_min_s: Positive = Field(1.0, description="first pause after a failure")
+    retry_max_s: Positive = Field(60.0, description="longest pause after a failure")
+
+
+class NotifySettings(Section):
+    """Telling subscribers over MQTT."""
+
+    mqtt: bool = Field(True, description="publish alerts over MQTT")
+    topic: str = Field(
+        "{root}/v1/{site}/{asset}/alert",
+        description="open incidents, retained; transitions go to …/event below it",
+    )
+
+
+class CommandSettings(Section):
+    """Commands over MQTT (the command line uses the socket in the state folder)."""
+
+    hmac_key_file: Path | None = Field(None, description="key that signs commands over MQTT")
+    trust_broker_acl: bool = Field(
+        False, description="take unsigned ones: the broker lets only operators publish"
+    )
+
+
+class LogSettings(Section):
+    """The log, on standard error."""
+
+    format: Literal["console", "json"] = Field("console", description="for people, or one JSON object a line")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least that is written"
+    )
+
+
+class AssetSensor(Section):
+    """One sensor of an asset class."""
+
+    name: str = Field(min_length=1, description="name in the payload and everywhere else")
+    unit: str = Field("", description="unit of its values")
+    min: float | None = Field(None, description="lowest value a working sensor reports")
+    max: float | None = Field(None, description="highest value a working sensor reports")
+    vss: str = Field("", description="path in the COVESA Vehicle Signal Specification")
+    pid: str = Field("", description="OBD-II parameter id")
+
+
+class AssetFile(Section):
+    """An asset class's own file: its sensors in order, and its time grid."""
+
+    period_ms: int = Field(ge=1, description="length of a tick")
+    one_reading_per_tick: bool = Field(
+        False,
+        description="a tick closes as soon as every sensor has reported, because each reports once a tick",
+    )
+    allowed_lateness_ms: int = Field(2_000, ge=0, description="how long a tick waits for late readings")
+    sensors: tuple[AssetSensor, ...] = Field(min_length=1, description="the sensors, in the model's order")

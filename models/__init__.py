@@ -1,0 +1,1 @@
+"""The models: training, artifacts, and scoring them at run time."""

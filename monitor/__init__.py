@@ -1,0 +1,1 @@
+"""The daemon: from a reading on MQTT to a score and an alert."""

@@ -1,0 +1,1 @@
+"""The commands behind `enginewatch`, one file each; `monitor.cli` imports them when they are called."""

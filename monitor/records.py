@@ -1,0 +1,269 @@
+"""The types that travel between the rooms, and nothing else.
+
+Columns, not objects: N readings, frames or scores are a handful of arrays with a leading axis N, so that
+the rooms after `decode` handle a batch in a few array operations. Times are UTC epoch milliseconds (int64).
+A missing value is NaN, a missing score is NaN beside the `Status` that says why; there is no made-up 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+
+class Outcome(IntEnum):
+    """What became of one acknowledged value. Every value has exactly one."""
+
+    IN_ROW = 0  # in a closed tick that a score row covers
+    SUPERSEDED = 1  # a later reading of the same tick took its cell
+    DUPLICATE = 2  # the same (asset, sensor, time) was there already
+    LATE = 3  # its tick had closed
+    QUARANTINED = 4  # its time lies in the future
+    DEAD_LETTER = 5  # refused, with a reason
+
+
+class Status(IntEnum):
+    """Why a score row holds a score, or why it holds none."""
+
+    SCORED = 0
+    WARMING_UP = 1  # fewer closed ticks than a window
+    GAP = 2  # warming up again after a silence longer than a window
+    TOO_FEW_SENSORS = 3  # too much of the window is missing
+    NO_MODEL = 4
+    LEARNING = 5  # re-learning its threshold after `accept`: scored, but not judged
+
+
+class Transition(StrEnum):
+    """What happened to an incident (words of OPC UA Part 9 and ISA-18.2)."""
+
+    FIRED = "fired"
+    ACKNOWLEDGED = "acknowledged"
+    CLEARED = "cleared"
+    SHELVED = "shelved"
+    UNSHELVED = "unshelved"
+    COMMENTED = "commented"
+    ACCEPTED = "accepted"
+    VERDICT = "verdict"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One MQTT message as it arrived. `size` is the payload's full length: an over-long payload is cut."""
+
+    topic: bytes
+    payload: bytes
+    arrival: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An operator's word. `incident` or `asset` (the stream key site/area/asset) says what it is about."""
+
+    id: str
+    action: str
+    ts: int
+    incident: str = ""
+    asset: str = ""
+    who: str = ""
+    until: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Journal record: messages that were committed together."""
+
+    messages: list[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Journal record: time went on and nothing arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Journal record: what the daemon works with or listens to has changed.
+
+    `listening` is False while the broker cannot be heard: silence is then nobody's fault. `line` is the whole
+    description of the pipeline as JSON where that changed, else None.
+    """
+
+    listening: bool | None = None
+    line: bytes | None = None
+
+
+Payload = Batch | Clock | Command | Change
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry of the journal: its position (1, 2, …), its arrival time, and what it says."""
+
+    position: int
+    time: int
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Something refused: the topic and the payload's beginning as they came, and the reason in words.
+
+    `values` is how many values it stands for in the books (a message that cannot be decoded counts as one).
+    """
+
+    time: int
+    topic: str
+    payload: bytes
+    reason: str
+    values: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Decoded readings in the order of arrival: N rows of one asset class with C sensors."""
+
+    stream: Int32  # (N,)
+    time: Int64  # (N,) event time
+    arrival: Int64  # (N,)
+    values: Float32  # (N, C), NaN = not reported
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Closed ticks, at most one per stream: N rows."""
+
+    stream: Int32  # (N,)
+    tick: Int64  # (N,) event time // period
+    values: Float32  # (N, C) reported or held, NaN where neither
+    count: Int32  # (N,) values that were reported in this tick
+    gap: Bool  # (N,) the first tick after a silence longer than a window
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows cut at a score row, copied out of the rings: B rows of T ticks."""
+
+    stream: Int32  # (B,)
+    tick: Int64  # (B,) the last tick
+    values: Float32  # (B, T, C), NaN = missing
+    status: UInt8  # (B,) SCORED where the window is full, else why not; the values of those mean nothing
+    count: Int32  # (B,) values reported in the ticks that the row covers
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Score rows: one per stream and stride, scored or not."""
+
+    stream: Int32  # (B,)
+    tick: Int64  # (B,) the window's last tick
+    status: UInt8  # (B,) a `Status`
+    score: Float32  # (B,) dimensionless, >= 0, 1.0 = the 99.9 % quantile of normal; NaN = not scored
+    threshold: Float32  # (B,) what the score was judged by; NaN = not judged
+    contribution: Float32  # (B, C) every sensor's own score; the score is their maximum
+    expected: Float32  # (B, C) the model's expectation at the last tick, in the sensors' units
+    actual: Float32  # (B, C) the values at the last tick
+
+
+@dataclass(frozen=True, slots=True)
+class SensorFinding:
+    """What one sensor says of an incident."""
+
+    sensor: str
+    unit: str
+    actual: float
+    expected: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """One transition of an incident, told to the outside at least once; `event_id` is its idempotency key."""
+
+    event_id: str
+    incident_id: str
+    stream: str  # the stream key site/area/asset
+    kind: str  # "anomaly" or "stale"
+    sensor: str  # empty where the incident is of the whole asset
+    transition: Transition
+    severity: str  # "warning" or "critical"
+    started: int  # event time at which the incident began
+    time: int  # event time of this transition
+    recorded: int  # arrival time of the record that brought it about
+    score: float | None
+    threshold: float | None
+    summary: str
+    top: tuple[SensorFinding, ...] = ()
+    who: str = ""
+    why: str = ""
+    until: int | None = None
+
+
+class ModelError(ValueError):
+    """A model artifact that cannot be used: the sentence says what is wrong with it and what to do."""
+
+
+class Model(Protocol):
+    """What `score` asks of a model; `models.runtime` has the real one."""
+
+    @property
+    def window(self) -> int:
+        """T, the ticks in a window."""
+
+    def score(self, values: Float32) -> tuple[Float32, Float32, Float32]:
+        """Score B windows (B, T, C) in the sensors' units, NaN = missing.
+
+        Returns contribution (B, C), the calibrated score of every sensor, NaN where it is missing; expected
+        (B, C), the reconstruction of the last tick in the sensors' units; and score (B,), the largest
+        contribution of each window, NaN where no sensor contributes.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class StoredScores:
+    """A batch of score rows as the store gives them back."""
+
+    position: int  # of the outbox: ask for what comes after it
+    asset_class: str
+    model: str  # the model's name, empty where there was none
+    sensors: tuple[str, ...]  # C
+    streams: list[str]  # (B,) stream keys
+    time: Int64  # (B,) event time of the row: its last tick's start
+    rows: Scores  # (B, …)
+
+
+class Outbox(Protocol):
+    """How the sinks read the store: everything after a position of their own, at least once, in order."""
+
+    def position(self, sink: str) -> int:
+        """The last position this sink has delivered, 0 at first."""
+
+    def advance(self, sink: str, position: int) -> None:
+        """Remember that everything up to `position` was delivered."""
+
+    def scores_after(self, position: int, limit: int) -> list[StoredScores]:
+        """Batches after `position`, oldest first, of about `limit` rows together (one batch at the least)."""
+
+    def events_after(self, position: int, limit: int) -> list[tuple[int, AlertEvent]]:
+        """Up to `limit` transitions after `position`, oldest first, each with its position."""
+
+    def open_incidents(self, stream: str) -> list[AlertEvent]:
+        """The latest transition of every incident of the stream that is not over, oldest incident first."""
+
+    def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep what a sink could not deliver at all, with the reason."""

@@ -1,0 +1,1 @@
+"""What stands in for machines: recorded files (and, later, simulated engines) published over MQTT."""

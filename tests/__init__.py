@@ -1,0 +1,1 @@
+"""Tests, a file a room; `end_to_end/` runs the real servers."""
