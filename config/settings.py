@@ -25,9 +25,7 @@ class Section(BaseModel):
 class DaemonSettings(Section):
     """Who this daemon is and where it keeps its state."""
 
-    id: str = Field(
-        "main", pattern=r"^[A-Za-z0-9_.-]+$", description="name of this daemon in topics and logs"
-    )
+    id: str = Field("main", pattern=r"^[A-Za-z0-9_.-]+$", description="name of this daemon in topics and logs")
     state_dir: Path = Field(Path("state"), description="folder of the journal, the store and the checkpoints")
     max_streams: int = Field(10_000, ge=1, description="assets watched at the most; further ones are refused")
 
@@ -49,14 +47,10 @@ class MqttSettings(Section):
     protocol: Literal["3.1.1", "5"] = Field("3.1.1", description="version of MQTT")
     client_id: str = Field("", description='name of the session; empty: "enginewatch-" and daemon.id')
     username: str = Field("", description="user, where the broker asks for one")
-    password: SecretStr | None = Field(
-        None, description="password; better from the environment or a secret file"
-    )
+    password: SecretStr | None = Field(None, description="password; better from the environment or a secret file")
     password_file: Path | None = Field(None, description="file that holds the password")
     root: str = Field("enginewatch", pattern=r"^[^+#]+$", description="first level of our topics: {root}")
-    keepalive_s: int = Field(
-        30, ge=5, le=3600, description="seconds of silence after which the peer is probed"
-    )
+    keepalive_s: int = Field(30, ge=5, le=3600, description="seconds of silence after which the peer is probed")
     session_expiry_s: int = Field(
         7 * 86400, ge=3600, description="how long the broker keeps our session (MQTT 5; 3.1.1: its own limit)"
     )
@@ -73,19 +67,13 @@ class ClassSettings(Section):
     """An asset class: machines with the same sensors, watched by the same model."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="name of the class")
-    file: Path | None = Field(
-        None, description="asset file: sensors in order with units; empty: the model's own"
-    )
+    file: Path | None = Field(None, description="asset file: sensors in order with units; empty: the model's own")
     model: Path | None = Field(None, description="folder of the trained model; empty: nothing is scored")
     topics: tuple[str, ...] = Field(
         ("{root}/v1/{site}/{asset}/telemetry",), min_length=1, description="topics of the readings"
     )
-    assets: tuple[str, ...] = Field(
-        ("*",), min_length=1, description="globs on site/area/asset that belong here"
-    )
-    time: Literal["event", "arrival"] = Field(
-        "event", description="a reading's time: its own, or when it came"
-    )
+    assets: tuple[str, ...] = Field(("*",), min_length=1, description="globs on site/area/asset that belong here")
+    time: Literal["event", "arrival"] = Field("event", description="a reading's time: its own, or when it came")
     payload: Literal["json"] = Field("json", description="form of the payload")
 
 
@@ -94,9 +82,7 @@ class AlignSettings(Section):
 
     hold_ms: int = Field(0, ge=0, description="how long a sensor's last value stands in for a missing one")
     max_ahead_ms: int = Field(5_000, ge=0, description="a reading further in the future is quarantined")
-    repeat_ticks: int = Field(
-        16, ge=1, description="closed ticks in which a repeat is told from a late reading"
-    )
+    repeat_ticks: int = Field(16, ge=1, description="closed ticks in which a repeat is told from a late reading")
 
 
 class WindowSettings(Section):
@@ -138,23 +124,17 @@ class AlertSettings(Section):
     on_delay_ticks: int = Field(5, ge=0, description="ticks pending before it fires")
     off_delay_ticks: int = Field(30, ge=0, description="ticks below the threshold before it clears")
     deadband: Share = Field(0.1, description="clearing needs a score this share below the threshold")
-    critical_ratio: Positive = Field(
-        3.0, description="severity is critical from this many times the threshold"
-    )
+    critical_ratio: Positive = Field(3.0, description="severity is critical from this many times the threshold")
     stale_after_s: Positive = Field(60.0, description="silence of a stream that is an alert of its own")
 
 
 class StoreSettings(Section):
     """The embedded store and the journal."""
 
-    checkpoint_s: Positive = Field(
-        30.0, description="seconds between checkpoints; a restart replays the rest"
-    )
+    checkpoint_s: Positive = Field(30.0, description="seconds between checkpoints; a restart replays the rest")
     retention_days: Positive = Field(7.0, description="how long score rows stay after they were sent")
     max_bytes: int = Field(20 << 30, ge=1 << 20, description="disk budget; the oldest unsent scores go first")
-    journal_max_bytes: int = Field(
-        4 << 30, ge=1 << 20, description="journal backlog at which receiving pauses"
-    )
+    journal_max_bytes: int = Field(4 << 30, ge=1 << 20, description="journal backlog at which receiving pauses")
     dead_letters: int = Field(10_000, ge=1, description="dead letters kept; all are counted")
 
 
@@ -187,18 +167,14 @@ class CommandSettings(Section):
     """Commands over MQTT (the command line uses the socket in the state folder)."""
 
     hmac_key_file: Path | None = Field(None, description="key that signs commands over MQTT")
-    trust_broker_acl: bool = Field(
-        False, description="take unsigned ones: the broker lets only operators publish"
-    )
+    trust_broker_acl: bool = Field(False, description="take unsigned ones: the broker lets only operators publish")
 
 
 class LogSettings(Section):
     """The log, on standard error."""
 
     format: Literal["console", "json"] = Field("console", description="for people, or one JSON object a line")
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="the least that is written"
-    )
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is written")
 
 
 class AssetSensor(Section):
