@@ -72,7 +72,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An operator's word. `incident` or `asset` (the stream key site/area/asset) says what it is about."""
+    """An operator's word. `incident` or `asset` (the stream key site/area/asset) says what it is about.
+
+    `kind` and `started` are what the store knew of that incident when the command came, so that words about one
+    that is long over need no memory in the core.
+    """
 
     id: str
     action: str
@@ -82,6 +86,9 @@ class Command:
     who: str = ""
     until: int | None = None
     why: str = ""
+    verdict: str = ""  # "real" or "false"
+    kind: str = ""
+    started: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +221,14 @@ class AlertEvent:
     until: int | None = None
 
 
-class ModelError(ValueError):
-    """A model artifact that cannot be used: the sentence says what is wrong with it and what to do."""
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one record brought about: all that leaves the core."""
+
+    scores: list[tuple[int, Scores]]  # asset class and its score rows
+    events: list[AlertEvent]
+    dead_letters: list[DeadLetter]
+    reply: str = ""  # to a command: what happened, in words
 
 
 class Model(Protocol):

@@ -1,0 +1,252 @@
+"""Irregular, late, repeated readings to closed ticks on a fixed grid.
+
+Pure: no clock; time comes with the readings and as `now`. Readings of one stream are taken strictly in the order
+of their arrival, streams side by side: batch boundaries change nothing.
+
+A cell is (stream, tick, sensor) with tick = time // period. A later time wins a cell; of equal times the first
+does. A tick closes in order: when every sensor has reported (only with `one_reading_per_tick`); or when the
+stream's newest time is `lateness` past the tick's end; or when `lateness` has passed by `now` since the tick's
+first arrival and since the broker can be heard. An empty tick closes with the next tick after it that time
+closes. A closed tick never reopens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.records import Frames, Outcome, Readings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from monitor.records import Bool, Float32, Int32, Int64
+
+# "No tick, no time yet" and "no tick in sight"; far enough from the edge that sums cannot wrap.
+NONE = np.int64(-(2**62))
+NEVER = np.int64(2**62)
+
+
+@dataclass(frozen=True, slots=True)
+class AlignConfig:
+    """The grid of an asset class."""
+
+    sensors: int  # C
+    period_ms: int
+    lateness_ms: int
+    one_reading_per_tick: bool
+    hold_ms: int
+    max_ahead_ms: int
+    repeat_ticks: int
+    gap_ticks: int  # a longer silence is a gap: a window's length
+
+    @property
+    def open_ticks(self) -> int:
+        """How many ticks can be open at once: those that lateness keeps open, and those ahead of arrival."""
+        return -(-(self.lateness_ms + self.max_ahead_ms) // self.period_ms) + 2
+
+    @property
+    def slots(self) -> int:
+        """K, the ticks that the ring holds: the open ones, and closed ones to know repeats by."""
+        return self.open_ticks + self.repeat_ticks
+
+
+@dataclass(slots=True)
+class AlignState:
+    """S streams. A slot of the ring holds tick `slot_tick`; a cell without a value has offset -1."""
+
+    value: Float32  # (S, K, C)
+    offset: Int32  # (S, K, C) the value's time within its tick
+    slot_tick: Int64  # (S, K)
+    first_arrival: Int64  # (S, K) arrival of the tick's first value
+    next_tick: Int64  # (S,) the oldest open tick; NONE before the first reading
+    last_frame: Int64  # (S,) the last tick that was made a frame
+    newest: Int64  # (S,) the watermark: newest time, never past arrival
+    last_arrival: Int64  # (S,) when the stream was last heard
+    ahead: Bool  # (S,) its latest reading lay in the future
+    held: Float32  # (S, C) the last value of each sensor
+    held_tick: Int64  # (S, C)
+
+    @classmethod
+    def empty(cls, config: AlignConfig, streams: int) -> AlignState:
+        """The state of streams that have not been heard yet."""
+        s, k, c = streams, config.slots, config.sensors
+        return cls(
+            value=np.full((s, k, c), np.nan, np.float32),
+            offset=np.full((s, k, c), -1, np.int32),
+            slot_tick=np.full((s, k), NONE),
+            first_arrival=np.full((s, k), NONE),
+            next_tick=np.full(s, NONE),
+            last_frame=np.full(s, NONE),
+            newest=np.full(s, NONE),
+            last_arrival=np.full(s, NONE),
+            ahead=np.zeros(s, np.bool_),
+            held=np.full((s, c), np.nan, np.float32),
+            held_tick=np.full((s, c), NONE),
+        )
+
+
+def push(
+    state: AlignState, config: AlignConfig, readings: Readings, listening_since: int, outcomes: Int64
+) -> tuple[list[Frames], Bool]:
+    """Take in a batch of readings; changes `state`.
+
+    Adds to `outcomes` (by `Outcome`) the values that end here; those in closed ticks travel on as `Frames.count`.
+    Returns the ticks that closed, in rounds of at most one a stream, and (N,) which readings were quarantined.
+    """
+    quarantined = _quarantine(state, config, readings)
+    outcomes[Outcome.QUARANTINED] += np.count_nonzero(~np.isnan(readings.values[quarantined]))
+    frames: list[Frames] = []
+    for rows in _rounds(readings.stream, ~quarantined):
+        part = Readings(readings.stream[rows], readings.time[rows], readings.arrival[rows], readings.values[rows])
+        _hear(state, config, part)
+        # First what this reading comes too late for, then what it completes or leaves behind.
+        frames += _close_ready(state, config, part.stream, part.arrival, listening_since)
+        _insert(state, config, part, outcomes)
+        frames += _close_ready(state, config, part.stream, part.arrival, listening_since)
+    return frames, quarantined
+
+
+def tick_over(state: AlignState, config: AlignConfig, now: int, listening_since: int) -> list[Frames]:
+    """Close what is due by `now` in all streams; changes `state`. Returns rounds of at most one tick a stream."""
+    waiting = np.flatnonzero((state.slot_tick.max(axis=1) >= state.next_tick) & (state.next_tick != NONE))
+    return _close_ready(
+        state, config, waiting.astype(np.int32), np.full(len(waiting), now, np.int64), listening_since
+    )
+
+
+def open_values(state: AlignState) -> int:
+    """How many values wait in open ticks."""
+    is_open = state.slot_tick >= state.next_tick[:, None]  # (S, K)
+    is_open &= state.next_tick[:, None] != NONE
+    return int(np.count_nonzero(state.offset[is_open] >= 0))
+
+
+def clock_suspect(state: AlignState) -> bool:
+    """Whether most streams (three at the least) are ahead: then the host's clock is behind, not theirs ahead."""
+    heard = np.count_nonzero(state.last_arrival != NONE)
+    ahead = np.count_nonzero(state.ahead)
+    return bool(ahead >= 3 and 2 * ahead > heard)  # noqa: PLR2004
+
+
+def _quarantine(state: AlignState, config: AlignConfig, readings: Readings) -> Bool:
+    """Which readings lie in the future; none when the host's own clock is to blame."""
+    ahead = readings.time > readings.arrival + config.max_ahead_ms  # (N,)
+    state.ahead[readings.stream] = ahead  # of several of one stream the last counts
+    state.last_arrival[readings.stream] = readings.arrival
+    if not ahead.any() or clock_suspect(state):
+        return np.zeros(len(ahead), np.bool_)
+    return ahead
+
+
+def _rounds(stream: Int32, taken: Bool) -> Iterator[Int64]:
+    """Row numbers in rounds: the first reading of every stream, then the second, and so on."""
+    rows = np.flatnonzero(taken)
+    if not len(rows):
+        return
+    order = np.argsort(stream[rows], kind="stable")
+    rows = rows[order]
+    grouped = stream[rows]
+    starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])
+    rank = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+    by_rank = np.argsort(rank, kind="stable")
+    yield from np.split(rows[by_rank], np.cumsum(np.bincount(rank))[:-1])
+
+
+def _hear(state: AlignState, config: AlignConfig, readings: Readings) -> None:
+    """Move the watermarks, and start new streams far enough back for what may still come late."""
+    stream, time, arrival = readings.stream, readings.time, readings.arrival
+    # Only a suspect clock lets a reading through that is further ahead; the clock must not hold it back then.
+    trusted = np.where(time > arrival + config.max_ahead_ms, time, np.minimum(time, arrival))
+    state.newest[stream] = np.maximum(state.newest[stream], trusted)
+    new = state.next_tick[stream] == NONE
+    if new.any():
+        state.next_tick[stream[new]] = (time[new] - config.lateness_ms) // config.period_ms
+
+
+def _insert(state: AlignState, config: AlignConfig, readings: Readings, outcomes: Int64) -> None:
+    """Put one reading per stream into its tick's slot, cell by cell."""
+    stream, time, values = readings.stream, readings.time, readings.values
+    tick = time // config.period_ms
+    slot = tick % config.slots
+    given = ~np.isnan(values)  # (M, C)
+    is_open = tick >= state.next_tick[stream]
+    fresh = is_open & (state.slot_tick[stream, slot] != tick)
+    if fresh.any():
+        s, k = stream[fresh], slot[fresh]
+        state.slot_tick[s, k] = tick[fresh]
+        state.offset[s, k] = -1
+        state.value[s, k] = np.nan
+        state.first_arrival[s, k] = readings.arrival[fresh]
+    opened, k = stream[is_open], slot[is_open]
+
+    offset = (time - tick * config.period_ms).astype(np.int32)[:, None]  # (M, 1)
+    there = np.where((state.slot_tick[stream, slot] == tick)[:, None], state.offset[stream, slot], -1)  # (M, C)
+    repeat = given & (there == offset)
+    outcomes[Outcome.DUPLICATE] += np.count_nonzero(repeat)
+    outcomes[Outcome.LATE] += np.count_nonzero(given & ~repeat & ~is_open[:, None])
+    contested = given & ~repeat & is_open[:, None] & (there >= 0)
+    outcomes[Outcome.SUPERSEDED] += np.count_nonzero(contested)
+
+    wins = (given & (offset > there))[is_open]
+    state.value[opened, k] = np.where(wins, values[is_open], state.value[opened, k])
+    state.offset[opened, k] = np.where(wins, offset[is_open], state.offset[opened, k])
+
+
+def _close_ready(
+    state: AlignState, config: AlignConfig, stream: Int32, now: Int64, listening_since: int
+) -> list[Frames]:
+    """Close, of each of these streams, every tick whose turn has come."""
+    frames = []
+    while len(stream):
+        # Every tick below `passed` is closed by the watermark.
+        passed = (state.newest[stream] - config.lateness_ms) // config.period_ms  # (M,)
+        tick, (nearest, arrival) = state.next_tick[stream], _nearest(state, stream)
+        # What the broker held back while it could not be heard gets its chance before the clock closes a tick.
+        by_clock = now >= np.maximum(arrival, listening_since) + config.lateness_ms
+        due = (nearest < NEVER) & ((nearest < passed) | by_clock)
+        # Nothing is made of the empty ticks before a stream's first reading, nor of a silence longer than a gap.
+        last = state.last_frame[stream]
+        leap = (last == NONE) | ((nearest - last - 1 > config.gap_ticks) & (nearest < NEVER))
+        skipped = leap & ~due & (tick < passed)
+        state.next_tick[stream[skipped]] = np.minimum(passed, nearest)[skipped]
+        closes = due | (~leap & (tick < passed) & (nearest < NEVER))
+        if config.one_reading_per_tick:
+            closes |= ~leap & (nearest == tick) & _complete(state, config, stream, tick)
+        stream, now = stream[closes], now[closes]
+        if len(stream):
+            closed = np.where(leap, nearest, tick)[closes]
+            frames.append(_close(state, config, stream, closed, leap[closes] & (last[closes] != NONE)))
+    return frames
+
+
+def _nearest(state: AlignState, stream: Int32) -> tuple[Int64, Int64]:
+    """The oldest open tick with a reading (NEVER if there is none), and its first arrival."""
+    ticks = state.slot_tick[stream]  # (M, K)
+    ticks = np.where(ticks >= state.next_tick[stream][:, None], ticks, NEVER)
+    slot = np.argmin(ticks, axis=1)
+    return ticks[np.arange(len(stream)), slot], state.first_arrival[stream, slot]
+
+
+def _complete(state: AlignState, config: AlignConfig, stream: Int32, tick: Int64) -> Bool:
+    """Whether every sensor has reported in this tick, which holds a reading."""
+    complete: Bool = np.logical_and.reduce(state.offset[stream, tick % config.slots] >= 0, axis=1)
+    return complete
+
+
+def _close(state: AlignState, config: AlignConfig, stream: Int32, tick: Int64, gap: Bool) -> Frames:
+    """Close one tick of each of these streams, whatever it holds."""
+    state.next_tick[stream] = tick + 1
+    state.last_frame[stream] = tick
+    slot = tick % config.slots
+    here = (state.slot_tick[stream, slot] == tick)[:, None]
+    reported: Bool = here & (state.offset[stream, slot] >= 0)  # (M, C)
+    values = np.where(reported, state.value[stream, slot], np.float32(np.nan))
+    if config.hold_ms:
+        state.held[stream] = np.where(reported, values, state.held[stream])
+        state.held_tick[stream] = np.where(reported, tick[:, None], state.held_tick[stream])
+        recent = tick[:, None] - state.held_tick[stream] <= config.hold_ms // config.period_ms
+        values = np.where(recent, state.held[stream], values)
+    return Frames(stream, tick, values, reported.sum(axis=1).astype(np.int32), gap)

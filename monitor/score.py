@@ -1,0 +1,40 @@
+"""Windows to scores, skipping what must not be scored, with the reason.
+
+Pure: the model is an argument.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.records import Scores, Status
+
+if TYPE_CHECKING:
+    from monitor.records import Model, Windows
+
+
+def score(windows: Windows, model: Model | None) -> Scores:
+    """Score B windows in one call of the model. Rows that are not scored hold NaN, and a status that says why."""
+    rows, _, sensors = windows.values.shape
+    status = windows.status.copy()
+    values = np.full(rows, np.nan, np.float32)
+    contribution = np.full((rows, sensors), np.nan, np.float32)
+    expected = np.full((rows, sensors), np.nan, np.float32)
+    ready = np.flatnonzero(status == Status.SCORED)
+    if model is None:
+        status[:] = Status.NO_MODEL
+    elif len(ready):
+        contribution[ready], expected[ready], values[ready] = model.score(windows.values[ready])
+        status[ready[np.isnan(values[ready])]] = Status.TOO_FEW_SENSORS
+    return Scores(
+        stream=windows.stream,
+        tick=windows.tick,
+        status=status,
+        score=values,
+        threshold=np.full(rows, np.nan, np.float32),
+        contribution=contribution,
+        expected=expected,
+        actual=windows.values[:, -1].copy(),
+    )

@@ -1,0 +1,129 @@
+"""The rolling threshold of every stream.
+
+Pure. Each stream keeps a histogram of its recent normal scores with logarithmic bins, which forgets
+exponentially in event time: exp(-age / horizon). The threshold is a rule over that histogram, kept between a floor
+(what held-out normal data reached in training) and a cap (so that a fault slower than the horizon cannot train
+it away).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from monitor.records import Bool, Float32, Float64, Int32, Int64
+
+BINS = 96  # H
+LOWEST, HIGHEST = 0.01, 100.0  # scores outside fall into the first and the last bin
+RATIO = (HIGHEST / LOWEST) ** (1 / BINS)  # 1.10: a quantile is known to a tenth of itself
+CENTRES = LOWEST * RATIO ** (np.arange(BINS) + 0.5)  # (H,)
+NEW = np.int64(-(2**62))  # no row yet
+
+# MAD x 1.4826 is the standard deviation of a normal distribution (Rousseeuw and Croux 1993).
+MAD_TO_DEVIATION = 1.4826
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdConfig:
+    """How the threshold follows; the settings' section `threshold` explains each value."""
+
+    rule: Literal["quantile", "mad"]
+    quantile: float
+    margin: float
+    deviations: float
+    horizon_ticks: float
+    min_rows: int
+    floor: float
+    cap: float
+
+
+@dataclass(slots=True)
+class ThresholdState:
+    """S streams."""
+
+    histogram: Float32  # (S, H) weights of recent normal scores
+    last_tick: Int64  # (S,) of the last row that was learned
+    cap: Float32  # (S,) raised where `accept` made high scores normal
+    to_learn: Int32  # (S,) rows still to be learned after `accept` before scores are judged again
+
+    @classmethod
+    def empty(cls, config: ThresholdConfig, streams: int) -> ThresholdState:
+        """The state of streams that have not been scored yet."""
+        return cls(
+            histogram=np.zeros((streams, BINS), np.float32),
+            last_tick=np.full(streams, NEW),
+            cap=np.full(streams, config.cap, np.float32),
+            to_learn=np.zeros(streams, np.int32),
+        )
+
+
+def current(state: ThresholdState, config: ThresholdConfig, stream: Int32) -> Float32:
+    """The threshold (M,) by which the next scores of these streams are judged; NaN while one re-learns."""
+    histogram = state.histogram[stream].astype(np.float64)  # (M, H)
+    enough = histogram.sum(axis=1) >= config.min_rows
+    threshold = np.full(len(stream), config.floor, np.float64)
+    if enough.any():
+        known = histogram[enough]
+        rule = _by_quantile(known, config) if config.rule == "quantile" else _by_mad(known, config)
+        threshold[enough] = np.clip(rule, config.floor, state.cap[stream[enough]])
+    threshold[state.to_learn[stream] > 0] = np.nan
+    return threshold.astype(np.float32)
+
+
+def learn(
+    state: ThresholdState, config: ThresholdConfig, stream: Int32, tick: Int64, score: Float32, *, frozen: Bool
+) -> None:
+    """Take in one score per stream, except of those that are frozen; changes `state`."""
+    stream, tick, score = stream[~frozen], tick[~frozen], score[~frozen]
+    age = np.where(state.last_tick[stream] == NEW, 0, tick - state.last_tick[stream])
+    state.histogram[stream] *= np.exp(-age / config.horizon_ticks).astype(np.float32)[:, None]
+    bin_ = np.log(np.maximum(score, LOWEST) / LOWEST) / np.log(RATIO)
+    state.histogram[stream, np.clip(bin_, 0, BINS - 1).astype(np.int64)] += 1
+    state.last_tick[stream] = tick
+    learning = stream[state.to_learn[stream] > 0]
+    state.to_learn[learning] -= 1
+    done = learning[state.to_learn[learning] == 0]
+    if len(done):  # what was accepted is normal, also above the cap
+        learned = config.margin * quantile(state.histogram[done].astype(np.float64), config.quantile)
+        state.cap[done] = np.maximum(config.cap, learned)
+
+
+def relearn(state: ThresholdState, config: ThresholdConfig, stream: int) -> None:
+    """Forget what was normal for a stream: the next rows say what is."""
+    state.histogram[stream] = 0
+    state.last_tick[stream] = NEW
+    state.to_learn[stream] = config.min_rows
+
+
+def quantile(histogram: Float64, share: float) -> Float64:
+    """The quantile (M,) of histograms (M, H), geometrically between the edges of its bin."""
+    total = histogram.sum(axis=1)
+    cumulated = np.cumsum(histogram, axis=1)
+    wanted = share * total
+    bin_ = np.minimum((cumulated < wanted[:, None]).sum(axis=1), BINS - 1)
+    rows = np.arange(len(histogram))
+    below = np.where(bin_ > 0, cumulated[rows, bin_ - 1], 0.0)
+    inside = np.clip((wanted - below) / np.maximum(histogram[rows, bin_], 1e-30), 0, 1)
+    value: Float64 = LOWEST * RATIO ** (bin_ + inside)
+    return value
+
+
+def _by_quantile(histogram: Float64, config: ThresholdConfig) -> Float64:
+    threshold: Float64 = config.margin * quantile(histogram, config.quantile)
+    return threshold
+
+
+def _by_mad(histogram: Float64, config: ThresholdConfig) -> Float64:
+    """Median + deviations x scaled median absolute deviation (M,)."""
+    median = quantile(histogram, 0.5)
+    distance = np.abs(CENTRES - median[:, None])  # (M, H)
+    order = np.argsort(distance, axis=1)
+    weight = np.cumsum(np.take_along_axis(histogram, order, axis=1), axis=1)
+    half = (weight < 0.5 * weight[:, -1:]).sum(axis=1)
+    rows = np.arange(len(histogram))
+    mad = distance[rows, order[rows, np.minimum(half, BINS - 1)]]
+    threshold: Float64 = median + config.deviations * MAD_TO_DEVIATION * mad
+    return threshold

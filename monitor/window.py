@@ -1,0 +1,96 @@
+"""Ring buffers of all streams, and the windows that are ready.
+
+Pure. A window is copied out of its ring, so that it does not change when the ring goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.records import Status, Windows
+
+if TYPE_CHECKING:
+    from monitor.records import Bool, Float32, Frames, Int32, Int64
+
+
+@dataclass(frozen=True, slots=True)
+class WindowConfig:
+    """The windows of an asset class."""
+
+    sensors: int  # C
+    length: int  # T ticks
+    stride: int  # a score row every so many closed ticks
+    min_coverage: float  # share of cells that must be there to score
+
+
+@dataclass(slots=True)
+class WindowState:
+    """S streams."""
+
+    ring: Float32  # (S, T, C)
+    position: Int32  # (S,) the slot that the next tick goes to: the oldest one
+    filled: Int32  # (S,) ticks in the ring, up to T
+    after_gap: Bool  # (S,) filling up again after a gap
+    since_row: Int32  # (S,) ticks since the last score row
+    uncovered: Int32  # (S,) values reported in them
+
+    @classmethod
+    def empty(cls, config: WindowConfig, streams: int) -> WindowState:
+        """The state of streams that have not closed a tick yet."""
+        return cls(
+            ring=np.full((streams, config.length, config.sensors), np.nan, np.float32),
+            position=np.zeros(streams, np.int32),
+            filled=np.zeros(streams, np.int32),
+            after_gap=np.zeros(streams, np.bool_),
+            since_row=np.zeros(streams, np.int32),
+            uncovered=np.zeros(streams, np.int32),
+        )
+
+
+def push(state: WindowState, config: WindowConfig, frames: Frames) -> Windows:
+    """Take in one closed tick per stream; changes `state`. Returns a window for every stream whose row is due."""
+    _restart(state, frames.stream[frames.gap])
+    stream = frames.stream
+    state.ring[stream, state.position[stream]] = frames.values
+    state.position[stream] = (state.position[stream] + 1) % config.length
+    state.filled[stream] = np.minimum(state.filled[stream] + 1, config.length)
+    state.since_row[stream] += 1
+    state.uncovered[stream] += frames.count
+
+    due = state.since_row[stream] >= config.stride
+    return _cut(state, config, stream[due], frames.tick[due])
+
+
+def flush(state: WindowState, config: WindowConfig, last_tick: Int64) -> Windows:
+    """A row, before its turn, for every stream with values that no row covers yet; changes `state`.
+
+    `last_tick` (S,) is the last tick of each stream that was pushed.
+    """
+    stream = np.flatnonzero(state.uncovered > 0).astype(np.int32)
+    return _cut(state, config, stream, last_tick[stream])
+
+
+def _cut(state: WindowState, config: WindowConfig, stream: Int32, tick: Int64) -> Windows:
+    """The windows of these streams as they are now."""
+    count = state.uncovered[stream]
+    state.since_row[stream] = 0
+    state.uncovered[stream] = 0
+    order = (state.position[stream][:, None] + np.arange(config.length)) % config.length  # (B, T) oldest first
+    values = state.ring[stream[:, None], order]  # (B, T, C) a copy
+    full = state.filled[stream] >= config.length
+    state.after_gap[stream[full]] = False
+
+    status = np.where(state.after_gap[stream], Status.GAP, Status.WARMING_UP)
+    covered = np.count_nonzero(~np.isnan(values), axis=(1, 2)) >= config.min_coverage * values[0:1].size
+    status = np.where(full, np.where(covered, Status.SCORED, Status.TOO_FEW_SENSORS), status).astype(np.uint8)
+    return Windows(stream, tick, values, status, count)
+
+
+def _restart(state: WindowState, stream: Int32) -> None:
+    """Begin these streams' windows anew."""
+    state.ring[stream] = np.nan
+    state.filled[stream] = 0
+    state.after_gap[stream] = True
