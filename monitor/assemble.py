@@ -1,0 +1,71 @@
+"""From the settings to the description of the line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monitor.alert import AlertConfig
+from monitor.align import AlignConfig
+from monitor.decode import ClassRoute
+from monitor.pipeline import ClassSpec, LineSpec
+from monitor.threshold import ThresholdConfig
+from monitor.window import WindowConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from config.classes import ResolvedClass
+    from config.settings import Settings
+
+LENGTH_WITHOUT_MODEL = 60  # ticks: without a model nothing is scored, but a gap still needs a length
+
+
+def line_spec(settings: Settings, classes: Sequence[ResolvedClass]) -> LineSpec:
+    """The description that `pipeline` works by, of settings and asset classes that were checked."""
+    made = tuple(_class_spec(settings, each) for each in classes)
+    return LineSpec(settings.mqtt.root, settings.daemon.max_streams, made)
+
+
+def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
+    length = each.window or LENGTH_WITHOUT_MODEL
+    count = len(each.sensors)
+    return ClassSpec(
+        name=each.name,
+        route=ClassRoute(each.sensors, each.topics, each.assets, each.time == "arrival"),
+        units=each.units,
+        model=each.model_name,
+        model_hash=each.model_hash,
+        align=AlignConfig(
+            sensors=count,
+            period_ms=each.period_ms,
+            lateness_ms=each.allowed_lateness_ms,
+            one_reading_per_tick=each.one_reading_per_tick,
+            hold_ms=settings.align.hold_ms,
+            max_ahead_ms=settings.align.max_ahead_ms,
+            repeat_ticks=settings.align.repeat_ticks,
+            gap_ticks=length,
+        ),
+        window=WindowConfig(count, length, settings.window.stride, settings.window.min_coverage),
+        threshold=ThresholdConfig(
+            rule=settings.threshold.rule,
+            quantile=settings.threshold.quantile,
+            margin=settings.threshold.margin,
+            deviations=settings.threshold.deviations,
+            horizon_ticks=settings.threshold.horizon_s * 1000 / each.period_ms,
+            min_rows=settings.threshold.min_rows,
+            floor=settings.threshold.floor,
+            cap=settings.threshold.cap,
+        ),
+        alert=AlertConfig(
+            sensors=each.sensors,
+            units=each.units,
+            period_ms=each.period_ms,
+            k=settings.alert.k,
+            n=settings.alert.n,
+            on_delay_ticks=settings.alert.on_delay_ticks,
+            off_delay_ticks=settings.alert.off_delay_ticks,
+            deadband=settings.alert.deadband,
+            critical_ratio=settings.alert.critical_ratio,
+            stale_after_ms=int(settings.alert.stale_after_s * 1000),
+        ),
+    )

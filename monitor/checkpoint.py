@@ -1,0 +1,128 @@
+"""The state of the line in a file, with the journal position it stands at.
+
+A file is a header, a checksum and the packed arrays. It is written beside its predecessor, synced and renamed, so
+that there is always a whole one; two are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from monitor.columns import pack, unpack
+from monitor.pipeline import ClassState, LineSpec, LineState, joined
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAGIC = b"enginewatch checkpoint 1\n"
+KEPT = 2
+STAGES = ("align", "window", "threshold", "alert")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used."""
+
+
+class _Header(msgspec.Struct):
+    position: int
+    spec: LineSpec
+    streams: list[list[str]]  # a class: its stream keys by number
+    listening_since: int | None
+    swept_at: int
+    obeyed: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A state, and the position of the last record that is in it."""
+
+    position: int
+    state: LineState
+
+
+def encode(position: int, state: LineState) -> bytes:
+    """A checkpoint as bytes. Only what streams have used of the arrays is kept."""
+    streams = [each.keys for each in state.classes]
+    header = _Header(position, state.spec, streams, state.listening_since, state.swept_at, state.obeyed)
+    arrays: dict[str, Any] = {"outcomes": state.outcomes, "rows": state.rows}
+    for index, each in enumerate(state.classes):
+        for stage in STAGES:
+            part = getattr(each, stage)
+            for f in fields(part):
+                arrays[f"{index}.{stage}.{f.name}"] = getattr(part, f.name)[: len(each.keys)]
+    body = msgspec.msgpack.encode((header, pack(arrays)))
+    return MAGIC + hashlib.sha256(body).digest() + body
+
+
+def decode(data: bytes) -> Checkpoint:
+    """A checkpoint again. Raises CheckpointError where the bytes are not whole, or of another format."""
+    if not data.startswith(MAGIC):
+        raise CheckpointError("not a checkpoint of this format")
+    body = data[len(MAGIC) + 32 :]
+    if hashlib.sha256(body).digest() != data[len(MAGIC) : len(MAGIC) + 32]:
+        raise CheckpointError("damaged: its checksum does not fit")
+    header, packed = msgspec.msgpack.decode(body, type=tuple[_Header, bytes])
+    arrays = unpack(packed)
+    state = LineState.empty(header.spec)
+    state.outcomes, state.rows = arrays["outcomes"], arrays["rows"]
+    state.listening_since, state.swept_at = header.listening_since, header.swept_at
+    state.obeyed = header.obeyed
+    for index, (each, keys) in enumerate(zip(state.classes, header.streams, strict=True)):
+        _restore(each, index, keys, arrays)
+    return Checkpoint(header.position, state)
+
+
+def _restore(each: ClassState, index: int, keys: list[str], arrays: dict[str, Any]) -> None:
+    """Put the streams of a class before the empty room that it has."""
+    for stage in STAGES:
+        room = getattr(each, stage)
+        kept = type(room)(*(arrays[f"{index}.{stage}.{f.name}"] for f in fields(room)))
+        setattr(each, stage, joined(type(room), [kept, room]))
+    each.keys = keys
+    each.number = {key: number for number, key in enumerate(keys)}
+
+
+def save(folder: Path, position: int, state: LineState) -> None:
+    """Write a checkpoint that survives a power cut, and delete all but the last ones."""
+    path = folder / f"checkpoint-{position:020d}"
+    temporary = folder / "checkpoint.new"
+    with temporary.open("wb") as file:
+        file.write(encode(position, state))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(folder)
+    for old in saved(folder)[KEPT:]:
+        old.unlink()
+
+
+def saved(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, newest first."""
+    return sorted(folder.glob("checkpoint-*"), reverse=True)
+
+
+def position_of(path: Path) -> int:
+    """The journal position that a checkpoint's name gives."""
+    return int(path.name.removeprefix("checkpoint-"))
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raises CheckpointError."""
+    try:
+        return decode(path.read_bytes())
+    except (CheckpointError, KeyError, TypeError, ValueError, msgspec.DecodeError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a rename in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

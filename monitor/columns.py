@@ -1,0 +1,33 @@
+"""Named arrays as bytes and back: how batches lie in the store and state in a checkpoint. No pickle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+_DECODER = msgspec.msgpack.Decoder(dict[str, tuple[str, tuple[int, ...], bytes]])
+
+
+def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """The arrays as bytes: name, type, shape and contents of each."""
+    return msgspec.msgpack.encode(
+        {name: (array.dtype.str, array.shape, np.ascontiguousarray(array).data) for name, array in arrays.items()}
+    )
+
+
+def unpack(packed: bytes) -> dict[str, npt.NDArray[Any]]:
+    """The arrays again, writable. Raises ValueError where the bytes are not what `pack` made."""
+    try:
+        return {
+            name: np.frombuffer(bytearray(contents), np.dtype(kind)).reshape(shape)
+            for name, (kind, shape, contents) in _DECODER.decode(packed).items()
+        }
+    except (msgspec.DecodeError, TypeError) as error:
+        raise ValueError(f"not packed arrays: {error}") from error

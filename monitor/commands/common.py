@@ -1,0 +1,92 @@
+"""What the commands share: finding the settings, the store, and showing rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from monitor.cli import UserError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+
+    from config.classes import ResolvedClass
+    from config.load import Loaded
+
+DEFAULT_CONFIG = Path("enginewatch.toml")
+
+
+def settings_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the settings come from."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="settings file (default: enginewatch.toml here, if there is one)",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, over all other sources"
+    )
+
+
+def load_settings(options: argparse.Namespace) -> tuple[Loaded, list[ResolvedClass]]:
+    """The settings and asset classes, all of them checked. Raises UserError with a line for each mistake."""
+    from config.classes import resolve_classes  # noqa: PLC0415 - pydantic is not for every command
+    from config.load import SettingsError, load  # noqa: PLC0415
+
+    path = options.config
+    if path is None and DEFAULT_CONFIG.exists():
+        path = DEFAULT_CONFIG
+    try:
+        loaded = load(path, overrides=options.set, environment=os.environ)
+        return loaded, resolve_classes(loaded)
+    except SettingsError as error:
+        raise UserError("\n".join(error.lines)) from error
+
+
+def state_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the daemon's state is."""
+    settings_arguments(parser)
+    parser.add_argument(
+        "--state", type=Path, metavar="DIR", help="the daemon's state folder (default: daemon.state_dir)"
+    )
+
+
+def state_folder(options: argparse.Namespace) -> Path:
+    """The state folder of the daemon in question. Raises UserError where no daemon has been."""
+    folder = options.state
+    if folder is None:
+        folder = load_settings(options)[0].settings.daemon.state_dir
+    if not (folder / "store.db").exists():
+        raise UserError(
+            f"{folder} holds no store: has `enginewatch monitor` run there? --state names another folder"
+        )
+    return Path(folder)
+
+
+def show(rows: Iterable[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+    """Rows as a table, or one JSON object a line. JSON has every field, the table the columns."""
+    if as_json:
+        for row in rows:
+            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if row.get(name) is None else str(row[name]) for name in columns))
+    Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 10_000).print(table)
+
+
+def clock(time: int) -> str:
+    """A time in words."""
+    return datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,32 @@
+"""`enginewatch monitor`: run the daemon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monitor.cli import UserError
+from monitor.commands.common import load_settings, settings_arguments
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    settings_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check the settings, then run until told to stop."""
+    loaded, classes = load_settings(options)
+    from monitor import log  # noqa: PLC0415 - only a daemon that starts needs its rooms
+    from monitor.daemon import Daemon, StartError  # noqa: PLC0415
+    from monitor.journal import JournalError  # noqa: PLC0415
+    from monitor.schema import StoreError  # noqa: PLC0415
+
+    log.configure(loaded.settings.log)
+    try:
+        daemon = Daemon(loaded.settings, classes)
+    except (StartError, JournalError, StoreError, OSError, ValueError) as error:
+        raise UserError(str(error)) from error
+    return daemon.run()

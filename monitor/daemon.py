@@ -1,0 +1,270 @@
+"""The daemon: wires the rooms, starts outputs first and inputs last, and stops in order."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import threading
+import time
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from config.secrets import secret
+from monitor.assemble import line_spec
+from monitor.decode import status_template, subscription
+from monitor.door import CommandError, Door, check, unwrap
+from monitor.influx import InfluxSink
+from monitor.intake import Intake
+from monitor.journal import Journal
+from monitor.line import Line
+from monitor.notify import Notifier
+from monitor.receive import Receiver
+from monitor.records import Change, DeadLetter
+from monitor.shelf import Shelf
+from monitor.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from config.classes import ResolvedClass
+    from config.settings import Settings
+    from monitor.records import Command, Message, StepResult
+
+log = structlog.get_logger()
+
+WATCH_S = 0.5  # how often the threads are looked at
+PRUNE_S = 60.0
+DRAIN_S = 5.0  # how long the sinks may go on sending when the daemon stops
+
+
+class StartError(Exception):
+    """The daemon cannot start: the sentence says what to change."""
+
+
+class Daemon:
+    """One daemon and its state folder."""
+
+    def __init__(self, settings: Settings, classes: Sequence[ResolvedClass]) -> None:
+        """Take settings and classes that were checked. Raises StartError where the state folder is in use."""
+        self._settings = settings
+        self._classes = classes
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._failure: Exception | None = None
+        self._heard = False  # as journalled last
+        folder = settings.daemon.state_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(folder)
+        self._client_id = settings.mqtt.client_id or f"enginewatch-{settings.daemon.id}"
+        self._own_topic = f"{settings.mqtt.root}/_monitor/{settings.daemon.id}"
+        self._key = _key(settings)
+
+        self._journal = Journal(folder / "journal.db")
+        self._store = Store(folder / "store.db", dead_letters=settings.store.dead_letters)
+        score = settings.score
+        self._shelf = Shelf(folder / "models", threads=score.threads, batch_size=score.batch_size)
+        self._line = Line(
+            journal=self._journal,
+            store=self._store,
+            shelf=self._shelf,
+            folder=folder,
+            checkpoint_s=settings.store.checkpoint_s,
+        )
+        token = secret(settings.influx.token, settings.influx.token_file)
+        self._influx = InfluxSink(settings.influx, self._store, token)
+        self._notifier = Notifier(settings.notify, settings.mqtt, self._client_id, self._store)
+        self._door = Door(folder, submit=self._append, store=self._store)
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT; returns the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+        try:
+            self._recover()
+            self._start()
+            self._supervise()
+        finally:
+            self._shut_down()
+        return 0 if self._failure is None else 1
+
+    def _recover(self) -> None:
+        """Bring the line to where it was, then tell it what it works with from now on."""
+        spec = line_spec(self._settings, self._classes)
+        for each in self._classes:
+            if each.model is not None:
+                self._shelf.put(each.model, each.model_hash)
+        self._line.recover(spec)
+        changed = self._line.state.spec.encode() != spec.encode()
+        # Until the broker answers, silence is nobody's fault.
+        self._append(Change(listening=False, line=spec.encode() if changed else None))
+        while self._line.advance():
+            pass
+        needed = self._line.needed_models()
+        if needed is not None:
+            self._shelf.clear_but(needed)
+
+    def _start(self) -> None:
+        self._line.on_written = self._wake_sinks
+        self._line.on_reply = self._answer
+        self._influx.start()
+        self._notifier.start()
+        self._run("line", self._line.run)
+        self._door.start()
+        self._receiver = Receiver(
+            settings=self._settings.mqtt,
+            client_id=self._client_id,
+            subscriptions=self._subscriptions(),
+            status_topic=f"{self._own_topic}/status",
+            expect_session=self._store.facts().get("session") == self._client_id,
+            on_listening=self._listening,
+            on_session_lost=self._session_lost,
+        )
+        self._intake = Intake(
+            receiver=self._receiver,
+            journal=self._journal,
+            command_topic=f"{self._own_topic}/command",
+            read_command=self._read_command,
+            backlog=lambda: self._journal.bytes_after(self._line.position),
+            backlog_limit=self._settings.store.journal_max_bytes,
+            appended=self._line.wake,
+        )
+        self._receiver.start()
+        self._run("intake", self._intake.run)
+        log.info("started", id=self._settings.daemon.id, classes=[each.name for each in self._classes])
+
+    def _supervise(self) -> None:
+        """Wait for the end; a thread that fails brings it about."""
+        pruned = time.monotonic()
+        while not self._stop.wait(WATCH_S):
+            if self._receiver.failed is not None:
+                self._fail("receive", self._receiver.failed)
+            if time.monotonic() - pruned >= PRUNE_S:
+                pruned = time.monotonic()
+                self._prune()
+
+    def _shut_down(self) -> None:
+        """Inputs first, outputs last, so that what came in still goes out."""
+        log.info("stopping")
+        if hasattr(self, "_intake"):
+            self._receiver.stop()
+            self._intake.stop()
+        for name, stop in (("intake", None), ("line", self._line.stop)):
+            if stop is not None:
+                stop()
+            for thread in self._threads:
+                if thread.name == name:
+                    thread.join()
+        self._door.stop()
+        self._influx.stop(DRAIN_S)
+        self._notifier.stop()
+        self._journal.close()
+        self._store.close()
+        self._lock.close()
+        log.info("stopped")
+
+    def _run(self, name: str, body: Callable[[], None]) -> None:
+        """Start a thread whose failure ends the daemon."""
+
+        def guarded() -> None:
+            try:
+                body()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the daemon must not go on without it
+                self._fail(name, error)
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _fail(self, name: str, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = error
+            log.error("thread_failed", thread=name, reason=str(error), exc_info=error)
+        self._stop.set()
+
+    def _append(self, payload: Change | Command) -> None:
+        self._journal.append([payload], int(time.time() * 1000))
+        self._line.wake()
+
+    def _wake_sinks(self, result: StepResult) -> None:
+        if result.scores or result.events:
+            self._influx.wake()
+        if result.events:
+            self._notifier.wake()
+
+    def _listening(self, listening: bool, reason: str) -> None:
+        """The broker can be heard, or no longer; journalled, because silence counts only while it can."""
+        if listening != self._heard:
+            self._heard = listening
+            self._append(Change(listening=listening))
+        if listening:
+            self._store.note({"session": self._client_id, "broker": "connected"})
+        else:
+            self._store.note({"broker": reason})
+
+    def _session_lost(self) -> None:
+        log.error(
+            "session_lost",
+            remedy="what was published while the daemon was away may be missing:"
+            " let the broker persist sessions, and nobody else use this client id",
+            client_id=self._client_id,
+        )
+
+    def _subscriptions(self) -> list[str]:
+        """Telemetry, the status beside it, and our own commands."""
+        root = self._settings.mqtt.root
+        templates = [topic for each in self._classes for topic in each.topics]
+        beside = [status for status in map(status_template, templates) if status is not None]
+        filters = [subscription(template, root) for template in [*templates, *beside]]
+        return [*dict.fromkeys(filters), f"{self._own_topic}/command"]
+
+    def _read_command(self, message: Message) -> Command | None:
+        """A command that came over MQTT; what is refused is answered and kept as a dead letter."""
+        now = message.arrival
+        try:
+            trust = self._settings.commands.trust_broker_acl
+            command = check(unwrap(message.payload, self._key, trust=trust, now=now), self._store, now)
+        except CommandError as error:
+            letter = DeadLetter(now, message.topic.decode(errors="replace"), message.payload[:1024], str(error), 0)
+            self._store.add_dead_letters([letter])
+            self._reply("", False, str(error))
+            return None
+        return command
+
+    def _answer(self, command_id: str, text: str) -> None:
+        """Pass on what the line did: to the socket if it waits there, else over MQTT."""
+        if not self._door.reply(command_id, text):
+            self._reply(command_id, True, text)
+
+    def _reply(self, command_id: str, done: bool, text: str) -> None:
+        reply = {"id": command_id, "done": done, "reply": text}
+        self._notifier.reply(f"{self._own_topic}/reply", msgspec.json.encode(reply))
+
+    def _prune(self) -> None:
+        """Keep the store within its bounds; giving up undelivered rows is an alarm."""
+        store = self._settings.store
+        before = int(time.time() * 1000 - store.retention_days * 86_400_000)
+        sinks = ["influx"] if self._settings.influx.url else []
+        given_up = self._store.prune(sinks, before=before, max_bytes=store.max_bytes)
+        if given_up:
+            remedy = "raise store.max_bytes, or mend the way to InfluxDB"
+            log.error("score_rows_given_up", rows=given_up, remedy=remedy)
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Hold the state folder for this daemon alone."""
+    file = (folder / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise StartError(f"{folder} is in use by another daemon: give each its own daemon.state_dir") from error
+    return file
+
+
+def _key(settings: Settings) -> bytes | None:
+    """The key that signs commands over MQTT."""
+    key = secret(None, settings.commands.hmac_key_file)
+    return None if key is None else key.encode()

@@ -1,0 +1,168 @@
+"""The one door for commands: a Unix socket in the state folder for the command line, a topic for MQTT.
+
+Here a command is only checked and given what the store knows of its incident. It is journalled before it acts,
+and the line acts on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import socketserver
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from monitor.records import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from monitor.store import Store
+
+ACTIONS = ("acknowledge", "shelve", "comment", "verdict", "accept")
+VERDICTS = ("real", "false")
+FRESH_MS = 5 * 60_000  # a signed command is good for so long, so that it cannot be played back later
+REPLY_S = 10.0  # how long the socket waits for the line
+LONGEST_LINE = 64 << 10
+SOCKET = "command.sock"
+
+
+class CommandError(ValueError):
+    """A command that cannot be carried out: the sentence says why."""
+
+
+class _Signed(msgspec.Struct):
+    command: str  # the command's JSON, exactly as it was signed
+    hmac: str = ""  # hex of HMAC-SHA256 over it
+
+
+def parse(text: bytes | str) -> Command:
+    """A command from its JSON. Raises CommandError."""
+    try:
+        command = msgspec.json.decode(text, type=Command)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CommandError(f"not a command: {error}") from error
+    return replace(command, kind="", started=0)  # what the store knows is not for the sender to say
+
+
+def check(command: Command, store: Store, now: int) -> Command:
+    """The command with what the store knows of its incident. Raises CommandError."""
+    if command.action not in ACTIONS:
+        raise CommandError(f"unknown action {command.action!r}: use one of {', '.join(ACTIONS)}")
+    if not command.id:
+        raise CommandError("a command needs an id of its own, so that it is carried out once")
+    if command.action == "accept":
+        if not command.asset:
+            raise CommandError("accept needs an asset (site/area/asset)")
+        return command
+    if command.action == "shelve" and (command.until is None or command.until <= now):
+        raise CommandError("shelve needs `until`, a time in the future: shelving always ends")
+    if command.action == "verdict" and command.verdict not in VERDICTS:
+        raise CommandError(f"verdict is {command.verdict!r}: use {' or '.join(VERDICTS)}")
+    if command.action == "comment" and not command.why:
+        raise CommandError("a comment needs words, in `why`")
+    if not command.incident:
+        if command.action in {"acknowledge", "shelve"} and command.asset:
+            return command
+        raise CommandError(f"{command.action} needs an incident; `enginewatch alerts` lists them")
+    known = store.incident(command.incident)
+    if known is None:
+        raise CommandError(f"there is no incident {command.incident}; `enginewatch alerts` lists them")
+    return replace(command, asset=known.stream, kind=known.kind, started=known.started)
+
+
+def unwrap(payload: bytes, key: bytes | None, *, trust: bool, now: int) -> Command:
+    """A command that came over MQTT: signed with the key, or plain where the broker's ACL is trusted.
+
+    Raises CommandError.
+    """
+    if key is None:
+        if trust:
+            return parse(payload)
+        raise CommandError("commands over MQTT are off: set commands.hmac_key_file or commands.trust_broker_acl")
+    try:
+        signed = msgspec.json.decode(payload, type=_Signed)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CommandError("not a signed command: expected {command, hmac}") from error
+    made = hmac.new(key, signed.command.encode(), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(made, signed.hmac):
+        raise CommandError("the signature does not fit commands.hmac_key_file")
+    command = parse(signed.command)
+    if abs(now - command.ts) > FRESH_MS:
+        raise CommandError(f"ts is {abs(now - command.ts) / 1000:.0f} s from this host's clock; 300 s are allowed")
+    return command
+
+
+class Door:
+    """The socket's server, and the replies that wait for the line."""
+
+    def __init__(self, folder: Path, *, submit: Callable[[Command], None], store: Store) -> None:
+        """`submit` journals a command and returns when it is on the disk."""
+        self._folder = folder
+        self._submit = submit
+        self._store = store
+        self._replies: dict[str, tuple[threading.Event, list[str]]] = {}
+        self._server: socketserver.ThreadingUnixStreamServer | None = None
+
+    def start(self) -> None:
+        """Listen. The socket is the owner's alone."""
+        path = self._folder / SOCKET
+        path.unlink(missing_ok=True)
+        door = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            timeout = 30.0
+
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    line = self.rfile.readline(LONGEST_LINE)
+                    self.wfile.write(msgspec.json.encode(door.answer(line)) + b"\n")
+
+        before = os.umask(0o177)
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:  # by its descriptor, because a socket's path may have 107 bytes only
+            self._server = socketserver.ThreadingUnixStreamServer(f"/proc/self/fd/{folder}/{SOCKET}", Handler)
+        finally:
+            os.umask(before)
+            os.close(folder)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.2,), name="door", daemon=True).start()
+
+    def answer(self, line: bytes) -> dict[str, object]:
+        """Carry out one line; says what happened, or why not."""
+        try:
+            command = check(parse(line), self._store, int(time.time() * 1000))
+        except CommandError as error:
+            return {"done": False, "reply": str(error)}
+        waiting = (threading.Event(), list[str]())
+        self._replies[command.id] = waiting
+        try:
+            self._submit(command)
+            if not waiting[0].wait(REPLY_S):
+                return {"done": True, "reply": "kept; the line is behind and will carry it out"}
+            return {"done": True, "reply": waiting[1][0]}
+        finally:
+            self._replies.pop(command.id, None)
+
+    def reply(self, command_id: str, text: str) -> bool:
+        """The line carried out a command: pass on what happened. False where nobody waits for it here."""
+        waiting = self._replies.get(command_id)
+        if waiting is None:
+            return False
+        waiting[1].append(text)
+        waiting[0].set()
+        return True
+
+    def stop(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            (self._folder / SOCKET).unlink(missing_ok=True)

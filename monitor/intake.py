@@ -1,0 +1,124 @@
+"""From the receiver into the journal, and only then the acknowledgement."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from monitor.journal import JournalError
+from monitor.records import Batch, Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor.journal import Journal
+    from monitor.receive import Receiver
+    from monitor.records import Command, Message, Payload
+
+log = structlog.get_logger()
+
+MESSAGES_AT_ONCE = 2_000  # in a record: the core's batches stay of a size
+CLOCK_S = 1.0
+RETRY_S = 1.0  # pause before a full disk is tried again
+
+
+class Intake:
+    """The thread between receiver and journal: commit as soon as the last commit returned, then acknowledge."""
+
+    def __init__(
+        self,
+        *,
+        receiver: Receiver,
+        journal: Journal,
+        command_topic: str,
+        read_command: Callable[[Message], Command | None],
+        backlog: Callable[[], int],
+        backlog_limit: int,
+        appended: Callable[[], None],
+    ) -> None:
+        """Wire the rooms.
+
+        `read_command` checks what came on the command topic; `backlog` tells the bytes that the line has not taken
+        yet, over whose limit reading pauses; `appended` is called after each commit.
+        """
+        self._receiver = receiver
+        self._journal = journal
+        self._command_topic = command_topic.encode()
+        self._read_command = read_command
+        self._backlog = backlog
+        self._backlog_limit = backlog_limit
+        self._appended = appended
+        self._stop = threading.Event()
+        self._paused = False
+        self.full = False  # the disk is: nothing is acknowledged
+
+    def run(self) -> None:
+        """Work until `stop`. Raises JournalError where the disk fails: nothing may be acknowledged any more."""
+        last = time.monotonic()
+        while not self._stop.is_set():
+            delivery = self._receiver.take(CLOCK_S)
+            payloads = self._payloads(delivery.messages)
+            second_over = time.monotonic() - last >= CLOCK_S
+            if payloads or second_over:
+                if self._append(payloads or [Clock()]):
+                    self._receiver.acknowledge(delivery.tokens)
+                    self._appended()
+            elif delivery.tokens:  # only refused commands
+                self._receiver.acknowledge(delivery.tokens)
+            if second_over:
+                last = time.monotonic()
+                self._hold_back()
+
+    def stop(self) -> None:
+        """Let `run` come to its end. What was not acknowledged the broker keeps."""
+        self._stop.set()
+
+    def _payloads(self, messages: list[Message]) -> list[Payload]:
+        """The messages as records, in their order; commands are records of their own."""
+        payloads: list[Payload] = []
+        batch: list[Message] = []
+        for message in messages:
+            command = self._read_command(message) if message.topic == self._command_topic else None
+            if command is not None or len(batch) >= MESSAGES_AT_ONCE:
+                if batch:
+                    payloads.append(Batch(batch))
+                batch = []
+            if command is not None:
+                payloads.append(command)
+            elif message.topic != self._command_topic:
+                batch.append(message)
+        if batch:
+            payloads.append(Batch(batch))
+        return payloads
+
+    def _append(self, payloads: list[Payload]) -> bool:
+        """Write, waiting as long as the disk is full; False where it still is when the daemon stops."""
+        while True:
+            try:
+                self._journal.append(payloads, int(time.time() * 1000))
+            except JournalError as error:
+                if not error.full:
+                    raise
+                if not self.full:
+                    log.error(
+                        "disk_full", reason=str(error), remedy="make room: nothing is acknowledged meanwhile"
+                    )
+                self.full = True
+                if self._stop.wait(RETRY_S):
+                    return False
+            else:
+                if self.full:
+                    log.info("disk_has_room")
+                self.full = False
+                return True
+
+    def _hold_back(self) -> None:
+        """Stop reading from the broker while the line is too far behind, so that the disk does not fill."""
+        behind = self._backlog() > self._backlog_limit
+        if behind != self._paused:
+            self._paused = behind
+            self._receiver.pause(behind)
+            log.warning("receiving_paused" if behind else "receiving_resumed", limit_bytes=self._backlog_limit)

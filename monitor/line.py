@@ -1,0 +1,202 @@
+"""Runs the line: reads the journal, steps the core, writes the store, checkpoints the state.
+
+After a crash it loads a checkpoint and replays the journal behind it: up to the store's position that rebuilds
+the state and writes nothing, from there on it is the ordinary work.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from monitor import checkpoint
+from monitor.checkpoint import CheckpointError
+from monitor.pipeline import LineSpec, LineState, clock_suspect, step
+from monitor.records import Change, Command, Outcome, Status
+from monitor.schema import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from monitor.checkpoint import Checkpoint
+    from monitor.journal import Journal
+    from monitor.records import Record, StepResult
+    from monitor.shelf import Shelf
+    from monitor.store import Store
+
+log = structlog.get_logger()
+
+RECORDS_AT_ONCE = 64
+RETRY_S = 1.0  # pause before writing to the store is tried again
+NOTE_S = 1.0  # how often the books are noted
+
+
+class Line:
+    """The one thread that changes the state of the line. `run` is its body; `wake` may be called from anywhere."""
+
+    def __init__(self, *, journal: Journal, store: Store, shelf: Shelf, folder: Path, checkpoint_s: float) -> None:
+        """`folder` keeps the checkpoints."""
+        self._journal = journal
+        self._store = store
+        self._shelf = shelf
+        self._folder = folder
+        self._checkpoint_s = checkpoint_s
+        self._stop = threading.Event()
+        self._more = threading.Event()
+        self._checkpointed = -1
+        self._suspect = False
+        self.state = LineState.empty(LineSpec("", 1, ()))
+        self.position = 0
+        self.books: dict[str, object] = {}
+        self.on_written: Callable[[StepResult], None] = lambda _: None
+        self.on_reply: Callable[[str, str], None] = lambda _id, _reply: None
+
+    def recover(self, spec: LineSpec) -> None:
+        """Load the newest usable checkpoint and replay the journal to its end.
+
+        `spec` is what to go on with where all checkpoints are lost; else the journal says itself what it holds.
+        """
+        found = self._newest_checkpoint()
+        if found is not None:
+            self.state, self.position = found.state, found.position
+        first = self._journal.first()
+        if first is not None and first > self.position + 1:
+            lost = first - 1 - self.position
+            log.error("state_lost", records=lost, remedy="windows and thresholds start anew")
+            self.state, self.position = LineState.empty(spec), first - 1
+        began, replayed = time.monotonic(), self.position
+        while self.advance():
+            pass
+        replayed = self.position - replayed
+        log.info(
+            "recovered", position=self.position, replayed=replayed, seconds=round(time.monotonic() - began, 2)
+        )
+
+    def _newest_checkpoint(self) -> Checkpoint | None:
+        """The newest one that the store has caught up with; where the store was taken away, the newest one."""
+        behind = [
+            path for path in checkpoint.saved(self._folder) if checkpoint.position_of(path) <= self._store.written
+        ]
+        for path in behind or checkpoint.saved(self._folder):
+            try:
+                return checkpoint.load(path)
+            except CheckpointError as error:
+                log.error("checkpoint_unusable", reason=str(error), remedy="the one before it is taken")
+        return None
+
+    def advance(self) -> bool:
+        """Take the next records of the journal through the line; False where there are none."""
+        records = self._journal.read(self.position, RECORDS_AT_ONCE)
+        for record in records:
+            self._take(record)
+        return bool(records)
+
+    def _take(self, record: Record) -> None:
+        payload = record.payload
+        result = step(self.state, record, self._shelf.models(self.state.spec))
+        if record.position > self._store.written:
+            self._write(record.position, result)
+            self.on_written(result)
+        self.position = record.position
+        if isinstance(payload, Command):
+            self.on_reply(payload.id, result.reply)
+        elif isinstance(payload, Change) and payload.line is not None:
+            log.info("line_changed", classes=[each.name for each in self.state.spec.classes])
+        suspect = clock_suspect(self.state)
+        if suspect != self._suspect:
+            self._suspect = suspect
+            log.error(
+                "host_clock_behind" if suspect else "host_clock_right", remedy="synchronise this host's clock"
+            )
+
+    def _write(self, position: int, result: StepResult) -> None:
+        """Write a result, however long the store cannot: the state is ahead of it already."""
+        failed = False
+        while True:
+            try:
+                self._store.write(position, result, self.state)
+            except StoreError as error:
+                if not failed:
+                    log.error("store_failed", reason=str(error))
+                failed = True
+                if self._stop.wait(RETRY_S):
+                    raise
+            else:
+                if failed:
+                    log.info("store_works_again")
+                return
+
+    def run(self) -> None:
+        """Work until `stop`, then finish what is in the journal and checkpoint."""
+        due = time.monotonic() + self._checkpoint_s
+        noted = 0.0
+        while not self._stop.is_set():
+            self._more.clear()
+            if not self.advance():
+                self._more.wait(0.5)
+            now = time.monotonic()
+            if now >= due:
+                self.checkpoint()
+                due = time.monotonic() + self._checkpoint_s
+            if now >= noted + NOTE_S:
+                self.note()
+                noted = now
+        while self.advance():
+            pass
+        self.checkpoint()
+        self.note()
+
+    def wake(self) -> None:
+        """There is more in the journal."""
+        self._more.set()
+
+    def stop(self) -> None:
+        """Let `run` come to its end."""
+        self._stop.set()
+        self._more.set()
+
+    def checkpoint(self) -> None:
+        """Save the state, after the store rows that lead to it; then the journal may forget what lies behind."""
+        if self.position == self._checkpointed:
+            return
+        self._store.sync()
+        checkpoint.save(self._folder, self.position, self.state)
+        self._checkpointed = self.position
+        # Behind the oldest one kept, so that a damaged newest one is survived.
+        self._journal.forget(checkpoint.position_of(checkpoint.saved(self._folder)[-1]))
+
+    def needed_models(self) -> set[str] | None:
+        """The hashes that checkpoints and journal may still need; None where that is not known."""
+        if self._journal.holds_changes():
+            return None
+        specs = [self.state.spec]
+        for path in checkpoint.saved(self._folder):
+            try:
+                specs.append(checkpoint.load(path).state.spec)
+            except CheckpointError:
+                continue
+        return {each.model_hash for spec in specs for each in spec.classes}
+
+    def note(self) -> None:
+        """Note the books, for those who look from outside."""
+        self.books = books(self.state) | {"position": self.position}
+        try:
+            self._store.note({"books": msgspec.json.encode(self.books).decode()})
+        except StoreError:
+            return  # what cannot be noted now is noted in a second
+
+
+def books(state: LineState) -> dict[str, object]:
+    """What became of all values so far, and of all score rows."""
+    return {
+        "outcomes": {outcome.name.lower(): int(state.outcomes[outcome]) for outcome in Outcome},
+        "waiting": state.waiting_values(),
+        "rows": {status.name.lower(): int(state.rows[status]) for status in Status},
+        "streams": state.streams(),
+        "clock_suspect": clock_suspect(state),
+    }

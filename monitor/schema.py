@@ -1,0 +1,56 @@
+"""The tables of the store, and opening its file."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = 1
+
+# A score batch holds the rows of one record and class as packed arrays; `line` says what they are rows of.
+TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (sink TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS line (
+    id INTEGER PRIMARY KEY, asset_class TEXT NOT NULL, model TEXT NOT NULL, period_ms INTEGER NOT NULL,
+    sensors TEXT NOT NULL, UNIQUE (asset_class, model, period_ms, sensors));
+CREATE TABLE IF NOT EXISTS score_batch (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, line INTEGER NOT NULL, rows INTEGER NOT NULL,
+    first_time INTEGER NOT NULL, last_time INTEGER NOT NULL, streams BLOB NOT NULL, columns BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, incident_id TEXT NOT NULL,
+    stream TEXT NOT NULL, transition TEXT NOT NULL, recorded INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS event_incident ON event (incident_id, id);
+CREATE TABLE IF NOT EXISTS incident (
+    incident_id TEXT PRIMARY KEY, stream TEXT NOT NULL, kind TEXT NOT NULL, sensor TEXT NOT NULL,
+    started INTEGER NOT NULL, state TEXT NOT NULL, open INTEGER NOT NULL, verdict TEXT NOT NULL DEFAULT '',
+    fired BLOB NOT NULL, latest BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS incident_open ON incident (stream) WHERE open = 1;
+CREATE TABLE IF NOT EXISTS dead_letter (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL,
+    reason TEXT NOT NULL, held INTEGER NOT NULL);
+"""
+
+
+class StoreError(Exception):
+    """The store cannot go on."""
+
+
+def connect(path: Path, *, create: bool = True) -> sqlite3.Connection:
+    """Open the store's file. Raises StoreError where it is not a store of this format."""
+    try:
+        connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found not in {0, FORMAT}:
+            raise StoreError(
+                f"{path} has format {found}, this release reads {FORMAT}: use the release that made it"
+            )
+        if create and found == 0:
+            connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={FORMAT}; COMMIT;")
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be opened: {error}") from error
+    return connection

@@ -1,0 +1,62 @@
+"""The models that the line may need: copies in the state folder, by hash.
+
+A checkpoint or a journal record may name a model that the settings no longer do. It stays here until none does,
+so that a replay scores with the model that scored before.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from models.runtime import load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from monitor.pipeline import LineSpec
+    from monitor.records import Model
+
+FILES = ("header.json", "model.onnx")  # what scoring needs of an artifact
+
+
+class Shelf:
+    """Models by their hash, loaded when they are first needed."""
+
+    def __init__(self, folder: Path, *, threads: int, batch_size: int) -> None:
+        """`threads` and `batch_size` are the runtime's."""
+        self._folder = folder
+        self._threads = threads
+        self._batch_size = batch_size
+        self._loaded: dict[str, Model] = {}
+        folder.mkdir(exist_ok=True)
+
+    def put(self, artifact: Path, model_hash: str) -> None:
+        """Copy an artifact here, unless it is here. It appears whole or not at all."""
+        place = self._folder / model_hash
+        if place.exists():
+            return
+        growing = self._folder / f"{model_hash}.new"
+        shutil.rmtree(growing, ignore_errors=True)
+        growing.mkdir()
+        for name in FILES:
+            shutil.copy2(artifact / name, growing / name)
+        growing.rename(place)
+
+    def models(self, spec: LineSpec) -> dict[str, Model]:
+        """The models that a description names. Raises ArtifactError where one cannot be used."""
+        for each in spec.classes:
+            if each.model_hash and each.model_hash not in self._loaded:
+                folder = self._folder / each.model_hash
+                loaded = load_model(folder, threads=self._threads, batch_size=self._batch_size)
+                self._loaded[each.model_hash] = loaded
+        return {each.model_hash: self._loaded[each.model_hash] for each in spec.classes if each.model_hash}
+
+    def clear_but(self, needed: Iterable[str]) -> None:
+        """Delete the copies that nothing names any more."""
+        keep = set(needed)
+        for place in self._folder.iterdir():
+            if place.name not in keep:
+                shutil.rmtree(place, ignore_errors=True)
+                self._loaded.pop(place.name, None)

@@ -1,0 +1,334 @@
+"""The embedded store: score rows, incidents, dead letters and outbox positions, in one SQLite file.
+
+Scores, events and the journal position of a record are written in one transaction, so that after a crash the
+store says exactly which records it holds. Everything here can be rebuilt from the journal, therefore
+synchronous=NORMAL; `sync` brings it to the disk before the journal forgets.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing, contextmanager
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from monitor.columns import pack, unpack
+from monitor.records import AlertEvent, DeadLetter, Scores, StepResult, StoredScores, Transition
+from monitor.schema import StoreError, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from monitor.pipeline import LineState
+
+OVER = {Transition.CLEARED, Transition.ACCEPTED}
+WORDS = {Transition.COMMENTED, Transition.VERDICT}  # they change no state
+STATES = {Transition.FIRED: "firing", Transition.UNSHELVED: "firing"}  # the others are named as the transition
+_BATCHES = (
+    "SELECT b.id, l.asset_class, l.model, l.sensors, l.period_ms, b.streams, b.columns"
+    " FROM score_batch b JOIN line l ON l.id = b.line"
+)
+PRUNED_AT_ONCE = 1_000  # batches, so that the line never waits long
+TOPIC_LENGTH = 512  # characters of a dead letter's topic that are kept
+
+
+class Store:
+    """The store. Each thread that calls has a connection of its own; writers wait for each other."""
+
+    def __init__(self, path: Path, *, dead_letters: int = 10_000) -> None:
+        """Open the store, or begin one; of dead letters the last so many are kept. Raises StoreError."""
+        self._path = path
+        self._kept = dead_letters
+        self._threads = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._lines: dict[tuple[str, str, int, str], int] = {}
+        row = self._connection.execute("SELECT value FROM meta WHERE name = 'position'").fetchone()
+        self.written = int(row[0]) if row else 0  # the journal position up to which the store holds everything
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = self._threads.connection = connect(self._path)
+            self._all.append(connection)
+        return connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside is written, or nothing is. Raises StoreError."""
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {self._path} cannot be written: {error}") from error
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    # -- written by the line ------------------------------------------------------------------------------------
+
+    def write(self, position: int, result: StepResult, state: LineState) -> None:
+        """Write what one record brought about, with its position, in one transaction."""
+        with self._transaction() as connection:
+            for index, scores in result.scores:
+                self._write_scores(connection, state, index, scores)
+            for event in result.events:
+                _write_event(connection, event)
+            self._write_letters(connection, result.dead_letters)
+            _put(connection, {"position": str(position)})
+        self.written = position
+
+    def _write_scores(self, connection: sqlite3.Connection, state: LineState, index: int, scores: Scores) -> None:
+        each = state.classes[index]
+        time = scores.tick * each.spec.align.period_ms
+        streams = [each.keys[number] for number in scores.stream]
+        connection.execute(
+            "INSERT INTO score_batch (line, rows, first_time, last_time, streams, columns)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                self._line(connection, state, index),
+                len(time),
+                int(time.min()),
+                int(time.max()),
+                msgspec.msgpack.encode(streams),
+                pack({f.name: getattr(scores, f.name) for f in fields(Scores)}),
+            ),
+        )
+
+    def _line(self, connection: sqlite3.Connection, state: LineState, index: int) -> int:
+        """The id of what these are rows of: class, model, period and sensors."""
+        spec = state.classes[index].spec
+        sensors = msgspec.json.encode(spec.route.sensors).decode()
+        key = (spec.name, spec.model, spec.align.period_ms, sensors)
+        if key not in self._lines:
+            connection.execute(
+                "INSERT OR IGNORE INTO line (asset_class, model, period_ms, sensors) VALUES (?, ?, ?, ?)", key
+            )
+            row = connection.execute(
+                "SELECT id FROM line WHERE asset_class = ? AND model = ? AND period_ms = ? AND sensors = ?", key
+            ).fetchone()
+            self._lines[key] = int(row[0])
+        return self._lines[key]
+
+    def _write_letters(self, connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:
+        if not letters:
+            return
+        connection.executemany(
+            "INSERT INTO dead_letter (time, topic, payload, reason, held) VALUES (?, ?, ?, ?, ?)",
+            [
+                (le.time, le.topic[:TOPIC_LENGTH], le.payload, le.reason, le.values)
+                for le in letters[-self._kept :]
+            ],
+        )
+        connection.execute(
+            "DELETE FROM dead_letter WHERE id <= (SELECT max(id) FROM dead_letter) - ?", (self._kept,)
+        )
+
+    def note(self, facts: Mapping[str, str]) -> None:
+        """Keep facts about the daemon, by name, for those who look at the store from outside."""
+        with self._transaction() as connection:
+            _put(connection, facts)
+
+    def facts(self) -> dict[str, str]:
+        """What was noted."""
+        return dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
+
+    def sync(self) -> None:
+        """Bring everything written so far to the disk. Raises StoreError."""
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {self._path} cannot be synced: {error}") from error
+
+    # -- read by the sinks --------------------------------------------------------------------------------------
+
+    def position(self, sink: str) -> int:
+        """The last position this sink has delivered, 0 at first."""
+        row = self._connection.execute("SELECT position FROM outbox WHERE sink = ?", (sink,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def advance(self, sink: str, position: int) -> None:
+        """Remember that everything up to `position` was delivered."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO outbox (sink, position) VALUES (?, ?)"
+                " ON CONFLICT (sink) DO UPDATE SET position = excluded.position",
+                (sink, position),
+            )
+
+    def scores_after(self, position: int, limit: int) -> list[StoredScores]:
+        """Batches after `position`, oldest first, of about `limit` rows together (one batch at the least)."""
+        found: list[StoredScores] = []
+        rows = 0
+        with closing(self._connection.execute(f"{_BATCHES} WHERE b.id > ? ORDER BY b.id", (position,))) as cursor:
+            for row in cursor:
+                stored = _stored(row)
+                if found and rows + len(stored.streams) > limit:
+                    break
+                found.append(stored)
+                rows += len(stored.streams)
+        return found
+
+    def events_after(self, position: int, limit: int) -> list[tuple[int, AlertEvent]]:
+        """Up to `limit` transitions after `position`, oldest first, each with its position."""
+        rows = self._connection.execute(
+            "SELECT id, body FROM event WHERE id > ? ORDER BY id LIMIT ?", (position, limit)
+        )
+        return [(number, _event(body)) for number, body in rows.fetchall()]
+
+    def open_incidents(self, stream: str) -> list[AlertEvent]:
+        """The open incidents of a stream, oldest first: what fired, in the state it has reached."""
+        rows = self._connection.execute(
+            "SELECT fired, latest FROM incident WHERE open = 1 AND stream = ? ORDER BY started, incident_id",
+            (stream,),
+        )
+        return [_as_it_stands(_event(fired), _event(latest)) for fired, latest in rows.fetchall()]
+
+    def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep what a sink could not deliver at all, with the reason."""
+        with self._transaction() as connection:
+            self._write_letters(connection, letters)
+
+    # -- read by people -----------------------------------------------------------------------------------------
+
+    def latest_scores(self, after: int = 0, asset: str | None = None) -> Iterator[StoredScores]:
+        """Batches after a position, newest first; of one asset alone where it is named."""
+        cursor = self._connection.execute(f"{_BATCHES} WHERE b.id > ? ORDER BY b.id DESC", (after,))
+        for row in cursor:
+            stored = _stored(row)
+            picked = np.array([asset is None or stream == asset for stream in stored.streams])
+            if picked.any():
+                rows = Scores(*(getattr(stored.rows, f.name)[picked] for f in fields(Scores)))
+                names = [stream for stream, take in zip(stored.streams, picked, strict=True) if take]
+                yield replace(stored, streams=names, time=stored.time[picked], rows=rows)
+
+    def latest_events(self, limit: int, asset: str | None = None) -> tuple[int, list[AlertEvent]]:
+        """The latest transitions, oldest first, and the position to go on from; of one asset where it is named."""
+        where = "" if asset is None else "WHERE stream = ?"
+        rows = self._connection.execute(
+            f"SELECT id, body FROM event {where} ORDER BY id DESC LIMIT ?",  # noqa: S608 - both forms stand above
+            (limit,) if asset is None else (asset, limit),
+        ).fetchall()
+        newest = self._connection.execute("SELECT max(id) FROM event").fetchone()[0]
+        return newest or 0, [_event(body) for _, body in reversed(rows)]
+
+    def incident(self, incident_id: str) -> AlertEvent | None:
+        """An incident as it stands, open or over; None where there is none of that name."""
+        row = self._connection.execute(
+            "SELECT fired, latest FROM incident WHERE incident_id = ?", (incident_id,)
+        ).fetchone()
+        return _as_it_stands(_event(row[0]), _event(row[1])) if row else None
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """The latest dead letters, newest first."""
+        rows = self._connection.execute(
+            "SELECT time, topic, payload, reason, held FROM dead_letter ORDER BY id DESC LIMIT ?", (limit,)
+        )
+        return [DeadLetter(*row) for row in rows.fetchall()]
+
+    # -- kept within bounds -------------------------------------------------------------------------------------
+
+    def prune(self, sinks: Sequence[str], *, before: int, max_bytes: int) -> int:
+        """Delete score rows that are delivered and old, and, over the disk budget, the oldest undelivered ones.
+
+        `sinks` are the positions that must have passed a row; `before` is an event time. Transitions are never
+        given up. Returns how many undelivered score rows were.
+        """
+        delivered = min((self.position(sink) for sink in sinks), default=2**62)
+        with self._transaction() as connection:
+            connection.execute(
+                "DELETE FROM score_batch WHERE id <= ? AND last_time < ?"
+                " AND id < (SELECT min(id) FROM score_batch) + ?",
+                (delivered, before, PRUNED_AT_ONCE),
+            )
+        given_up = 0
+        while self._bytes() > max_bytes:
+            with self._transaction() as connection:
+                oldest = connection.execute(
+                    "SELECT id, rows FROM score_batch ORDER BY id LIMIT ?", (PRUNED_AT_ONCE,)
+                ).fetchall()
+                if not oldest:
+                    break
+                given_up += sum(rows for number, rows in oldest if number > delivered)
+                connection.execute("DELETE FROM score_batch WHERE id <= ?", (oldest[-1][0],))
+        return given_up
+
+    def _bytes(self) -> int:
+        """The size of what is in use of the file; deleted pages are used again."""
+        pages, free, size = (
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        for connection in self._all:
+            connection.close()
+        self._all.clear()
+
+
+def _stored(row: tuple[int, str, str, str, int, bytes, bytes]) -> StoredScores:
+    """A score batch as the query `_BATCHES` gives it."""
+    number, asset_class, model, sensors, period_ms, streams, columns = row
+    rows = Scores(**unpack(columns))
+    names: list[str] = msgspec.msgpack.decode(streams)
+    named = tuple(msgspec.json.decode(sensors))
+    return StoredScores(number, asset_class, model, named, names, rows.tick * period_ms, rows)
+
+
+def _put(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:
+    connection.executemany(
+        "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        list(facts.items()),
+    )
+
+
+def _write_event(connection: sqlite3.Connection, event: AlertEvent) -> None:
+    body = msgspec.json.encode(event)
+    connection.execute(
+        "INSERT OR IGNORE INTO event (event_id, incident_id, stream, transition, recorded, body)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (event.event_id, event.incident_id, event.stream, event.transition, event.recorded, body),
+    )
+    if event.transition is Transition.FIRED:
+        connection.execute(
+            "INSERT OR IGNORE INTO incident"
+            " (incident_id, stream, kind, sensor, started, state, open, fired, latest)"
+            " VALUES (?, ?, ?, ?, ?, 'firing', 1, ?, ?)",
+            (event.incident_id, event.stream, event.kind, event.sensor, event.started, body, body),
+        )
+    elif event.transition is Transition.VERDICT:
+        connection.execute(
+            "UPDATE incident SET verdict = ? WHERE incident_id = ?", (event.summary, event.incident_id)
+        )
+    elif event.transition not in WORDS:
+        state = STATES.get(event.transition, event.transition.value)
+        connection.execute(
+            "UPDATE incident SET state = ?, open = ?, latest = ? WHERE incident_id = ?",
+            (state, event.transition not in OVER, body, event.incident_id),
+        )
+
+
+def _event(body: bytes) -> AlertEvent:
+    return msgspec.json.decode(body, type=AlertEvent)
+
+
+def _as_it_stands(fired: AlertEvent, latest: AlertEvent) -> AlertEvent:
+    """What fired, with the words of its latest transition."""
+    return replace(
+        fired,
+        transition=latest.transition,
+        time=latest.time,
+        recorded=latest.recorded,
+        who=latest.who,
+        why=latest.why,
+        until=latest.until,
+    )
