@@ -119,7 +119,7 @@ class Line:
         failed = False
         while True:
             try:
-                self._store.write(position, result, self.state)
+                self._store.write(position, result)
             except StoreError as error:
                 if not failed:
                     log.error("store_failed", reason=str(error))

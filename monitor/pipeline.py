@@ -25,6 +25,7 @@ from monitor.records import (
     Scores,
     Status,
     StepResult,
+    StoredScores,
     Windows,
 )
 from monitor.score import score
@@ -280,7 +281,9 @@ def _score_rounds(
         frozen = alert.frozen(each.alert, row.stream) | ~learns
         threshold.learn(each.threshold, each.spec.threshold, row.stream, row.tick, row.score, frozen=frozen)
     state.rows += np.bincount(scored.status, minlength=len(Status))
-    result.scores.append((index, scored))
+    spec, streams = each.spec, [each.keys[number] for number in scored.stream]
+    time = scored.tick * spec.align.period_ms
+    result.scores.append(StoredScores(0, spec.name, spec.model, spec.route.sensors, streams, time, scored))
 
 
 def _threshold(each: ClassState, scored: Scores, part: slice) -> None:

@@ -222,10 +222,23 @@ class AlertEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredScores:
+    """A batch of score rows with everything by name: the pipeline makes it, the store keeps it, a sink sends it."""
+
+    position: int  # of the outbox: ask for what comes after it; 0 before it is stored
+    asset_class: str
+    model: str  # the model's name, empty where there was none
+    sensors: tuple[str, ...]  # C
+    streams: list[str]  # (B,) stream keys
+    time: Int64  # (B,) event time of the row: its last tick's start
+    rows: Scores  # (B, …)
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """What one record brought about: all that leaves the core."""
 
-    scores: list[tuple[int, Scores]]  # asset class and its score rows
+    scores: list[StoredScores]
     events: list[AlertEvent]
     dead_letters: list[DeadLetter]
     reply: str = ""  # to a command: what happened, in words
@@ -245,19 +258,6 @@ class Model(Protocol):
         (B, C), the reconstruction of the last tick in the sensors' units; and score (B,), the largest
         contribution of each window, NaN where no sensor contributes.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class StoredScores:
-    """A batch of score rows as the store gives them back."""
-
-    position: int  # of the outbox: ask for what comes after it
-    asset_class: str
-    model: str  # the model's name, empty where there was none
-    sensors: tuple[str, ...]  # C
-    streams: list[str]  # (B,) stream keys
-    time: Int64  # (B,) event time of the row: its last tick's start
-    rows: Scores  # (B, …)
 
 
 class Outbox(Protocol):

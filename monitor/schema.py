@@ -15,8 +15,8 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (sink TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS line (
-    id INTEGER PRIMARY KEY, asset_class TEXT NOT NULL, model TEXT NOT NULL, period_ms INTEGER NOT NULL,
-    sensors TEXT NOT NULL, UNIQUE (asset_class, model, period_ms, sensors));
+    id INTEGER PRIMARY KEY, asset_class TEXT NOT NULL, model TEXT NOT NULL, sensors TEXT NOT NULL,
+    UNIQUE (asset_class, model, sensors));
 CREATE TABLE IF NOT EXISTS score_batch (
     id INTEGER PRIMARY KEY AUTOINCREMENT, line INTEGER NOT NULL, rows INTEGER NOT NULL,
     first_time INTEGER NOT NULL, last_time INTEGER NOT NULL, streams BLOB NOT NULL, columns BLOB NOT NULL);

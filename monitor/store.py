@@ -17,20 +17,20 @@ import msgspec
 import numpy as np
 
 from monitor.columns import pack, unpack
-from monitor.records import AlertEvent, DeadLetter, Scores, StepResult, StoredScores, Transition
+from monitor.records import AlertEvent, DeadLetter, Scores, StoredScores, Transition
 from monitor.schema import StoreError, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from monitor.pipeline import LineState
+    from monitor.records import StepResult
 
 OVER = {Transition.CLEARED, Transition.ACCEPTED}
 WORDS = {Transition.COMMENTED, Transition.VERDICT}  # they change no state
 STATES = {Transition.FIRED: "firing", Transition.UNSHELVED: "firing"}  # the others are named as the transition
 _BATCHES = (
-    "SELECT b.id, l.asset_class, l.model, l.sensors, l.period_ms, b.streams, b.columns"
+    "SELECT b.id, l.asset_class, l.model, l.sensors, b.streams, b.columns"
     " FROM score_batch b JOIN line l ON l.id = b.line"
 )
 PRUNED_AT_ONCE = 1_000  # batches, so that the line never waits long
@@ -46,7 +46,7 @@ class Store:
         self._kept = dead_letters
         self._threads = threading.local()
         self._all: list[sqlite3.Connection] = []
-        self._lines: dict[tuple[str, str, int, str], int] = {}
+        self._lines: dict[tuple[str, str, str], int] = {}
         row = self._connection.execute("SELECT value FROM meta WHERE name = 'position'").fetchone()
         self.written = int(row[0]) if row else 0  # the journal position up to which the store holds everything
 
@@ -74,45 +74,39 @@ class Store:
 
     # -- written by the line ------------------------------------------------------------------------------------
 
-    def write(self, position: int, result: StepResult, state: LineState) -> None:
-        """Write what one record brought about, with its position, in one transaction."""
+    def write(self, position: int, result: StepResult) -> None:
+        """Write what one record brought about, with its position, in one transaction. Raises StoreError."""
         with self._transaction() as connection:
-            for index, scores in result.scores:
-                self._write_scores(connection, state, index, scores)
+            for scores in result.scores:
+                self._write_scores(connection, scores)
             for event in result.events:
                 _write_event(connection, event)
             self._write_letters(connection, result.dead_letters)
             _put(connection, {"position": str(position)})
         self.written = position
 
-    def _write_scores(self, connection: sqlite3.Connection, state: LineState, index: int, scores: Scores) -> None:
-        each = state.classes[index]
-        time = scores.tick * each.spec.align.period_ms
-        streams = [each.keys[number] for number in scores.stream]
+    def _write_scores(self, connection: sqlite3.Connection, scores: StoredScores) -> None:
+        columns = {f.name: getattr(scores.rows, f.name) for f in fields(Scores)} | {"time": scores.time}
         connection.execute(
             "INSERT INTO score_batch (line, rows, first_time, last_time, streams, columns)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             (
-                self._line(connection, state, index),
-                len(time),
-                int(time.min()),
-                int(time.max()),
-                msgspec.msgpack.encode(streams),
-                pack({f.name: getattr(scores, f.name) for f in fields(Scores)}),
+                self._line(connection, scores),
+                len(scores.streams),
+                int(scores.time.min()),
+                int(scores.time.max()),
+                msgspec.msgpack.encode(scores.streams),
+                pack(columns),
             ),
         )
 
-    def _line(self, connection: sqlite3.Connection, state: LineState, index: int) -> int:
-        """The id of what these are rows of: class, model, period and sensors."""
-        spec = state.classes[index].spec
-        sensors = msgspec.json.encode(spec.route.sensors).decode()
-        key = (spec.name, spec.model, spec.align.period_ms, sensors)
+    def _line(self, connection: sqlite3.Connection, scores: StoredScores) -> int:
+        """The id of what these are rows of: class, model and sensors."""
+        key = (scores.asset_class, scores.model, msgspec.json.encode(scores.sensors).decode())
         if key not in self._lines:
-            connection.execute(
-                "INSERT OR IGNORE INTO line (asset_class, model, period_ms, sensors) VALUES (?, ?, ?, ?)", key
-            )
+            connection.execute("INSERT OR IGNORE INTO line (asset_class, model, sensors) VALUES (?, ?, ?)", key)
             row = connection.execute(
-                "SELECT id FROM line WHERE asset_class = ? AND model = ? AND period_ms = ? AND sensors = ?", key
+                "SELECT id FROM line WHERE asset_class = ? AND model = ? AND sensors = ?", key
             ).fetchone()
             self._lines[key] = int(row[0])
         return self._lines[key]
@@ -275,13 +269,15 @@ class Store:
         self._all.clear()
 
 
-def _stored(row: tuple[int, str, str, str, int, bytes, bytes]) -> StoredScores:
+def _stored(row: tuple[int, str, str, str, bytes, bytes]) -> StoredScores:
     """A score batch as the query `_BATCHES` gives it."""
-    number, asset_class, model, sensors, period_ms, streams, columns = row
-    rows = Scores(**unpack(columns))
-    names: list[str] = msgspec.msgpack.decode(streams)
+    number, asset_class, model, sensors, streams, packed = row
+    columns = unpack(packed)
+    time = columns.pop("time")
     named = tuple(msgspec.json.decode(sensors))
-    return StoredScores(number, asset_class, model, named, names, rows.tick * period_ms, rows)
+    return StoredScores(
+        number, asset_class, model, named, msgspec.msgpack.decode(streams), time, Scores(**columns)
+    )
 
 
 def _put(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:
