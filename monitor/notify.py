@@ -1,0 +1,131 @@
+"""Transitions of incidents from the store's outbox to MQTT: at least once, in order, however long it takes.
+
+Each transition goes to `…/alert/event`; its `event_id` is the idempotency key. After it the asset's open
+incidents go, retained, to `…/alert`. The position in the outbox moves on only when the broker has taken
+responsibility for both, so a crash or a lost connection costs a repeat and never a transition.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from monitor.decode import fill, split_key
+from monitor.mqtt import Backoff, Link
+
+if TYPE_CHECKING:
+    from config.settings import MqttSettings, NotifySettings
+    from monitor.records import Outbox
+
+_log = structlog.get_logger()
+
+SINK = "notify"
+BATCH = 100  # transitions in flight together
+COUNTED = 10_000  # the lag is counted up to here
+REPLIES = 100  # replies kept while there is no connection; older ones give way
+
+
+class Notifier(Link):
+    """Reads the outbox on a thread and a connection of its own. The outbox is called on that thread."""
+
+    def __init__(self, settings: NotifySettings, mqtt: MqttSettings, client_id: str, outbox: Outbox) -> None:
+        """Raises MqttError where the settings cannot be used."""
+        super().__init__(mqtt, f"{client_id}-notify")
+        self._template = settings.topic
+        self._outbox = outbox
+        self._awaited: set[int] = set()  # packet ids of the batch in flight
+        self._batch_end = 0  # the outbox position that the batch in flight reaches
+        self._batch_refused = False
+        self._refusal = ""  # in words, until a batch gets through
+        self._retry = Backoff(mqtt.reconnect_min_s, mqtt.reconnect_max_s)
+        self._not_before = 0.0
+        self._replies: deque[tuple[str, bytes]] = deque(maxlen=REPLIES)
+        self._replies_lock = threading.Lock()
+
+    # For any thread.
+
+    def reply(self, topic: str, payload: bytes) -> None:
+        """Publish an answer to a command, once there is a connection; best effort."""
+        with self._replies_lock:
+            self._replies.append((topic, payload))
+        self.wake()
+
+    @property
+    def lag(self) -> int:
+        """Transitions that are stored and not delivered yet, counted up to 10,000."""
+        return len(self._outbox.events_after(self._outbox.position(SINK), COUNTED))
+
+    @property
+    def last_error(self) -> str:
+        """Why nothing can be delivered at present, in words; empty while all is well."""
+        return self._refusal or self.problem
+
+    # Hooks.
+
+    def on_up(self, *, session_present: bool) -> None:  # noqa: ARG002 - there is no session to lose
+        """Begin again where the outbox stands."""
+        # The position decides what is sent again, not what paho remembers; so the order is kept.
+        self.forget_published()
+        self._awaited.clear()
+
+    def on_turn(self) -> None:
+        """Publish replies, and the next batch when the one before is through."""
+        self._publish_replies()
+        if not self._awaited and time.monotonic() >= self._not_before:
+            self._publish_batch()
+
+    def on_goodbye(self) -> None:
+        """Publish the last replies."""
+        self._publish_replies()
+
+    def on_delivered(self, packet_id: int, problem: str) -> None:
+        """Count off the batch in flight."""
+        if packet_id not in self._awaited:
+            return
+        self._awaited.remove(packet_id)
+        if problem:
+            self._refuse(problem)
+        if not self._awaited:
+            self._finish_batch()
+
+    def _publish_replies(self) -> None:
+        with self._replies_lock:
+            replies = list(self._replies)
+            self._replies.clear()
+        for topic, payload in replies:
+            self.publish(topic, payload)
+
+    def _publish_batch(self) -> None:
+        events = self._outbox.events_after(self._outbox.position(SINK), BATCH)
+        self._batch_refused = False
+        for position, event in events:
+            topic = self._topic(event.stream)
+            self._awaited.add(self.publish(f"{topic}/event", msgspec.json.encode(event)))
+            self._batch_end = position
+        for stream in dict.fromkeys(event.stream for _, event in events):
+            incidents = msgspec.json.encode(self._outbox.open_incidents(stream))
+            self._awaited.add(self.publish(self._topic(stream), incidents, retain=True))
+
+    def _finish_batch(self) -> None:
+        if self._batch_refused:
+            self._not_before = time.monotonic() + self._retry.next()
+        else:
+            self._refusal = ""
+            self._retry.reset()
+            self._outbox.advance(SINK, self._batch_end)
+
+    def _refuse(self, problem: str) -> None:
+        self._batch_refused = True
+        reason = f"the broker refuses alerts ({problem}): allow mqtt.username to publish to notify.topic"
+        if reason != self._refusal:
+            self._refusal = reason
+            _log.error("alerts_refused", reason=reason)
+
+    def _topic(self, stream: str) -> str:
+        site, area, asset = split_key(stream)
+        return fill(self._template, root=self._settings.root, site=site, area=area, asset=asset)

@@ -1,0 +1,209 @@
+"""MQTT messages in, in batches; and back to the broker the acknowledgement of those that the journal has kept.
+
+A message counts as received only when its token comes back through `acknowledge`; until then the broker keeps
+it, and sends it again on the next connection. Tokens of an earlier connection are dropped and counted: there
+their packet ids may stand for other messages.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from monitor import mqtt_words
+from monitor.mqtt import Link, Will
+from monitor.records import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from paho.mqtt.client import Client, MQTTMessage
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from config.settings import MqttSettings
+
+_log = structlog.get_logger()
+
+KEPT_OF_TOO_LONG = 1024  # bytes kept of a payload over mqtt.max_payload_bytes
+MESSAGE_COST = 300  # bytes of memory that a message takes beside its topic and payload
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What arrived since the last one, in order. `tokens` go back through `Receiver.acknowledge`."""
+
+    messages: list[Message]
+    tokens: list[int]
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the receiver has counted since it was made."""
+
+    received: int = 0  # messages, those sent again included
+    stale_acks: int = 0  # tokens that came back after their connection had ended
+    reconnects: int = 0
+
+
+@dataclass(slots=True)
+class _Pending:
+    messages: list[Message] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    size: int = 0  # bytes
+
+
+class Receiver(Link):
+    """Subscribes with a persistent session and hands over what arrives."""
+
+    def __init__(
+        self,
+        *,
+        settings: MqttSettings,
+        client_id: str,
+        subscriptions: Sequence[str],
+        status_topic: str,
+        expect_session: bool,
+        on_listening: Callable[[bool, str], None],
+        on_session_lost: Callable[[], None],
+    ) -> None:
+        """`expect_session`: an earlier run connected with this client id, so the broker should know it.
+
+        `status_topic` holds, retained, whether this daemon is online. On the receiver's own thread,
+        `on_listening` is called with True when all subscriptions stand, and with False and the reason in words
+        when they end or when the reason changes (not because of `stop`); `on_session_lost` when the broker has
+        forgotten the session, and with it what it held for us. Raises MqttError where the settings cannot be
+        used.
+        """
+        will = Will(status_topic, json.dumps({"online": False}).encode())
+        super().__init__(settings, client_id, persistent=True, manual_ack=True, will=will)
+        self._client.on_subscribe = self._subscribed
+        self._subscriptions = list(subscriptions)
+        self._status_topic = status_topic
+        self._expect_session = expect_session
+        self._on_listening = on_listening
+        self._on_session_lost = on_session_lost
+        self._listening = (False, "")  # as told last
+        self._arrival = threading.Condition()  # guards what arrived and what is to be acknowledged
+        self._pending = _Pending()
+        self._kept: list[int] = []  # tokens that came back
+        self._paused = False
+        self.counters = Counters()
+
+    # For any thread.
+
+    def take(self, timeout: float) -> Delivery:
+        """Everything that arrived meanwhile; waits up to `timeout` seconds for something, then returns nothing."""
+        with self._arrival:
+            if not self._pending.messages and self.failed is None:
+                self._arrival.wait(timeout)
+            taken, self._pending = self._pending, _Pending()
+        if taken.size >= self._settings.max_pending_bytes:
+            self.wake()  # reading was paused for lack of room
+        return Delivery(taken.messages, taken.tokens)
+
+    def acknowledge(self, tokens: Sequence[int]) -> None:
+        """Tell the broker that these messages are kept; the acknowledgements leave together, soon."""
+        with self._arrival:
+            self._kept.extend(tokens)
+        self.wake()
+
+    def pause(self, paused: bool) -> None:
+        """Stop or resume reading. After long enough the broker hangs up; the receiver comes back when resumed."""
+        self._paused = paused
+        self.wake()
+
+    # Hooks.
+
+    def may_read(self) -> bool:
+        """Whether there is room, and the journal keeps up."""
+        return not self._paused and self._pending.size < self._settings.max_pending_bytes
+
+    def on_up(self, *, session_present: bool) -> None:
+        """Report a lost session, publish the status and subscribe."""
+        if self.connections > 1:
+            self.counters.reconnects += 1
+        if self._expect_session and not session_present:
+            _log.error("mqtt_session_lost", client_id=self._client_id)
+            self._on_session_lost()
+        self._expect_session = True
+        self.forget_published()  # an old status must not follow the new one
+        self.publish(self._status_topic, _status(online=True), retain=True)
+        if self._subscriptions:
+            self._client.subscribe([(topic_filter, 1) for topic_filter in self._subscriptions])
+        else:
+            self._tell(True, "")
+
+    def on_down(self, reason: str) -> None:
+        """Tell that nothing is heard."""
+        self._tell(False, reason)
+
+    def on_message(self, message: MQTTMessage) -> None:
+        """Add to the batch, and do nothing else: pings must not wait for it."""
+        if self._stopping:
+            return  # not acknowledged, so the broker keeps it
+        try:
+            topic = message.topic.encode()
+        except UnicodeDecodeError as error:
+            topic = error.object
+        payload = bytes(message.payload)
+        size = len(payload)
+        if size > self._settings.max_payload_bytes:
+            payload = payload[:KEPT_OF_TOO_LONG]
+        arrived = Message(topic, payload, time.time_ns() // 1_000_000, size)
+        with self._arrival:
+            pending = self._pending
+            pending.messages.append(arrived)
+            pending.size += len(payload) + len(topic) + MESSAGE_COST
+            if message.qos:
+                pending.tokens.append(self.connections << 16 | message.mid)
+            if len(pending.messages) == 1:
+                self._arrival.notify_all()
+        self.counters.received += 1
+
+    def on_turn(self) -> None:
+        """Send the acknowledgements that belong to this connection."""
+        if not self._kept:
+            return
+        with self._arrival:
+            kept, self._kept = self._kept, []
+        for token in kept:
+            if token >> 16 == self.connections:
+                self._client.ack(token & 0xFFFF, 1)
+            else:
+                self.counters.stale_acks += 1
+
+    def on_goodbye(self) -> None:
+        """Send the last acknowledgements and the daemon's goodbye."""
+        self.on_turn()
+        self.publish(self._status_topic, _status(online=False, reason="shutdown"), retain=True)
+
+    def on_end(self) -> None:
+        """Wake whoever waits for messages that will not come."""
+        with self._arrival:
+            self._arrival.notify_all()
+
+    def _subscribed(
+        self, _client: Client, _data: Any, _packet_id: int, codes: list[ReasonCode], _properties: Properties
+    ) -> None:
+        refused = [name for name, code in zip(self._subscriptions, codes, strict=False) if code.is_failure]
+        if refused:
+            # Hanging up is loud, and the next attempt finds out whether the broker has been told better.
+            self.problem = mqtt_words.subscription_refused(refused[0])
+        else:
+            self._guarded(self._tell, True, "")
+
+    def _tell(self, listening: bool, reason: str) -> None:
+        if (listening, reason) != self._listening:
+            self._listening = (listening, reason)
+            self._on_listening(listening, reason)
+
+
+def _status(*, online: bool, reason: str = "") -> bytes:
+    status = {"online": online, "timestamp": time.time_ns() // 1_000_000}
+    return json.dumps({**status, "reason": reason} if reason else status).encode()

@@ -1,0 +1,192 @@
+"""Readings -> MQTT, with retained meta and status; counts what the broker has taken responsibility for.
+
+A publisher speaks for many assets, and MQTT gives a connection one last will. The will is therefore of the
+publisher itself (`{root}/_publisher/{client id}/status`); the assets of a publisher that dies fall silent,
+which the monitor judges as it judges a last will.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from monitor.decode import (
+    META_TOPIC,
+    STATUS_TOPIC,
+    TELEMETRY_TOPIC,
+    encode_meta,
+    encode_status,
+    encode_telemetry,
+    fill,
+)
+from monitor.mqtt import Link, Will
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from config.settings import MqttSettings
+
+
+@dataclass(slots=True)
+class PublisherCounters:
+    """Telemetry messages and the values in them; meta and status are not counted."""
+
+    messages: int = 0  # handed to MQTT
+    values: int = 0
+    acknowledged_messages: int = 0  # by a positive PUBACK
+    acknowledged_values: int = 0
+    refused_messages: int = 0  # by a negative one
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    topic: str
+    payload: bytes
+    values: int  # 0 = meta or status
+    retain: bool = False
+
+
+class PublishError(Exception):
+    """The publisher cannot go on; the sentence says why."""
+
+
+class Publisher(Link):
+    """Publishes with QoS 1 and at most `in_flight` messages that the broker has not acknowledged.
+
+    What is sent while the connection is down waits in the queue, and paho repeats what was in flight when it
+    broke; nothing else is ever sent twice. Messages carry the publisher's `boot` and a number per asset, by
+    which a receiver can tell such a repeat.
+    """
+
+    def __init__(self, settings: MqttSettings, client_id: str, *, site: str, in_flight: int = 1000) -> None:
+        """Raises MqttError where the settings cannot be used."""
+        own_status = f"{settings.root}/_publisher/{client_id}/status"
+        super().__init__(settings, client_id, will=Will(own_status, encode_status(online=False, time=_now())))
+        self._own_status = own_status
+        self._names = {"root": settings.root, "site": site, "area": ""}
+        self._in_flight = in_flight
+        self._boot = uuid.uuid4().hex
+        self._numbers: dict[str, int] = {}  # of the last message of each asset
+        self._change = threading.Condition()  # told when something that others wait for has changed
+        self._queue: deque[_Outgoing] = deque()
+        self._flying: dict[int, _Outgoing] = {}  # packet id -> message
+        self._ended = False
+        self.counters = PublisherCounters()
+
+    # For any thread.
+
+    def wait_connected(self) -> None:
+        """Wait for the first connection; raises PublishError with the reason where the first attempt fails."""
+        with self._change:
+            self._change.wait_for(lambda: self.connected or self.problem or self._ended)
+        if not self.connected and not self.connections:
+            raise PublishError(self.problem or f"the connection failed: {self.failed}")
+
+    def announce(self, asset: str, sensors: Mapping[str, str], period_ms: int) -> None:
+        """Publish, retained, what an asset is (its sensors with their units, its period) and that it is online."""
+        self._enqueue(_Outgoing(self._topic(META_TOPIC, asset), encode_meta(sensors, period_ms), 0, retain=True))
+        self._status(asset, online=True)
+
+    def send(self, asset: str, time: int, values: Mapping[str, float]) -> None:
+        """Publish one reading (epoch ms; NaN = missing); waits while too much is unacknowledged.
+
+        Raises PublishError where the publisher has ended.
+        """
+        while not self.wait_room(1.0):
+            pass
+        number = self._numbers[asset] = self._numbers.get(asset, 0) + 1
+        payload = encode_telemetry(time=time, boot=self._boot, seq=number, values=values)
+        reported = sum(not math.isnan(value) for value in values.values())
+        self._enqueue(_Outgoing(self._topic(TELEMETRY_TOPIC, asset), payload, reported))
+
+    def wait_room(self, timeout: float) -> bool:
+        """Wait until `send` would not wait; False where that took too long. Raises PublishError as `send` does."""
+        if self._outstanding >= self._in_flight and not self._ended:
+            with self._change:
+                self._change.wait_for(lambda: self._outstanding < self._in_flight or self._ended, timeout)
+        if self._ended:
+            raise PublishError(f"the connection failed: {self.failed or 'it was stopped'}")
+        return self._outstanding < self._in_flight
+
+    def retire(self, asset: str) -> None:
+        """Say goodbye for an asset: its silence from now on is no fault."""
+        self._status(asset, online=False, reason="shutdown")
+
+    def wait_delivered(self, timeout: float | None = None) -> bool:
+        """Wait until everything sent has its answer from the broker; False where that took too long."""
+        with self._change:
+            self._change.wait_for(lambda: not self._outstanding or self._ended, timeout)
+            return not self._outstanding
+
+    # Hooks.
+
+    def on_up(self, *, session_present: bool) -> None:  # noqa: ARG002 - there is no session to lose
+        """Publish the publisher's own status."""
+        self.publish(self._own_status, encode_status(online=True, time=_now()), retain=True)
+        self._tell()
+
+    def on_down(self, reason: str) -> None:  # noqa: ARG002 - it stands in `problem`
+        """Wake whoever waits for the connection."""
+        self._tell()
+
+    def on_turn(self) -> None:
+        """Publish what is queued."""
+        while self._queue:
+            outgoing = self._queue[0]
+            self._flying[self.publish(outgoing.topic, outgoing.payload, retain=outgoing.retain)] = outgoing
+            self._queue.popleft()  # only now, so that it is never in neither of the two
+            if outgoing.values:
+                self.counters.messages += 1
+                self.counters.values += outgoing.values
+
+    def on_delivered(self, packet_id: int, problem: str) -> None:
+        """Count, and make room."""
+        outgoing = self._flying.pop(packet_id, None)
+        if outgoing is None:
+            return
+        if outgoing.values and problem:
+            self.counters.refused_messages += 1
+        elif outgoing.values:
+            self.counters.acknowledged_messages += 1
+            self.counters.acknowledged_values += outgoing.values
+        self._tell()
+
+    def on_goodbye(self) -> None:
+        """Publish the rest and the publisher's own goodbye."""
+        self.on_turn()
+        self.publish(self._own_status, encode_status(online=False, time=_now(), reason="shutdown"), retain=True)
+
+    def on_end(self) -> None:
+        """Wake whoever waits."""
+        self._ended = True
+        self._tell()
+
+    # Inside.
+
+    @property
+    def _outstanding(self) -> int:
+        return len(self._queue) + len(self._flying)
+
+    def _enqueue(self, outgoing: _Outgoing) -> None:
+        self._queue.append(outgoing)
+        self.wake()
+
+    def _status(self, asset: str, *, online: bool, reason: str = "") -> None:
+        payload = encode_status(online=online, time=_now(), reason=reason)
+        self._enqueue(_Outgoing(self._topic(STATUS_TOPIC, asset), payload, 0, retain=True))
+
+    def _topic(self, template: str, asset: str) -> str:
+        return fill(template, asset=asset, **self._names)
+
+    def _tell(self) -> None:
+        with self._change:
+            self._change.notify_all()
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,224 @@
+"""Notifying: every transition reaches the broker, in order, and the retained list is what is open now."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from config.settings import MqttSettings, NotifySettings
+from monitor.notify import Notifier
+from monitor.records import AlertEvent, DeadLetter, SensorFinding, StoredScores, Transition
+from tests.servers import missing
+from tests.servers.brokers import Mosquitto
+from tests.servers.peers import Peer, RecordingProxy, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tests.servers.brokers import Broker
+
+ALERT = "enginewatch/v1/plant/pump-1/alert"
+FIRED = AlertEvent(
+    event_id="e1",
+    incident_id="i1",
+    stream="plant//pump-1",
+    kind="anomaly",
+    sensor="",
+    transition=Transition.FIRED,
+    severity="warning",
+    started=1_000,
+    time=2_000,
+    recorded=2_500,
+    score=1.5,
+    threshold=1.2,
+    summary="oil_pressure is lower than expected",
+    top=(SensorFinding("oil_pressure", "kPa", 120.0, 310.0, 1.5),),
+)
+
+
+class Book:
+    """An outbox in memory."""
+
+    def __init__(self) -> None:
+        self.events: list[AlertEvent] = []
+        self.delivered = 0
+        self.lock = threading.Lock()
+
+    def tell(self, *events: AlertEvent) -> None:
+        with self.lock:
+            self.events.extend(events)
+
+    def position(self, sink: str) -> int:
+        assert sink == "notify"
+        return self.delivered
+
+    def advance(self, sink: str, position: int) -> None:
+        assert sink == "notify"
+        assert position > self.delivered
+        self.delivered = position
+
+    def scores_after(self, position: int, limit: int) -> list[StoredScores]:
+        raise NotImplementedError
+
+    def events_after(self, position: int, limit: int) -> list[tuple[int, AlertEvent]]:
+        with self.lock:
+            return list(enumerate(self.events, start=1))[position : position + limit]
+
+    def open_incidents(self, stream: str) -> list[AlertEvent]:
+        latest = {event.incident_id: event for event in self.events if event.stream == stream}
+        return [event for event in latest.values() if event.transition != Transition.CLEARED]
+
+    def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        raise NotImplementedError
+
+
+def fired(count: int, start: int = 0) -> list[AlertEvent]:
+    return [replace(FIRED, event_id=f"e{n}", incident_id=f"i{n}") for n in range(start, start + count)]
+
+
+def ids(peer: Peer) -> list[str]:
+    return [json.loads(payload)["event_id"] for topic, payload, _ in peer.messages if topic == f"{ALERT}/event"]
+
+
+def cleared(event: AlertEvent) -> AlertEvent:
+    return replace(event, event_id=f"{event.event_id}-cleared", transition=Transition.CLEARED)
+
+
+def make(broker: Broker | RecordingProxy, book: Book, **other: Any) -> Notifier:
+    fast = {"host": broker.host, "port": broker.port, "reconnect_min_s": 0.01, "reconnect_max_s": 0.05}
+    return Notifier(NotifySettings(), MqttSettings(**{**fast, **other}), "daemon", book)
+
+
+@pytest.fixture
+def book() -> Book:
+    return Book()
+
+
+@pytest.fixture
+def notifier(broker: Broker, book: Book) -> Iterator[Notifier]:
+    made = make(broker, book)
+    made.start()
+    yield made
+    made.stop()
+    assert made.failed is None
+
+
+def test_a_transition_is_told_whole_and_the_open_incidents_are_retained(
+    broker: Broker, book: Book, notifier: Notifier
+) -> None:
+    with Peer(broker, "enginewatch/#") as peer:
+        book.tell(FIRED)
+        notifier.wake()
+        wait_until(lambda: book.delivered == 1)
+        wait_until(lambda: peer.last(ALERT))
+        told = peer.last(f"{ALERT}/event")
+        assert told == {
+            "event_id": "e1",
+            "incident_id": "i1",
+            "stream": "plant//pump-1",
+            "kind": "anomaly",
+            "sensor": "",
+            "transition": "fired",
+            "severity": "warning",
+            "started": 1_000,
+            "time": 2_000,
+            "recorded": 2_500,
+            "score": 1.5,
+            "threshold": 1.2,
+            "summary": "oil_pressure is lower than expected",
+            "top": [
+                {"sensor": "oil_pressure", "unit": "kPa", "actual": 120.0, "expected": 310.0, "contribution": 1.5}
+            ],
+            "who": "",
+            "why": "",
+            "until": None,
+        }
+        assert peer.last(ALERT) == [told]
+    with Peer(broker, "enginewatch/#") as late:
+        wait_until(lambda: late.messages)
+        assert [(topic, retained) for topic, _, retained in late.messages] == [(ALERT, True)]
+
+
+def test_after_the_clear_an_empty_list_is_retained(broker: Broker, book: Book, notifier: Notifier) -> None:
+    book.tell(FIRED)
+    notifier.wake()
+    wait_until(lambda: book.delivered == 1)
+    book.tell(cleared(FIRED))
+    notifier.wake()
+    wait_until(lambda: book.delivered == 2)
+    with Peer(broker, "enginewatch/#") as late:
+        wait_until(lambda: late.messages)
+        assert late.messages == [(ALERT, b"[]", True)]
+
+
+def test_nothing_is_lost_and_order_is_kept_over_a_broker_that_was_down(
+    broker: Broker, book: Book, notifier: Notifier
+) -> None:
+    """What was told while the broker was down comes after its return; the lag says how much waits."""
+    with Peer(broker, f"{ALERT}/event", session="subscriber"):
+        pass
+    events = fired(250)
+    book.tell(*events[:10])
+    notifier.wake()
+    wait_until(lambda: book.delivered == 10)
+    broker.stop()
+    book.tell(*events[10:])
+    wait_until(lambda: notifier.last_error)
+    assert notifier.lag == 240
+    assert "broker" in notifier.last_error
+    broker.start()
+    wait_until(lambda: book.delivered == 250)
+    assert notifier.lag == 0
+    assert notifier.last_error == ""
+    with Peer(broker, f"{ALERT}/event", session="subscriber") as peer:
+        wait_until(lambda: len(set(ids(peer))) == 250)
+        assert list(dict.fromkeys(ids(peer))) == [event.event_id for event in events]
+
+
+def test_what_was_in_flight_when_the_connection_broke_is_told_again(broker: Broker, book: Book) -> None:
+    """Cut at random moments: nothing is missing, and no event comes before an earlier one was told."""
+    events = fired(2_000)
+    with RecordingProxy(broker) as proxy, Peer(broker, f"{ALERT}/event") as peer:
+        notifier = make(proxy, book)
+        book.tell(*events)
+        notifier.start()
+        for reached in range(200, 2_000, 300):
+            wait_until(lambda: book.delivered >= reached)  # noqa: B023 - within the turn
+            proxy.cut()
+        wait_until(lambda: book.delivered == 2_000)
+        wait_until(lambda: len(set(ids(peer))) == 2_000)
+        notifier.stop()
+        assert list(dict.fromkeys(ids(peer))) == [event.event_id for event in events]
+        assert notifier.connections > 1
+
+
+def test_a_negative_puback_keeps_the_position_and_says_why(tmp_path: Path, book: Book) -> None:
+    """Only MQTT 5 can refuse a publication; it is tried again, and delivered once the broker allows it."""
+    if not Mosquitto.installed():
+        missing("mosquitto")
+    with Mosquitto(tmp_path / "broker", acl="topic read #\n") as server:
+        notifier = make(server, book, protocol="5")
+        notifier.start()
+        book.tell(FIRED)
+        notifier.wake()
+        wait_until(lambda: notifier.last_error)
+        assert "refuses alerts (Not authorized)" in notifier.last_error
+        assert book.delivered == 0
+        server.stop()
+        (server.folder / "acl").write_text("topic readwrite #\n")
+        server.start()
+        wait_until(lambda: book.delivered == 1)
+        wait_until(lambda: not notifier.last_error)
+        notifier.stop()
+
+
+def test_reply_is_published(broker: Broker, notifier: Notifier) -> None:
+    with Peer(broker, "reply/#") as peer:
+        notifier.reply("reply/1", b'{"done":true}')
+        wait_until(lambda: peer.messages)
+        assert peer.messages == [("reply/1", b'{"done":true}', False)]

@@ -1,0 +1,154 @@
+"""Publishing: every reading once but for MQTT's own repeats, counted when the broker has taken it."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from config.settings import MqttSettings
+from simulator.publish import Publisher, PublishError
+from tests.servers import free_port, missing
+from tests.servers.brokers import Mosquitto
+from tests.servers.peers import Peer, RecordingProxy, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.servers.brokers import Broker
+
+TELEMETRY = "enginewatch/v1/site/pump/telemetry"
+
+
+@contextmanager
+def publishing(broker: Any, *, in_flight: int = 1000, **other: Any) -> Iterator[Publisher]:
+    fast = {"host": broker.host, "port": broker.port, "reconnect_min_s": 0.01, "reconnect_max_s": 0.05}
+    publisher = Publisher(MqttSettings(**{**fast, **other}), "publisher", site="site", in_flight=in_flight)
+    publisher.start()
+    try:
+        yield publisher
+    finally:
+        publisher.stop()
+        assert publisher.failed is None
+
+
+def numbers(peer: Peer) -> list[int]:
+    return [json.loads(payload)["seq"] for topic, payload, _ in peer.messages if topic == TELEMETRY]
+
+
+def test_readings_are_numbered_and_counted(broker: Broker) -> None:
+    """A NaN is neither sent nor counted; each asset has numbers of its own, all have one boot."""
+    with Peer(broker, "enginewatch/#") as peer, publishing(broker) as publisher:
+        publisher.send("pump", 1_000, {"a": 1.5, "b": math.nan})
+        publisher.send("pump", 2_000, {"a": 2.5, "b": 3.5})
+        publisher.send("fan", 2_000, {"a": 4.5, "b": 5.5})
+        assert publisher.wait_delivered()
+        counters = publisher.counters
+        assert (counters.messages, counters.values) == (3, 5)
+        assert (counters.acknowledged_messages, counters.acknowledged_values) == (3, 5)
+        wait_until(lambda: len(numbers(peer)) == 2 and peer.last("enginewatch/v1/site/fan/telemetry"))
+        last = peer.last(TELEMETRY)
+        assert (last["ts"], last["seq"], last["values"]) == (2_000, 2, {"a": 2.5, "b": 3.5})
+        fan = peer.last("enginewatch/v1/site/fan/telemetry")
+        assert (fan["seq"], fan["boot"]) == (1, last["boot"])
+        assert not any(retained for topic, _, retained in peer.messages if topic == TELEMETRY)
+
+
+def test_meta_and_status_are_retained(broker: Broker) -> None:
+    with publishing(broker) as publisher:
+        publisher.announce("pump", {"a": "kPa", "b": ""}, 500)
+        assert publisher.wait_delivered()
+        with Peer(broker, "enginewatch/v1/#") as peer:
+            wait_until(lambda: len(peer.messages) == 2)
+            assert all(retained for _, _, retained in peer.messages)
+            meta = peer.last("enginewatch/v1/site/pump/meta")
+            assert meta == {"v": 1, "period_ms": 500, "sensors": {"a": {"unit": "kPa"}, "b": {"unit": ""}}}
+            assert peer.last("enginewatch/v1/site/pump/status")["online"] is True
+            publisher.retire("pump")
+            wait_until(lambda: peer.last("enginewatch/v1/site/pump/status").get("reason") == "shutdown")
+        assert publisher.counters.messages == 0
+
+
+def test_own_status_tells_a_goodbye_from_a_death(broker: Broker) -> None:
+    own = "enginewatch/_publisher/publisher/status"
+    with RecordingProxy(broker) as proxy, Peer(broker, own) as peer:
+        with publishing(proxy, reconnect_min_s=20.0, reconnect_max_s=20.0):
+            wait_until(lambda: (peer.last(own) or {}).get("online"))
+            proxy.cut()
+            wait_until(lambda: not peer.last(own)["online"])
+            assert "reason" not in peer.last(own)
+        with publishing(broker):
+            wait_until(lambda: peer.last(own)["online"])
+        wait_until(lambda: peer.last(own).get("reason") == "shutdown")
+
+
+def test_nothing_is_missing_after_cut_connections(broker: Broker) -> None:
+    """Cut while sending: every number arrives, and in order but for repeats."""
+    with RecordingProxy(broker) as proxy, Peer(broker, "enginewatch/#") as peer:
+        with publishing(proxy, in_flight=50) as publisher:
+            for number in range(3_000):
+                publisher.send("pump", number, {"a": 1.0})
+                if number % 500 == 250:
+                    proxy.cut()
+            assert publisher.wait_delivered(30.0)
+            assert publisher.counters.acknowledged_messages == publisher.counters.messages == 3_000
+            assert publisher.connections > 1
+        wait_until(lambda: len(set(numbers(peer))) == 3_000)
+        assert list(dict.fromkeys(numbers(peer))) == list(range(1, 3_001))
+        assert [said[0] for said in proxy.said] == [0x10] * len(proxy.said)
+
+
+def test_in_flight_is_bounded_while_the_broker_is_away(broker: Broker) -> None:
+    """`send` waits; when the broker is back the waiting ends."""
+    with publishing(broker, in_flight=10) as publisher:
+        publisher.wait_connected()
+        broker.stop()
+        wait_until(lambda: not publisher.connected)
+
+        def send_all() -> None:
+            for number in range(25):
+                publisher.send("pump", number, {"a": 1.0})
+
+        sender = threading.Thread(target=send_all)
+        sender.start()
+        wait_until(lambda: publisher._outstanding == 10)
+        assert not publisher.wait_room(0.05)
+        assert sender.is_alive()
+        broker.start()
+        sender.join()
+        assert publisher.wait_delivered(30.0)
+        assert publisher.counters.acknowledged_messages == 25
+
+
+def test_a_refused_publication_is_not_counted_as_taken(tmp_path: Path) -> None:
+    """MQTT 5 lets the broker say no."""
+    if not Mosquitto.installed():
+        missing("mosquitto")
+    with (
+        Mosquitto(tmp_path / "broker", acl="topic enginewatch/_publisher/#\ntopic read #\n") as server,
+        publishing(server, protocol="5") as publisher,
+    ):
+        publisher.send("pump", 1, {"a": 1.0})
+        assert publisher.wait_delivered(30.0)
+        counters = publisher.counters
+        assert (counters.messages, counters.acknowledged_messages, counters.refused_messages) == (1, 0, 1)
+
+
+def test_first_connection_fails_with_the_reason() -> None:
+    class Nobody:
+        host, port = "127.0.0.1", free_port()
+
+    with publishing(Nobody) as publisher, pytest.raises(PublishError, match="nobody listens"):
+        publisher.wait_connected()
+
+
+def test_sending_after_the_end_is_refused(broker: Broker) -> None:
+    with publishing(broker) as publisher:
+        publisher.wait_connected()
+    with pytest.raises(PublishError):
+        publisher.send("pump", 1, {"a": 1.0})
