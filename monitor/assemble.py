@@ -27,18 +27,19 @@ def line_spec(settings: Settings, classes: Sequence[ResolvedClass]) -> LineSpec:
 
 
 def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
+    given = each.settings
     length = each.window or LENGTH_WITHOUT_MODEL
     count = len(each.sensors)
     return ClassSpec(
         name=each.name,
-        route=ClassRoute(each.sensors, each.topics, each.assets, each.time == "arrival"),
+        route=ClassRoute(each.sensors, given.topics, given.assets, given.time == "arrival"),
         units=each.units,
         model=each.model_name,
-        model_hash=each.model_hash,
+        model_hash=each.model_hash or "",
         align=AlignConfig(
             sensors=count,
             period_ms=each.period_ms,
-            lateness_ms=each.allowed_lateness_ms,
+            lateness_ms=each.lateness_ms,
             one_reading_per_tick=each.one_reading_per_tick,
             hold_ms=settings.align.hold_ms,
             max_ahead_ms=settings.align.max_ahead_ms,

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 import structlog
 
-from config.secrets import secret
+from config.secret import secret
 from monitor.assemble import line_spec
 from monitor.decode import status_template, subscription
 from monitor.door import CommandError, Door, check, unwrap
@@ -94,7 +94,7 @@ class Daemon:
         """Bring the line to where it was, then tell it what it works with from now on."""
         spec = line_spec(self._settings, self._classes)
         for each in self._classes:
-            if each.model is not None:
+            if each.model is not None and each.model_hash is not None:
                 self._shelf.put(each.model, each.model_hash)
         self._line.recover(spec)
         changed = self._line.state.spec.encode() != spec.encode()
@@ -139,8 +139,9 @@ class Daemon:
         """Wait for the end; a thread that fails brings it about."""
         pruned = time.monotonic()
         while not self._stop.wait(WATCH_S):
-            if self._receiver.failed is not None:
-                self._fail("receive", self._receiver.failed)
+            for link in (self._receiver, self._notifier):
+                if link.failed is not None:
+                    self._fail(type(link).__name__.lower(), link.failed)
             if time.monotonic() - pruned >= PRUNE_S:
                 pruned = time.monotonic()
                 self._prune()
@@ -149,14 +150,11 @@ class Daemon:
         """Inputs first, outputs last, so that what came in still goes out."""
         log.info("stopping")
         if hasattr(self, "_intake"):
-            self._receiver.stop()
             self._intake.stop()
-        for name, stop in (("intake", None), ("line", self._line.stop)):
-            if stop is not None:
-                stop()
-            for thread in self._threads:
-                if thread.name == name:
-                    thread.join()
+            self._join("intake")
+            self._receiver.stop()  # the last acknowledgements leave with it
+        self._line.stop()
+        self._join("line")
         self._door.stop()
         self._influx.stop(DRAIN_S)
         self._notifier.stop()
@@ -177,6 +175,11 @@ class Daemon:
         thread = threading.Thread(target=guarded, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+    def _join(self, name: str) -> None:
+        for thread in self._threads:
+            if thread.name == name:
+                thread.join()
 
     def _fail(self, name: str, error: Exception) -> None:
         if self._failure is None:
@@ -215,7 +218,7 @@ class Daemon:
     def _subscriptions(self) -> list[str]:
         """Telemetry, the status beside it, and our own commands."""
         root = self._settings.mqtt.root
-        templates = [topic for each in self._classes for topic in each.topics]
+        templates = [topic for each in self._classes for topic in each.settings.topics]
         beside = [status for status in map(status_template, templates) if status is not None]
         filters = [subscription(template, root) for template in [*templates, *beside]]
         return [*dict.fromkeys(filters), f"{self._own_topic}/command"]

@@ -223,7 +223,7 @@ class AlertEvent:
 
 @dataclass(frozen=True, slots=True)
 class StoredScores:
-    """A batch of score rows with everything by name: the pipeline makes it, the store keeps it, a sink sends it."""
+    """A batch of score rows, all by name: the pipeline makes it, the store keeps it, a sink sends it."""
 
     position: int  # of the outbox: ask for what comes after it; 0 before it is stored
     asset_class: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from config.classes import resolve_classes
+from config.mistakes import SettingsError
+from config.options import add_settings_options, load_from_options
 from monitor.cli import UserError
 
 if TYPE_CHECKING:
@@ -21,40 +23,19 @@ if TYPE_CHECKING:
     from config.classes import ResolvedClass
     from config.load import Loaded
 
-DEFAULT_CONFIG = Path("enginewatch.toml")
-
-
-def settings_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the settings come from."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="settings file (default: enginewatch.toml here, if there is one)",
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, over all other sources"
-    )
-
 
 def load_settings(options: argparse.Namespace) -> tuple[Loaded, list[ResolvedClass]]:
     """The settings and asset classes, all of them checked. Raises UserError with a line for each mistake."""
-    from config.classes import resolve_classes  # noqa: PLC0415 - pydantic is not for every command
-    from config.load import SettingsError, load  # noqa: PLC0415
-
-    path = options.config
-    if path is None and DEFAULT_CONFIG.exists():
-        path = DEFAULT_CONFIG
     try:
-        loaded = load(path, overrides=options.set, environment=os.environ)
+        loaded = load_from_options(options)
         return loaded, resolve_classes(loaded)
     except SettingsError as error:
-        raise UserError("\n".join(error.lines)) from error
+        raise UserError("the settings are wrong:\n" + "\n".join(error.lines)) from error
 
 
 def state_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the daemon's state is."""
-    settings_arguments(parser)
+    add_settings_options(parser)
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help="the daemon's state folder (default: daemon.state_dir)"
     )
@@ -64,7 +45,10 @@ def state_folder(options: argparse.Namespace) -> Path:
     """The state folder of the daemon in question. Raises UserError where no daemon has been."""
     folder = options.state
     if folder is None:
-        folder = load_settings(options)[0].settings.daemon.state_dir
+        try:
+            folder = load_from_options(options).settings.daemon.state_dir
+        except SettingsError as error:
+            raise UserError("the settings are wrong:\n" + "\n".join(error.lines)) from error
     if not (folder / "store.db").exists():
         raise UserError(
             f"{folder} holds no store: has `enginewatch monitor` run there? --state names another folder"

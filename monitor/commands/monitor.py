@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from config.options import add_settings_options
 from monitor.cli import UserError
-from monitor.commands.common import load_settings, settings_arguments
+from monitor.commands.common import load_settings
 
 if TYPE_CHECKING:
     import argparse
@@ -13,18 +14,18 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    settings_arguments(parser)
+    add_settings_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check the settings, then run until told to stop."""
     loaded, classes = load_settings(options)
-    from monitor import log  # noqa: PLC0415 - only a daemon that starts needs its rooms
-    from monitor.daemon import Daemon, StartError  # noqa: PLC0415
+    from monitor.daemon import Daemon, StartError  # noqa: PLC0415 - only a daemon that starts needs its rooms
     from monitor.journal import JournalError  # noqa: PLC0415
+    from monitor.log import configure  # noqa: PLC0415
     from monitor.schema import StoreError  # noqa: PLC0415
 
-    log.configure(loaded.settings.log)
+    configure(loaded.settings.log)
     try:
         daemon = Daemon(loaded.settings, classes)
     except (StartError, JournalError, StoreError, OSError, ValueError) as error:

@@ -1,0 +1,1 @@
+"""What must hold whatever dies in between, with real processes."""

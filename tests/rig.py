@@ -1,0 +1,136 @@
+"""Runs the real command in processes of its own, as a user would, and reads its state folder from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from monitor.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tests.servers.brokers import Broker
+
+COMMAND = [sys.executable, "-m", "monitor.cli"]
+
+
+def run(*arguments: str | Path, folder: Path | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run `enginewatch ARGUMENTS` to its end; its exit code is checked."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def until(what: Callable[[], Any], *, seconds: float = 60.0, why: str = "") -> Any:
+    """Wait until something is true, and return it; the time limit only ends a test that hangs."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"did not happen in {seconds} s: {why or what}")
+
+
+class Daemon:
+    """`enginewatch monitor` with a settings file of its own."""
+
+    def __init__(self, folder: Path, settings: str) -> None:
+        """Write the settings; `start` runs it."""
+        self.folder = folder
+        self.state = folder / "state"
+        self.log = folder / "daemon.log"
+        (folder / "enginewatch.toml").write_text(settings)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it has recovered and works."""
+        began = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([*COMMAND, "monitor"], cwd=self.folder, stderr=log, stdout=log)
+        until(lambda: self._has_started(began), why=f"start; see {self.log}")
+
+    def _has_started(self, began: int) -> bool:
+        assert self.process is not None
+        written = self.log.read_bytes()[began:].decode()
+        assert self.process.poll() is None, written
+        return '"event": "started"' in written
+
+    def kill(self) -> None:
+        """End it as kill -9 does."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, code: int = 0) -> None:
+        """SIGTERM, and the end in order."""
+        assert self.process is not None
+        self.process.terminate()
+        assert self.process.wait(30) == code, self.log.read_text()
+
+    def close(self) -> None:
+        """End it if it still runs."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    def facts(self) -> dict[str, str]:
+        """What the daemon noted in its store."""
+        store = Store(self.state / "store.db")
+        try:
+            return store.facts()
+        finally:
+            store.close()
+
+    def books(self) -> dict[str, Any]:
+        """What became of all values so far."""
+        books: dict[str, Any] = json.loads(self.facts().get("books", "{}"))
+        return books
+
+    def accounted(self) -> int:
+        """How many values have an outcome, or wait for one."""
+        books = self.books()
+        return sum(books["outcomes"].values()) + int(books["waiting"]) if books else 0
+
+
+def settings(broker: Broker, model: Path, *, influx: str = "", extra: str = "") -> str:
+    """A settings file for tests: JSON log, this broker, this model."""
+    return f"""
+{extra}
+[mqtt]
+host = "{broker.host}"
+port = {broker.port}
+reconnect_min_s = 0.1
+reconnect_max_s = 0.5
+
+[[classes]]
+name = "pump"
+file = "{model / "asset.toml"}"
+model = "{model}"
+
+[influx]
+url = "{influx}"
+bucket = "engines"
+retry_min_s = 0.1
+retry_max_s = 0.5
+
+[log]
+format = "json"
+"""
+
+
+def environment() -> dict[str, str]:
+    """The environment without anything that speaks to the settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ENGINEWATCH_")}
+
+
+def json_lines(text: str) -> Sequence[dict[str, Any]]:
+    """One object a line."""
+    return [json.loads(line) for line in text.splitlines()]
