@@ -1,4 +1,4 @@
-"""The settings: one class a room, every key with its meaning and its default.
+"""The settings: one class a room, every key with its meaning and its default, and what must agree.
 
 This file only says what there is. Where the values come from (command line, environment, secret files, TOML,
 defaults) and how a mistake is told is in `config.load`. Nothing here opens a connection.
@@ -6,20 +6,33 @@ defaults) and how a mistake is told is in `config.load`. Nothing here opens a co
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.overlap import globs_overlap
+from config.section import Mistake, Section, Template, in_order, only_one, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Section(BaseModel):
-    """A block of settings: unknown keys are errors, values never change."""
+def _address(url: str) -> str:
+    """Refuse what is no address of a server. It is not told again: a user in it would come with a password."""
+    if url and not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", url):
+        raise ValueError("must be http://HOST:PORT or https://HOST:PORT, without a user or a query")
+    return url
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+Address = Annotated[str, AfterValidator(_address)]
 
 
 class DaemonSettings(Section):
@@ -37,6 +50,16 @@ class TlsSettings(Section):
     ca_file: Path | None = Field(None, description="authority that signed the broker's certificate")
     cert_file: Path | None = Field(None, description="own certificate, where the broker asks for one")
     key_file: Path | None = Field(None, description="key of the own certificate")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """A certificate goes with its key, and both with encryption."""
+        for name in ("ca_file", "cert_file", "key_file"):
+            if getattr(self, name) is not None and not self.enabled:
+                yield Mistake((name, "enabled"), "given, but enabled is false, so nothing would be encrypted")
+        if self.cert_file is not None and self.key_file is None:
+            yield Mistake(("cert_file",), "needs key_file beside it")
+        if self.key_file is not None and self.cert_file is None:
+            yield Mistake(("key_file",), "needs cert_file beside it")
 
 
 class MqttSettings(Section):
@@ -60,7 +83,16 @@ class MqttSettings(Section):
     max_pending_bytes: int = Field(
         32 << 20, ge=1 << 16, description="bytes held in memory before the journal; when full, reading pauses"
     )
-    tls: TlsSettings = TlsSettings()
+    tls: TlsSettings = Field(TlsSettings(), description="encryption")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Bounds in order, one password, and a user to whom it belongs."""
+        yield from in_order(self, "reconnect_min_s", "reconnect_max_s")
+        yield from in_order(self, "max_payload_bytes", "max_pending_bytes")
+        yield from only_one(self, "password", "password_file")
+        given = [name for name in ("password", "password_file") if getattr(self, name) is not None]
+        if given and not self.username and self.protocol == "3.1.1":
+            yield Mistake((given[0], "username"), "needs a username beside it (MQTT 3.1.1)")
 
 
 class ClassSettings(Section):
@@ -69,7 +101,7 @@ class ClassSettings(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="name of the class")
     file: Path | None = Field(None, description="asset file: sensors in order with units; empty: the model's own")
     model: Path | None = Field(None, description="folder of the trained model; empty: nothing is scored")
-    topics: tuple[str, ...] = Field(
+    topics: tuple[Template, ...] = Field(
         ("{root}/v1/{site}/{asset}/telemetry",), min_length=1, description="topics of the readings"
     )
     assets: tuple[str, ...] = Field(("*",), min_length=1, description="globs on site/area/asset that belong here")
@@ -115,17 +147,25 @@ class ThresholdSettings(Section):
     floor: Positive = Field(1.0, description="never lower; 1.0 is the 99.9 % quantile of normal in training")
     cap: Positive = Field(10.0, description="never higher, so that a slow fault cannot train it away")
 
+    def mistakes(self) -> Iterator[Mistake]:
+        """Bounds in order."""
+        yield from in_order(self, "floor", "cap")
+
 
 class AlertSettings(Section):
     """The life of an incident."""
 
-    k: int = Field(3, ge=1, le=64, description="so many …")
-    n: int = Field(5, ge=1, le=64, description="… of the last n scored rows above the threshold: pending")
+    k: int = Field(3, ge=1, le=64, description="pending after so many rows above the threshold …")
+    n: int = Field(5, ge=1, le=64, description="… among so many of the last scored rows")
     on_delay_ticks: int = Field(5, ge=0, description="ticks pending before it fires")
     off_delay_ticks: int = Field(30, ge=0, description="ticks below the threshold before it clears")
     deadband: Share = Field(0.1, description="clearing needs a score this share below the threshold")
     critical_ratio: Positive = Field(3.0, description="severity is critical from this many times the threshold")
     stale_after_s: Positive = Field(60.0, description="silence of a stream that is an alert of its own")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """At most n of n."""
+        yield from in_order(self, "k", "n")
 
 
 class StoreSettings(Section):
@@ -141,26 +181,37 @@ class StoreSettings(Section):
 class InfluxSettings(Section):
     """InfluxDB, by the v2 write API. Without a URL nothing is sent."""
 
-    url: str = Field("", description="address, for example http://127.0.0.1:8086; empty: off")
+    url: Address = Field("", description="address, for example http://127.0.0.1:8086; empty: off")
     org: str = Field("", description="organisation (InfluxDB 2)")
     bucket: str = Field("enginewatch", description="bucket, or database/retention policy")
     token: SecretStr | None = Field(None, description="token; better from the environment or a secret file")
     token_file: Path | None = Field(None, description="file that holds the token")
     ca_file: Path | None = Field(None, description="authority that signed the server's certificate")
+    write_readings: bool = Field(False, description="also write every sensor's value as measurement engine")
     timeout_s: Positive = Field(10.0, description="longest wait for an answer")
     batch_rows: int = Field(5_000, ge=1, description="lines in one request")
     retry_min_s: Positive = Field(1.0, description="first pause after a failure")
     retry_max_s: Positive = Field(60.0, description="longest pause after a failure")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Bounds in order, and one token."""
+        yield from in_order(self, "retry_min_s", "retry_max_s")
+        yield from only_one(self, "token", "token_file")
 
 
 class NotifySettings(Section):
     """Telling subscribers over MQTT."""
 
     mqtt: bool = Field(True, description="publish alerts over MQTT")
-    topic: str = Field(
+    topic: Template = Field(
         "{root}/v1/{site}/{asset}/alert",
         description="open incidents, retained; transitions go to …/event below it",
     )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """An alert is of an asset."""
+        if "{sensor}" in self.topic:
+            yield Mistake(("topic",), "{sensor} has no meaning here, an incident is of an asset")
 
 
 class CommandSettings(Section):
@@ -187,6 +238,10 @@ class AssetSensor(Section):
     vss: str = Field("", description="path in the COVESA Vehicle Signal Specification")
     pid: str = Field("", description="OBD-II parameter id")
 
+    def mistakes(self) -> Iterator[Mistake]:
+        """Bounds in order."""
+        yield from in_order(self, "min", "max")
+
 
 class AssetFile(Section):
     """An asset class's own file: its sensors in order, and its time grid."""
@@ -198,3 +253,72 @@ class AssetFile(Section):
     )
     allowed_lateness_ms: int = Field(2_000, ge=0, description="how long a tick waits for late readings")
     sensors: tuple[AssetSensor, ...] = Field(min_length=1, description="the sensors, in the model's order")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Every sensor has a name of its own."""
+        first: dict[str, int] = {}
+        for index, sensor in enumerate(self.sensors):
+            if first.setdefault(sensor.name, index) != index:
+                key = f"sensors.{index}.name"
+                yield Mistake((key,), f'"{sensor.name}" is there already, as sensors.{first[sensor.name]}')
+
+
+class Settings(BaseSettings):
+    """All the settings, in the order of the line."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    daemon: DaemonSettings = Field(DaemonSettings(), description="the daemon itself")
+    mqtt: MqttSettings = Field(MqttSettings(), description="the broker")
+    classes: tuple[ClassSettings, ...] = Field((), description="the asset classes")
+    align: AlignSettings = Field(AlignSettings(), description="ticks")
+    window: WindowSettings = Field(WindowSettings(), description="windows")
+    score: ScoreSettings = Field(ScoreSettings(), description="the model")
+    threshold: ThresholdSettings = Field(ThresholdSettings(), description="thresholds")
+    alert: AlertSettings = Field(AlertSettings(), description="incidents")
+    store: StoreSettings = Field(StoreSettings(), description="the store")
+    influx: InfluxSettings = Field(InfluxSettings(), description="InfluxDB")
+    notify: NotifySettings = Field(NotifySettings(), description="subscribers")
+    commands: CommandSettings = Field(CommandSettings(), description="commands")
+    log: LogSettings = Field(LogSettings(), description="the log")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing comes in by itself: `config.load` brings every source, knowing where each value stood."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _in_file_order(cls, value: Any) -> Any:
+        """Sources number the classes ("0", "1", …), so that one of them can change a key of another's class."""
+        return [value[number] for number in sorted(value, key=int)] if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _agreeing(self) -> Self:
+        refuse([mistake for index in range(len(self.classes)) for mistake in self._class_mistakes(index)])
+        return self
+
+    def _class_mistakes(self, index: int) -> Iterator[Mistake]:
+        """What is wrong between a class and those before it: the same name, or the same assets twice."""
+        later = self.classes[index]
+        for number, earlier in enumerate(self.classes[:index]):
+            if earlier.name == later.name:
+                sentence = f'"{later.name}" is the name of classes.{number} already'
+                yield Mistake((f"classes.{index}.name",), sentence)
+            shared = next((topic for topic in later.topics if topic in earlier.topics), None)
+            pairs = [(one, other) for one in earlier.assets for other in later.assets]
+            both = next((pair for pair in pairs if globs_overlap(*pair)), None)
+            if shared is not None and both is not None:
+                yield Mistake(
+                    (f"classes.{index}.assets", f"classes.{index}.topics", f"classes.{index}.name"),
+                    f'"{both[1]}" can be the same asset as "{both[0]}" of classes.{number} on the topic {shared}; '
+                    "give the two classes different assets or topics",
+                )

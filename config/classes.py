@@ -1,0 +1,108 @@
+"""Joins each asset class with its asset file and its model, and refuses what does not fit together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from config.mistakes import SettingsError
+from config.settings import AssetFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from config.load import Loaded
+    from config.settings import ClassSettings
+    from models.artifact import Header
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedClass:
+    """An asset class with everything that its files say. Without a model nothing is scored."""
+
+    settings: ClassSettings
+    name: str
+    sensors: tuple[str, ...]  # C, in the model's order
+    units: tuple[str, ...]  # C
+    period_ms: int
+    lateness_ms: int
+    one_reading_per_tick: bool
+    model: Path | None = None  # its folder
+    model_name: str = ""
+    model_hash: str | None = None
+    window: int | None = None  # T, the ticks in a window
+
+
+def resolve_classes(loaded: Loaded) -> list[ResolvedClass]:
+    """The asset classes in their order. Raises SettingsError with everything that does not fit together."""
+    if not loaded.settings.classes:
+        place = loaded.path or "no settings file"
+        raise SettingsError([f"{place}: classes: none is given; add [[classes]] with a name and a file or model"])
+    mistakes: list[str] = []
+    resolved: list[ResolvedClass] = []
+    for number, entry in enumerate(loaded.settings.classes):
+        key = f"classes.{number}"
+        asset = loaded.assets.get(entry.name)
+        try:
+            header = _header(entry.model) if entry.model is not None else None
+        except ValueError as error:
+            mistakes.append(loaded.mistake(f"{key}.model", str(error)))
+            continue
+        if asset is None and header is None:
+            sentence = "needs a file or a model, which say what its sensors are"
+            mistakes.append(loaded.mistake(f"{key}.name", sentence))
+            continue
+        if asset is not None and header is not None:
+            found = [f"{entry.file} and {sentence}" for sentence in _differences(asset, header)]
+            mistakes += [loaded.mistake(f"{key}.model", sentence) for sentence in found]
+        resolved.append(_join(entry, asset, header))
+    if mistakes:
+        raise SettingsError(mistakes)
+    return resolved
+
+
+def _header(folder: Path) -> Header:
+    """What the model in a folder says of itself. Raises ValueError."""
+    from models.artifact import load_header  # noqa: PLC0415 - classes without a model need nothing of it
+
+    return load_header(folder)
+
+
+def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) -> ResolvedClass:
+    """One class of its settings, its file and its model, of which one is there at least."""
+    described: AssetFile | Header | None = asset or header
+    assert described is not None
+    grid = AssetFile.model_fields
+    return ResolvedClass(
+        settings=entry,
+        name=entry.name,
+        sensors=tuple(sensor.name for sensor in described.sensors),
+        units=tuple(sensor.unit for sensor in described.sensors),
+        period_ms=described.period_ms,
+        lateness_ms=asset.allowed_lateness_ms if asset else grid["allowed_lateness_ms"].default,
+        one_reading_per_tick=asset.one_reading_per_tick if asset else grid["one_reading_per_tick"].default,
+        model=entry.model,
+        model_name=header.name if header else "",
+        model_hash=header.hash if header else None,
+        window=header.window if header else None,
+    )
+
+
+def _differences(asset: AssetFile, header: Header) -> Iterator[str]:
+    """In what an asset file and a model disagree; sentences that begin with the model."""
+    model = f'the model "{header.name}" differ'
+    here = {sensor.name: sensor.unit for sensor in asset.sensors}
+    there = {sensor.name: sensor.unit for sensor in header.sensors}
+    missing, strange = there.keys() - here.keys(), here.keys() - there.keys()
+    if missing:
+        yield f"{model}: only the model has {', '.join(sorted(missing))}"
+    if strange:
+        yield f"{model}: only the file has {', '.join(sorted(strange))}"
+    if not missing and not strange and list(here) != list(there):
+        yield f"{model} in the order of the sensors; the model's is {', '.join(there)}"
+    for name in here.keys() & there.keys():
+        if here[name] != there[name]:
+            yield f'{model}: {name} is in "{here[name]}" there and in "{there[name]}" in the model'
+    if asset.period_ms != header.period_ms:
+        yield f"{model} in the period: {asset.period_ms} ms and {header.period_ms} ms"

@@ -1,0 +1,77 @@
+"""The files and folders that settings name: whether they are there, and what stands in the asset files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from config.mistakes import SettingsError, sentences
+from config.schema import fields, is_path, nest, pattern
+from config.secret import check_private, read_secret
+from config.settings import AssetFile, Settings
+from config.sources import from_toml, origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from config.schema import Layer
+
+ASSET_FILE = "classes.*.file"
+
+
+def check_files(given: Layer, environment: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with the files and folders themselves: missing, not readable, or a secret others can read."""
+    keys = fields(Settings)
+    for key, value in given.items():
+        if is_path(keys[pattern(key)]) and isinstance(value.value, str) and value.value:
+            try:
+                _check(key.rpartition(".")[2], Path(value.value), environment)
+            except SettingsError as error:
+                yield from (f"{value.origin}: {key}: {line}" for line in error.lines)
+            except OSError as error:
+                yield f"{value.origin}: {key}: {value.value} cannot be read: {error.strerror}"
+
+
+def asset_files(given: Layer, mistakes: list[str]) -> dict[str, AssetFile]:
+    """The asset files that are there and right, by the key that names each; appends what is wrong with others."""
+    found: dict[str, AssetFile] = {}
+    for key, value in given.items():
+        if pattern(key) == ASSET_FILE and isinstance(value.value, str) and Path(value.value).is_file():
+            try:
+                found[key] = load_asset_file(Path(value.value))
+            except SettingsError as error:
+                mistakes += error.lines
+    return found
+
+
+def load_asset_file(path: Path) -> AssetFile:
+    """An asset class's own file. Raises SettingsError with every mistake."""
+    keys = fields(AssetFile)
+    mistakes: list[str] = []
+    layer, lines = from_toml(path, keys, mistakes)
+    document = nest(layer)
+    sensors = list(document.get("sensors", {}).values())
+    try:
+        asset = AssetFile.model_validate(document | {"sensors": sensors})
+    except ValidationError as error:
+        for key, sentence in sentences(error, keys, layer.__contains__):
+            mistakes.append(f"{origin_of(key, layer, lines, path)}: {key}: {sentence}")
+        raise SettingsError(mistakes) from error
+    if mistakes:
+        raise SettingsError(mistakes)
+    return asset
+
+
+def _check(name: str, path: Path, environment: Mapping[str, str]) -> None:
+    """Check what one key names. Raises SettingsError or OSError."""
+    if name in {"password_file", "token_file"}:
+        read_secret(path, environment)
+    elif name == "hmac_key_file":
+        check_private(path, environment)
+    elif name == "model":
+        if not path.is_dir():
+            raise SettingsError([f"there is no folder {path}"])
+    elif name != "state_dir":  # the daemon makes that one
+        path.open("rb").close()

@@ -1,0 +1,45 @@
+"""`enginewatch check`: read the settings and every file they name, and say what is wrong; connects to nothing."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from config.classes import resolve_classes
+from config.mistakes import SettingsError
+from config.options import add_settings_options, load_from_options
+
+if TYPE_CHECKING:
+    import argparse
+
+    from config.classes import ResolvedClass
+
+EXIT_WRONG = 2
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add_settings_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0 where everything is right, 2 after one line for every mistake."""
+    try:
+        loaded = load_from_options(options)
+        classes = resolve_classes(loaded)
+    except SettingsError as error:
+        sys.stderr.writelines(f"{line}\n" for line in error.lines)
+        return EXIT_WRONG
+    sys.stdout.write(f"The settings are good: {loaded.path or 'no file'}\n")
+    sys.stdout.writelines(f"  {_described(entry)}\n" for entry in classes)
+    return 0
+
+
+def _described(entry: ResolvedClass) -> str:
+    """One line about a class."""
+    count = len(entry.sensors)
+    sensors = f"{count} sensor{'s' if count > 1 else ''}, a tick every {entry.period_ms} ms"
+    if entry.window is None:
+        return f"class {entry.name}: {sensors}; no model, so nothing is scored"
+    window = f"a window of {entry.window} ticks ({entry.window * entry.period_ms / 1000:g} s)"
+    return f"class {entry.name}: {sensors}; model {entry.model_name}, {window}"
