@@ -96,6 +96,7 @@ class Daemon:
         for each in self._classes:
             if each.model is not None and each.model_hash is not None:
                 self._shelf.put(each.model, each.model_hash)
+        self._shelf.models(spec)  # what cannot be loaded must stop the start, not the line
         self._line.recover(spec)
         changed = self._line.state.spec.encode() != spec.encode()
         # Until the broker answers, silence is nobody's fault.

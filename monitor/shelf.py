@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from monitor.pipeline import LineSpec
     from monitor.records import Model
 
-FILES = ("header.json", "model.onnx")  # what scoring needs of an artifact
+FILES = ("header.json", "model.onnx", "model.safetensors")  # an artifact without its card
 
 
 class Shelf:

@@ -13,21 +13,23 @@ from pathlib import Path
 import numpy as np
 
 SENSORS = ("load", "flow", "pressure", "temperature")
+WARM_UP = 200  # rows before the recording begins, so that it begins warm
 FAULT = (600, 800)  # rows of the faulty stretch
 
 
 def pump(rows: int, seed: int, *, faulty: bool = False) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """One pump at 1 Hz (rows, 4): load %, flow l/min, pressure kPa, temperature °C."""
     random = np.random.default_rng(seed)
-    time = np.arange(rows)
+    time = np.arange(-WARM_UP, rows)
     load = 50 + 20 * np.sin(2 * np.pi * time / 90 + seed) + 8 * np.sin(2 * np.pi * time / 37)
     flow = 2.0 * load + 10
     pressure = 100 + 1.5 * load
-    temperature = np.empty(rows)
-    warm = 40 + 0.3 * load[0]
-    for row in range(rows):  # a first-order lag behind the load
+    temperature = np.empty(len(time))
+    warm = 55.0
+    for row in range(len(time)):  # a first-order lag behind the load
         warm += (40 + 0.3 * load[row] - warm) / 30
         temperature[row] = warm
+    load, flow, pressure, temperature = (each[WARM_UP:] for each in (load, flow, pressure, temperature))
     if faulty:
         pressure[FAULT[0] : FAULT[1]] -= 40
     values = np.stack([load, flow, pressure, temperature], axis=1)  # (rows, 4)
@@ -45,8 +47,8 @@ def write(path: Path, pumps: dict[str, np.ndarray[tuple[int, int], np.dtype[np.f
 
 
 def normal(folder: Path) -> Path:
-    """Six normal pumps to train on, 900 rows each."""
-    return write(folder / "normal.csv", {f"normal-{seed}": pump(900, seed) for seed in range(6)})
+    """Twelve normal pumps to train on, 900 rows each."""
+    return write(folder / "normal.csv", {f"normal-{seed}": pump(900, seed) for seed in range(12)})
 
 
 def live(folder: Path) -> Path:

@@ -62,7 +62,7 @@ class Daemon:
         assert self.process is not None
         written = self.log.read_bytes()[began:].decode()
         assert self.process.poll() is None, written
-        return '"event": "started"' in written
+        return '"event":"started"' in written
 
     def kill(self) -> None:
         """End it as kill -9 does."""

@@ -22,6 +22,6 @@ def pump_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = folder / "pump"
     run(
         "train", recordings.normal(folder), "--out", out, "--asset-column", "asset", "--period-ms", "1000",
-        "--window", str(WINDOW), "--epochs", "12",
+        "--window", str(WINDOW), "--epochs", "25",
     )  # fmt: skip
     return out

@@ -27,8 +27,8 @@ def test_from_recording_to_influxdb_and_alert(
 ) -> None:
     """Every value has its outcome, every row is read back from InfluxDB, the fault alone is an incident."""
     daemon = Daemon(tmp_path, settings(mosquitto, pump_model, influx=database.url))
-    daemon.start()
     try:
+        daemon.start()
         replay = _replay(tmp_path, mosquitto)
         values = replay["acknowledged_values"]
         assert values == 3 * 1000 * 4
@@ -88,8 +88,8 @@ def test_the_daemon_starts_without_any_server(tmp_path: Path, pump_model: Path, 
     """Started in any order: what was published while neither broker nor daemon could know each other arrives."""
     mosquitto.stop()
     daemon = Daemon(tmp_path, settings(mosquitto, pump_model))
-    daemon.start()
     try:
+        daemon.start()
         until(lambda: "mqtt.host" in daemon.facts().get("broker", ""), why="the refusal, in words")
         mosquitto.start()
         until(lambda: daemon.facts().get("broker") == "connected")
