@@ -203,6 +203,8 @@ class Daemon:
         if listening != self._heard:
             self._heard = listening
             self._append(Change(listening=listening))
+            if listening:
+                log.info("listening", subscriptions=self._subscriptions())
         if listening:
             self._store.note({"session": self._client_id, "broker": "connected"})
         else:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 COMMAND = [sys.executable, "-m", "monitor.cli"]
 
 
-def run(*arguments: str | Path, folder: Path | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str | int | Path, folder: Path | None = None, code: int = 0, seconds: float = 300
+) -> subprocess.CompletedProcess[str]:
     """Run `enginewatch ARGUMENTS` to its end; its exit code is checked."""
     done = subprocess.run(
-        [*COMMAND, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=300, check=False
+        [*COMMAND, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
     )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
@@ -51,18 +53,19 @@ class Daemon:
         (folder / "enginewatch.toml").write_text(settings)
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, and wait until it has recovered and works."""
+    def start(self, *, listening: bool = True) -> None:
+        """Start it, and wait until it works; and listens, because before it first does nothing is kept for it."""
         began = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([*COMMAND, "monitor"], cwd=self.folder, stderr=log, stdout=log)
-        until(lambda: self._has_started(began), why=f"start; see {self.log}")
+        event = "listening" if listening else "started"
+        until(lambda: self._has_logged(event, began), why=f"{event}; see {self.log}")
 
-    def _has_started(self, began: int) -> bool:
+    def _has_logged(self, event: str, began: int) -> bool:
         assert self.process is not None
         written = self.log.read_bytes()[began:].decode()
         assert self.process.poll() is None, written
-        return '"event":"started"' in written
+        return f'"event":"{event}"' in written
 
     def kill(self) -> None:
         """End it as kill -9 does."""
@@ -111,7 +114,7 @@ reconnect_min_s = 0.1
 reconnect_max_s = 0.5
 
 [[classes]]
-name = "pump"
+name = "machine"
 file = "{model / "asset.toml"}"
 model = "{model}"
 

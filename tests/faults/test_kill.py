@@ -37,16 +37,10 @@ def test_kill_under_load(tmp_path: Path, pump_model: Path, mosquitto: Mosquitto,
     extra = "[store]\ncheckpoint_s = 2"
     daemon = Daemon(tmp_path, settings(mosquitto, pump_model, influx=database.url, extra=extra))
     summary = tmp_path / "summary.json"
-    replay = subprocess.Popen(
-        [
-            *COMMAND, "replay", str(recordings.live(tmp_path)), "--broker", f"mqtt://127.0.0.1:{mosquitto.port}",
-            "--site", "plant", "--asset-column", "asset", "--period-ms", "1000", "--speed", str(SPEED),
-            "--summary", str(summary),
-        ],
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    replay = None
     try:
         daemon.start()
+        replay = _replay(tmp_path, mosquitto, summary)
         for _ in range(KILLS):
             time.sleep(chance.uniform(0.2, 12 / KILLS))
             daemon.kill()
@@ -58,8 +52,9 @@ def test_kill_under_load(tmp_path: Path, pump_model: Path, mosquitto: Mosquitto,
         until(lambda: database.count("anomaly") == ROWS, why="all rows in InfluxDB")
         daemon.stop()
     finally:
-        replay.kill()
-        replay.wait()
+        if replay is not None:
+            replay.kill()
+            replay.wait()
         daemon.close()
     _rows_are_whole(daemon)
     # Sent again after a kill, because its acknowledgement had not left: known as a repeat.
@@ -68,6 +63,18 @@ def test_kill_under_load(tmp_path: Path, pump_model: Path, mosquitto: Mosquitto,
     assert outcomes == {**dict.fromkeys(outcomes, 0), "in_row": values, "duplicate": outcomes["duplicate"]}
     assert books["rows"]["warming_up"] == 3 * (WINDOW - 1)
     _one_incident(daemon)
+
+
+def _replay(folder: Path, broker: Mosquitto, summary: Path) -> subprocess.Popen[bytes]:
+    """Publish the pumps, faster than they ran, while other things happen."""
+    return subprocess.Popen(
+        [
+            *COMMAND, "replay", str(recordings.live(folder)), "--broker", f"mqtt://127.0.0.1:{broker.port}",
+            "--site", "plant", "--asset-column", "asset", "--period-ms", "1000", "--speed", str(SPEED),
+            "--summary", str(summary),
+        ],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def _rows_are_whole(daemon: Daemon) -> None:

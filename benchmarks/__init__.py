@@ -1,0 +1,1 @@
+"""Measurements: what stands in the docs as a figure is made here."""
