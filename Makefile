@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup test lint format clean
+.PHONY: setup test lint faults format clean
 
 setup: $(VENV)/.installed
 
@@ -20,6 +20,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The daemon killed twenty times under load; `make test` does it a few times.
+faults: setup
+	ENGINEWATCH_KILLS=20 $(BIN)/pytest tests/faults
 
 format: setup
 	$(BIN)/ruff format .

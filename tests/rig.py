@@ -20,12 +20,23 @@ if TYPE_CHECKING:
 COMMAND = [sys.executable, "-m", "monitor.cli"]
 
 
+def environment() -> dict[str, str]:
+    """The environment without what would speak to the settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ENGINEWATCH_")}
+
+
 def run(
     *arguments: str | int | Path, folder: Path | None = None, code: int = 0, seconds: float = 300
 ) -> subprocess.CompletedProcess[str]:
     """Run `enginewatch ARGUMENTS` to its end; its exit code is checked."""
     done = subprocess.run(
-        [*COMMAND, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
+        [*COMMAND, *map(str, arguments)],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
     )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
@@ -57,7 +68,9 @@ class Daemon:
         """Start it, and wait until it works; and listens, because before it first does nothing is kept for it."""
         began = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([*COMMAND, "monitor"], cwd=self.folder, stderr=log, stdout=log)
+            self.process = subprocess.Popen(
+                [*COMMAND, "monitor"], cwd=self.folder, env=environment(), stderr=log, stdout=log
+            )
         event = "listening" if listening else "started"
         until(lambda: self._has_logged(event, began), why=f"{event}; see {self.log}")
 
@@ -127,11 +140,6 @@ retry_max_s = 0.5
 [log]
 format = "json"
 """
-
-
-def environment() -> dict[str, str]:
-    """The environment without anything that speaks to the settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("ENGINEWATCH_")}
 
 
 def json_lines(text: str) -> Sequence[dict[str, Any]]:
