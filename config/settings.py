@@ -161,7 +161,7 @@ class AlertSettings(Section):
     off_delay_ticks: int = Field(30, ge=0, description="ticks below the threshold before it clears")
     deadband: Share = Field(0.1, description="clearing needs a score this share below the threshold")
     critical_ratio: Positive = Field(3.0, description="severity is critical from this many times the threshold")
-    stale_after_s: Positive = Field(60.0, description="silence of a stream that is an alert of its own")
+    stale_after_s: Positive = Field(60.0, description="silence of a stream that is an alert of its own; three periods at the least")
 
     def mistakes(self) -> Iterator[Mistake]:
         """At most n of n."""

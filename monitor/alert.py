@@ -168,7 +168,7 @@ def watch(
     """Look for silence and for shelving that has run out; changes `state`. Returns what fired and what cleared.
 
     `last_arrival` (S,) is when each stream was last heard, `newest` (S,) its newest event time. While the broker
-    cannot be heard (`listening_since` is None) silence is nobody's fault: what fired stays, what is fine stays.
+    cannot be heard (`listening_since` is None) silence is nobody's fault, and nothing new fires for it.
     """
     events = _unshelve(state, moment)
 
@@ -177,7 +177,9 @@ def watch(
         silent |= moment.now - np.maximum(last_arrival, listening_since) > config.stale_after_ms
     silent &= (last_arrival != NEVER) & ~state.offline
     firing = state.phase[:, STALE] != Phase.NORMAL
-    ends = firing & ~silent & (state.offline | (listening_since is not None))
+    # Only what was really heard ends a silence: a broker that can be heard again has not said anything yet.
+    heard = (moment.now - last_arrival <= config.stale_after_ms) & ~state.gone
+    ends = firing & (heard | state.offline)
     for stream in np.flatnonzero(silent & ~firing):
         state.phase[stream, STALE] = Phase.FIRING
         state.started[stream, STALE] = newest[stream]
@@ -206,7 +208,8 @@ def command(state: AlertState, asked: Command, newest: Int64, moment: Moment) ->
     events = []
     for stream, point in np.argwhere(state.phase[: len(moment.keys)] >= Phase.FIRING).tolist():
         name = incident_id(moment.keys[stream], KINDS[point], "", int(state.started[stream, point]))
-        if asked.incident != name and asked.asset != moment.keys[stream]:
+        # The asset of a named incident comes with the command, and its other incidents are not meant.
+        if asked.incident != name if asked.incident else asked.asset != moment.keys[stream]:
             continue
         done = _act(state, stream, point, asked)
         if done is not None:
@@ -226,11 +229,16 @@ def _act(state: AlertState, stream: int, point: int, asked: Command) -> Transiti
             state.shelved_until[stream, point] = asked.until
             return Transition.SHELVED
         case "accept" if point == ANOMALY:
-            state.phase[stream, point] = Phase.NORMAL
-            state.above[stream] = 0
-            state.below_tick[stream] = NEVER
+            settle(state, stream)
             return Transition.ACCEPTED
     return None
+
+
+def settle(state: AlertState, stream: int) -> None:
+    """What this stream does is normal: no anomaly of it is pending or open any more; changes `state`."""
+    state.phase[stream, ANOMALY] = Phase.NORMAL
+    state.above[stream] = 0
+    state.below_tick[stream] = NEVER
 
 
 def _unshelve(state: AlertState, moment: Moment) -> list[AlertEvent]:
@@ -250,7 +258,7 @@ def _anomaly_event(
 ) -> AlertEvent:
     top = _findings(config, scores, row)
     score, threshold = float(scores.score[row]), float(scores.threshold[row])
-    words = ", ".join(f"{f.sensor} {f.actual:.4g} {f.unit} (expected {f.expected:.4g})" for f in top)
+    words = ", ".join(_compared(finding) for finding in top)
     text = f"score {score:.3g} against {threshold:.3g}: {words}" if fired else f"score {score:.3g}: normal again"
     event = _event(
         state,
@@ -264,6 +272,12 @@ def _anomaly_event(
     critical = fired and score >= config.critical_ratio * threshold
     severity = "critical" if critical else "warning"
     return replace(event, score=score, threshold=threshold, top=top, severity=severity)
+
+
+def _compared(finding: SensorFinding) -> str:
+    """One sensor in words."""
+    unit = f" {finding.unit}" if finding.unit else ""
+    return f"{finding.sensor} {finding.actual:.4g}{unit} (expected {finding.expected:.4g})"
 
 
 def _findings(config: AlertConfig, scores: Scores, row: int) -> tuple[SensorFinding, ...]:

@@ -126,19 +126,44 @@ def open_values(state: AlignState) -> int:
 
 def clock_suspect(state: AlignState) -> bool:
     """Whether most streams (three at the least) are ahead: then the host's clock is behind, not theirs ahead."""
-    heard = np.count_nonzero(state.last_arrival != NONE)
-    ahead = np.count_nonzero(state.ahead)
-    return bool(ahead >= 3 and 2 * ahead > heard)  # noqa: PLR2004
+    return bool(_most_are_ahead(_counts(state)))
+
+
+def regrid(tick: Int64, old_ms: int, new_ms: int) -> Int64:
+    """Ticks of one period as ticks of another, rounded up; NONE stays NONE."""
+    known = tick != NONE
+    return np.where(known, -(-np.where(known, tick, 0) * old_ms // new_ms), tick)
+
+
+def _counts(state: AlignState) -> Int64:
+    """(2,) how many streams are ahead, and how many were heard."""
+    return np.array([np.count_nonzero(state.ahead), np.count_nonzero(state.last_arrival != NONE)])
+
+
+def _most_are_ahead(counts: Int64) -> Bool:
+    ahead, heard = counts
+    most: Bool = (ahead >= 3) & (2 * ahead > heard)  # noqa: PLR2004 - fewer cannot outvote the host
+    return most
 
 
 def _quarantine(state: AlignState, config: AlignConfig, readings: Readings) -> Bool:
-    """Which readings lie in the future; none when the host's own clock is to blame."""
-    ahead = readings.time > readings.arrival + config.max_ahead_ms  # (N,)
-    state.ahead[readings.stream] = ahead  # of several of one stream the last counts
-    state.last_arrival[readings.stream] = readings.arrival
-    if not ahead.any() or clock_suspect(state):
-        return np.zeros(len(ahead), np.bool_)
-    return ahead
+    """Which readings lie in the future; none from where on the host's own clock is to blame."""
+    stream = readings.stream
+    ahead: Bool = readings.time > readings.arrival + config.max_ahead_ms  # (N,)
+    if ahead.any():
+        # Reading by reading, so that batch boundaries change nothing: what each adds to the two counts.
+        order = np.argsort(stream, kind="stable")
+        again = np.r_[False, stream[order][1:] == stream[order][:-1]]
+        before, new = state.ahead[stream], state.last_arrival[stream] == NONE  # (N,)
+        before[order[again]] = ahead[order[np.flatnonzero(again) - 1]]
+        new[order[again]] = False
+        changes = np.stack([ahead.astype(np.int64) - before, new])  # (2, N)
+        quarantined: Bool = ahead & ~_most_are_ahead(_counts(state)[:, None] + np.cumsum(changes, axis=1))
+    else:
+        quarantined = ahead
+    state.ahead[stream] = ahead  # of several of one stream the last counts
+    state.last_arrival[stream] = readings.arrival
+    return quarantined
 
 
 def _rounds(stream: Int32, taken: Bool) -> Iterator[Int64]:
@@ -163,7 +188,7 @@ def _hear(state: AlignState, config: AlignConfig, readings: Readings) -> None:
     state.newest[stream] = np.maximum(state.newest[stream], trusted)
     new = state.next_tick[stream] == NONE
     if new.any():
-        state.next_tick[stream[new]] = (time[new] - config.lateness_ms) // config.period_ms
+        state.next_tick[stream[new]] = (trusted[new] - config.lateness_ms) // config.period_ms
 
 
 def _insert(state: AlignState, config: AlignConfig, readings: Readings, outcomes: Int64) -> None:
@@ -203,15 +228,17 @@ def _close_ready(
     while len(stream):
         # Every tick below `passed` is closed by the watermark.
         passed = (state.newest[stream] - config.lateness_ms) // config.period_ms  # (M,)
-        tick, (nearest, arrival) = state.next_tick[stream], _nearest(state, stream)
+        nearest, arrival = _nearest(state, stream)
         # What the broker held back while it could not be heard gets its chance before the clock closes a tick.
         by_clock = now >= np.maximum(arrival, listening_since) + config.lateness_ms
         due = (nearest < NEVER) & ((nearest < passed) | by_clock)
         # Nothing is made of the empty ticks before a stream's first reading, nor of a silence longer than a gap.
+        # Whether they are one is known when the tick behind them closes; until then they wait, closed already.
         last = state.last_frame[stream]
         leap = (last == NONE) | ((nearest - last - 1 > config.gap_ticks) & (nearest < NEVER))
-        skipped = leap & ~due & (tick < passed)
+        skipped = leap & ~due & (state.next_tick[stream] < passed)
         state.next_tick[stream[skipped]] = np.minimum(passed, nearest)[skipped]
+        tick = last + 1
         closes = due | (~leap & (tick < passed) & (nearest < NEVER))
         if config.one_reading_per_tick:
             closes |= ~leap & (nearest == tick) & _complete(state, config, stream, tick)
@@ -238,7 +265,7 @@ def _complete(state: AlignState, config: AlignConfig, stream: Int32, tick: Int64
 
 def _close(state: AlignState, config: AlignConfig, stream: Int32, tick: Int64, gap: Bool) -> Frames:
     """Close one tick of each of these streams, whatever it holds."""
-    state.next_tick[stream] = tick + 1
+    state.next_tick[stream] = np.maximum(state.next_tick[stream], tick + 1)
     state.last_frame[stream] = tick
     slot = tick % config.slots
     here = (state.slot_tick[stream, slot] == tick)[:, None]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from config.classes import ResolvedClass
     from config.settings import Settings
 
+STALE_PERIODS = 3  # a machine that reports each minute is not silent after one
 LENGTH_WITHOUT_MODEL = 60  # ticks: without a model nothing is scored, but a gap still needs a length
 
 
@@ -67,6 +68,6 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             off_delay_ticks=settings.alert.off_delay_ticks,
             deadband=settings.alert.deadband,
             critical_ratio=settings.alert.critical_ratio,
-            stale_after_ms=int(settings.alert.stale_after_s * 1000),
+            stale_after_ms=max(int(settings.alert.stale_after_s * 1000), STALE_PERIODS * each.period_ms),
         ),
     )

@@ -171,7 +171,7 @@ class Decoder:
                 if beside is not None:
                     self._patterns.append((_pattern(beside, root), index, True))
         self._places: dict[bytes, _Place] = {}
-        self._keys: dict[tuple[int, tuple[str, ...]], list[int] | None] = {}
+        self._keys: dict[tuple[int, tuple[str, ...]], list[int]] = {}
 
     def decode(self, messages: Sequence[Message]) -> Decoded:
         """Decode messages in their order."""
@@ -222,19 +222,20 @@ class Decoder:
             return
         try:
             status = _STATUS.decode(message.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             letters.append(_letter(message, f"status: {error}"))
             return
         goodbye = not status.online and status.reason == "shutdown"
         reports.append(StatusReport(place.asset_class, place.stream, status.online, goodbye, message.arrival))
 
     def _telemetry(self, message: Message, place: _Place, rows: _Rows, letters: list[DeadLetter]) -> None:
+        arrival_time = self._routes[place.asset_class].arrival_time
         try:
             decoded = _TELEMETRY.decode(message.payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            decoded = _salvage(message, letters)
+            decoded = _salvage(message, letters, arrival_time=arrival_time)
         for reading in decoded if isinstance(decoded, list) else [decoded]:
-            time = message.arrival if self._routes[place.asset_class].arrival_time else reading.ts
+            time = message.arrival if arrival_time else reading.ts
             reason = _fault(reading.v, time)
             if reason or time is None:
                 letters.append(_letter(message, reason))
@@ -255,13 +256,15 @@ class Decoder:
 
     def _known_columns(self, asset_class: int, names: tuple[str, ...]) -> list[int] | None:
         """The columns of these sensor names; None where one of them is unknown."""
-        key = (asset_class, names)
-        if key not in self._keys:
+        columns = self._keys.get((asset_class, names))
+        if columns is None:
+            known = self._columns[asset_class]
+            if not all(name in known for name in names):
+                return None  # never remembered: unknown names have no bound
             if len(self._keys) >= 10_000:  # noqa: PLR2004 - as for topics
                 self._keys.clear()
-            known = self._columns[asset_class]
-            self._keys[key] = [known[name] for name in names] if all(n in known for n in names) else None
-        return self._keys[key]
+            columns = self._keys[asset_class, names] = [known[name] for name in names]
+        return columns
 
     def _sort_out(
         self, message: Message, values: dict[str, float | None], asset_class: int, letters: list[DeadLetter]
@@ -304,20 +307,26 @@ def _fault(version: int, time: int | None) -> str:
     return ""
 
 
-def _salvage(message: Message, letters: list[DeadLetter]) -> list[_Telemetry]:
-    """What is usable of a payload that is not as it should be; the rest goes to the dead letters."""
+def _salvage(message: Message, letters: list[DeadLetter], *, arrival_time: bool) -> list[_Telemetry]:
+    """What is usable of a payload that is not as it should be; the rest goes to the dead letters.
+
+    A reading that is of no use is one letter, whatever its values are.
+    """
     if not message.payload:
         letters.append(_letter(message, "payload is empty"))
         return []
     try:
         # Python's own parser lets NaN and Infinity pass, so that they spoil their value and not the message.
-        parsed: Any = json.loads(message.payload)
+        parsed: Any = json.loads(message.payload, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         letters.append(_letter(message, f"not JSON: {_short(str(error), 80)}"))
         return []
     found = []
     for item in parsed if isinstance(parsed, list) else [parsed]:
         reason = _shape_fault(item)
+        if not reason:
+            time, version = message.arrival if arrival_time else item.get("ts"), item.get("v", 1)
+            reason = _type_fault("ts", time) or _type_fault("v", version) or _fault(version, time)
         if reason:
             letters.append(_letter(message, reason))
             continue
@@ -328,8 +337,16 @@ def _salvage(message: Message, letters: list[DeadLetter]) -> list[_Telemetry]:
                 letters.append(_letter(message, f"{_short(name)}: {fault}"))
             else:
                 values[name] = None if value is None else float(value)
-        found.append(_Telemetry(values, item.get("ts"), item.get("v", 1)))
+        found.append(_Telemetry(values, time, version))
     return found
+
+
+def _integer(digits: str) -> float:
+    """An integer, or infinity where it has more digits than Python takes."""
+    try:
+        return int(digits)
+    except ValueError:
+        return math.inf
 
 
 def _shape_fault(item: Any) -> str:
@@ -337,10 +354,12 @@ def _shape_fault(item: Any) -> str:
         return f"expected an object, got {_kind(item)}"
     if not isinstance(item.get("values"), dict):
         return "values is missing" if "values" not in item else f"values is {_kind(item['values'])}"
-    for name in ("ts", "v"):
-        value = item.get(name, 1)
-        if isinstance(value, bool) or not isinstance(value, int):
-            return f"{name} is {_kind(value)}, expected an integer"
+    return ""
+
+
+def _type_fault(name: str, value: Any) -> str:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        return f"{name} is {_kind(value)}, expected an integer"
     return ""
 
 

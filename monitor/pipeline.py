@@ -106,13 +106,17 @@ class ClassState:
         """The number of a new stream."""
         if len(self.keys) == len(self.align.next_tick):
             more = ClassState.empty(self.spec, len(self.keys))
-            self.align = _grown(self.align, more.align)
-            self.window = _grown(self.window, more.window)
-            self.threshold = _grown(self.threshold, more.threshold)
-            self.alert = _grown(self.alert, more.alert)
+            self.align = joined(align.AlignState, [self.align, more.align])
+            self.window = joined(window.WindowState, [self.window, more.window])
+            self.threshold = joined(threshold.ThresholdState, [self.threshold, more.threshold])
+            self.alert = joined(alert.AlertState, [self.alert, more.alert])
         self.number[key] = len(self.keys)
         self.keys.append(key)
         return self.number[key]
+
+    def latest(self) -> Int64:
+        """The newest event time (S,) of each stream; where all its readings were in the future, when they came."""
+        return np.where(self.align.newest == align.NONE, self.align.last_arrival, self.align.newest)
 
 
 @dataclass(slots=True)
@@ -171,10 +175,9 @@ def _sweep(state: LineState, now: int, models: Mapping[str, Model], result: Step
         if state.listening_since is not None:
             closed = align.tick_over(each.align, each.spec.align, now, state.listening_since)
             _judge(state, index, closed, now, models, result)
-        heard, newest = each.align.last_arrival, each.align.newest
+        heard, since = each.align.last_arrival, state.listening_since
         moment = alert.Moment(each.keys, now)
-        config, since = each.spec.alert, state.listening_since
-        result.events.extend(alert.watch(each.alert, config, heard, newest, since, moment))
+        result.events.extend(alert.watch(each.alert, each.spec.alert, heard, each.latest(), since, moment))
 
 
 def clock_suspect(state: LineState) -> bool:
@@ -187,20 +190,24 @@ def _take_messages(
 ) -> None:
     decoded = state.decoder.decode(messages)
     letters = decoded.dead_letters
+    heard: list[tuple[ClassState, Readings]] = []
+    # Before the broker can be heard, the clock closes nothing of what it still holds back.
+    since = int(align.NEVER) if state.listening_since is None else state.listening_since
     for index, (each, found) in enumerate(zip(state.classes, decoded.readings, strict=True)):
         if not found.streams:
             continue
         readings = _number(state, each, found, letters)
-        since = int(align.NONE) if state.listening_since is None else state.listening_since
+        heard.append((each, readings))
         frames, quarantined = align.push(each.align, each.spec.align, readings, since, state.outcomes)
         result.dead_letters.extend(_quarantine_letters(each, readings, quarantined))
-        alert.hear(each.alert, readings.stream, readings.arrival)
         _judge(state, index, frames, now, models, result)
     for report in decoded.reports:
         each = state.classes[report.asset_class]
         stream = each.number.get(report.stream)
         if stream is not None:
             alert.report(each.alert, stream, report.arrival, online=report.online, goodbye=report.goodbye)
+    for each, readings in heard:  # after the reports, because a reading may have come behind a goodbye
+        alert.hear(each.alert, readings.stream, readings.arrival)
     state.outcomes[Outcome.DEAD_LETTER] += sum(letter.values for letter in letters)
     result.dead_letters.extend(letters)
 
@@ -277,9 +284,10 @@ def _score_rounds(
         _threshold(each, scored, part)
         row = Scores(*(getattr(scored, f.name)[part] for f in fields(Scores)))
         result.events.extend(alert.judge(each.alert, each.spec.alert, row, moment))
-        learns = (row.status == Status.SCORED) | (row.status == Status.LEARNING)
-        frozen = alert.frozen(each.alert, row.stream) | ~learns
-        threshold.learn(each.threshold, each.spec.threshold, row.stream, row.tick, row.score, frozen=frozen)
+        there = np.flatnonzero(~np.isnan(row.score))
+        stream, config = row.stream[there], each.spec.threshold
+        frozen = alert.frozen(each.alert, stream)
+        threshold.learn(each.threshold, config, stream, row.tick[there], row.score[there], frozen=frozen)
     state.rows += np.bincount(scored.status, minlength=len(Status))
     spec, streams = each.spec, [each.keys[number] for number in scored.stream]
     time = scored.tick * spec.align.period_ms
@@ -308,8 +316,9 @@ def _obey(state: LineState, asked: Command, now: int, result: StepResult) -> str
         return f"nothing to accept: {asked.asset} is not an asset that has been heard"
     done = []
     for each in state.classes:
-        done += alert.command(each.alert, asked, each.align.newest, alert.Moment(each.keys, now, asked.id))
+        done += alert.command(each.alert, asked, each.latest(), alert.Moment(each.keys, now, asked.id))
         if asked.action == "accept" and asked.asset in each.number:
+            alert.settle(each.alert, each.number[asked.asset])  # also what is pending, which freezes learning
             threshold.relearn(each.threshold, each.spec.threshold, each.number[asked.asset])
     result.events.extend(done)
     said = [f"{event.incident_id} {event.transition}" for event in done]
@@ -337,7 +346,7 @@ def _reconfigure(
             _flush(state, index, now, models, result)
         if name not in new:
             moment = alert.Moment(each.keys, now)
-            result.events.extend(alert.drop(each.alert, each.align.newest, moment))
+            result.events.extend(alert.drop(each.alert, each.latest(), moment))
     state.classes = [
         _carried(old[each.name][1], each) if each.name in old else ClassState.empty(each) for each in spec.classes
     ]
@@ -351,8 +360,15 @@ def _carried(each: ClassState, spec: ClassSpec) -> ClassState:
     fresh.threshold, fresh.alert = each.threshold, each.alert
     if spec.keeps_windows_of(each.spec):
         fresh.align, fresh.window = each.align, each.window
-    else:  # when they were last heard still says whether they are silent
-        fresh.align.last_arrival[:] = each.align.last_arrival
+        return fresh
+    # When they were last heard still says whether they are silent, and a closed tick never reopens.
+    for name in ("last_arrival", "newest", "ahead"):
+        setattr(fresh.align, name, getattr(each.align, name))
+    old, new = each.spec.align.period_ms, spec.align.period_ms
+    fresh.align.next_tick = align.regrid(each.align.next_tick, old, new)
+    fresh.threshold.last_tick = align.regrid(fresh.threshold.last_tick, old, new)
+    fresh.alert.pending_tick = align.regrid(fresh.alert.pending_tick, old, new)
+    fresh.alert.below_tick = align.regrid(fresh.alert.below_tick, old, new)
     return fresh
 
 
@@ -378,8 +394,3 @@ def joined(kind: type[Columns], parts: list[Columns]) -> Columns:
     if len(parts) == 1:
         return parts[0]
     return kind(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(kind)))  # type: ignore[arg-type]  # every kind is a dataclass of arrays
-
-
-def _grown(state: Columns, more: Columns) -> Columns:
-    """The same state with room for more streams."""
-    return joined(type(state), [state, more])

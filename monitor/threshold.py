@@ -16,8 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from monitor.records import Bool, Float32, Float64, Int32, Int64
 
-BINS = 96  # H
-LOWEST, HIGHEST = 0.01, 100.0  # scores outside fall into the first and the last bin
+BINS = 144  # H
+LOWEST, HIGHEST = 0.01, 10_000.0  # scores outside fall into the first and the last bin
 RATIO = (HIGHEST / LOWEST) ** (1 / BINS)  # 1.10: a quantile is known to a tenth of itself
 CENTRES = LOWEST * RATIO ** (np.arange(BINS) + 0.5)  # (H,)
 NEW = np.int64(-(2**62))  # no row yet
@@ -45,9 +45,10 @@ class ThresholdState:
     """S streams."""
 
     histogram: Float32  # (S, H) weights of recent normal scores
-    last_tick: Int64  # (S,) of the last row that was learned
-    cap: Float32  # (S,) raised where `accept` made high scores normal
-    to_learn: Int32  # (S,) rows still to be learned after `accept` before scores are judged again
+    last_tick: Int64  # (S,) of the last row that was learned, or seen while frozen
+    accepted: Float32  # (S,) what `accept` made normal raises the cap to this; 0 = it did not
+    to_learn: Int32  # (S,) rows still to be learned before the recent scores count
+    relearning: Bool  # (S,) until then nothing is judged, because `accept` came
 
     @classmethod
     def empty(cls, config: ThresholdConfig, streams: int) -> ThresholdState:
@@ -55,40 +56,52 @@ class ThresholdState:
         return cls(
             histogram=np.zeros((streams, BINS), np.float32),
             last_tick=np.full(streams, NEW),
-            cap=np.full(streams, config.cap, np.float32),
-            to_learn=np.zeros(streams, np.int32),
+            accepted=np.zeros(streams, np.float32),
+            to_learn=np.full(streams, config.min_rows, np.int32),
+            relearning=np.zeros(streams, np.bool_),
         )
 
 
 def current(state: ThresholdState, config: ThresholdConfig, stream: Int32) -> Float32:
     """The threshold (M,) by which the next scores of these streams are judged; NaN while one re-learns."""
-    histogram = state.histogram[stream].astype(np.float64)  # (M, H)
-    enough = histogram.sum(axis=1) >= config.min_rows
+    # Rows are counted for this: what the histogram weighs is bounded by the horizon, and may never be min_rows.
+    enough = state.to_learn[stream] == 0  # (M,)
     threshold = np.full(len(stream), config.floor, np.float64)
     if enough.any():
-        known = histogram[enough]
+        known = state.histogram[stream[enough]].astype(np.float64)
         rule = _by_quantile(known, config) if config.rule == "quantile" else _by_mad(known, config)
-        threshold[enough] = np.clip(rule, config.floor, state.cap[stream[enough]])
-    threshold[state.to_learn[stream] > 0] = np.nan
+        cap = np.maximum(config.cap, state.accepted[stream[enough]])
+        threshold[enough] = np.clip(rule, config.floor, cap)
+    threshold[state.relearning[stream]] = np.nan
     return threshold.astype(np.float32)
 
 
 def learn(
     state: ThresholdState, config: ThresholdConfig, stream: Int32, tick: Int64, score: Float32, *, frozen: Bool
 ) -> None:
-    """Take in one score per stream, except of those that are frozen; changes `state`."""
+    """Take in one score per stream, except of those that are frozen: they neither learn nor forget.
+
+    Changes `state`.
+    """
+    state.last_tick[stream[frozen]] = tick[frozen]
     stream, tick, score = stream[~frozen], tick[~frozen], score[~frozen]
     age = np.where(state.last_tick[stream] == NEW, 0, tick - state.last_tick[stream])
     state.histogram[stream] *= np.exp(-age / config.horizon_ticks).astype(np.float32)[:, None]
+    _begin_anew(state, config, stream[age > config.horizon_ticks])
     bin_ = np.log(np.maximum(score, LOWEST) / LOWEST) / np.log(RATIO)
     state.histogram[stream, np.clip(bin_, 0, BINS - 1).astype(np.int64)] += 1
     state.last_tick[stream] = tick
-    learning = stream[state.to_learn[stream] > 0]
-    state.to_learn[learning] -= 1
-    done = learning[state.to_learn[learning] == 0]
+    state.to_learn[stream] = np.maximum(state.to_learn[stream] - 1, 0)
+    done = stream[state.relearning[stream] & (state.to_learn[stream] == 0)]
     if len(done):  # what was accepted is normal, also above the cap
-        learned = config.margin * quantile(state.histogram[done].astype(np.float64), config.quantile)
-        state.cap[done] = np.maximum(config.cap, learned)
+        state.relearning[done] = False
+        state.accepted[done] = config.margin * quantile(state.histogram[done].astype(np.float64), config.quantile)
+
+
+def _begin_anew(state: ThresholdState, config: ThresholdConfig, stream: Int32) -> None:
+    """After a silence that left less than one row's weight, a few rows must not say what is normal."""
+    forgotten = stream[state.histogram[stream].sum(axis=1) < 1]
+    state.to_learn[forgotten] = config.min_rows
 
 
 def relearn(state: ThresholdState, config: ThresholdConfig, stream: int) -> None:
@@ -96,6 +109,7 @@ def relearn(state: ThresholdState, config: ThresholdConfig, stream: int) -> None
     state.histogram[stream] = 0
     state.last_tick[stream] = NEW
     state.to_learn[stream] = config.min_rows
+    state.relearning[stream] = True
 
 
 def quantile(histogram: Float64, share: float) -> Float64:

@@ -1,0 +1,172 @@
+"""Windows: full ones are cut at every stride, copied, and the same whether streams come together or alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.records import Frames, Status, Windows
+from monitor.window import WindowConfig, WindowState, flush, push
+from tests.line_samples import FAST
+
+NAN = math.nan
+Row = tuple[int, int, tuple[float, float], int, bool]  # stream, tick, values, count, gap
+Cut = tuple[int, int, Status, list[list[float | None]] | None, int]  # stream, tick, status, window if full, count
+
+
+def config(**changes: Any) -> WindowConfig:
+    """Three ticks of two sensors, a row each tick, half of the cells at the least."""
+    return WindowConfig(**({"sensors": 2, "length": 3, "stride": 1, "min_coverage": 0.5} | changes))
+
+
+def frames(*rows: Row) -> Frames:
+    return Frames(
+        stream=np.array([row[0] for row in rows], np.int32),
+        tick=np.array([row[1] for row in rows], np.int64),
+        values=np.array([row[2] for row in rows], np.float32).reshape(len(rows), 2),
+        count=np.array([row[3] for row in rows], np.int32),
+        gap=np.array([row[4] for row in rows], np.bool_),
+    )
+
+
+def table(values: Any) -> list[list[float | None]]:
+    return [[None if math.isnan(value) else float(value) for value in row] for row in values]
+
+
+def cuts(windows: Windows) -> list[Cut]:
+    found: list[Cut] = []
+    for row in range(len(windows.stream)):
+        status = Status(windows.status[row])
+        full = status in {Status.SCORED, Status.TOO_FEW_SENSORS}
+        values = table(windows.values[row]) if full else None
+        found.append((int(windows.stream[row]), int(windows.tick[row]), status, values, int(windows.count[row])))
+    return found
+
+
+def ticks(state: WindowState, config_: WindowConfig, count: int, first: int = 0) -> list[Cut]:
+    """The rows that so many whole ticks of stream 0 make; tick n has the values n and -n."""
+    found = []
+    for tick in range(first, first + count):
+        found += cuts(push(state, config_, frames((0, tick, (tick, -tick), 2, False))))
+    return found
+
+
+def test_a_window_holds_its_ticks_oldest_first_and_warms_up_until_it_is_full() -> None:
+    state = WindowState.empty(config(), 1)
+    assert ticks(state, config(), 5) == [
+        (0, 0, Status.WARMING_UP, None, 2),
+        (0, 1, Status.WARMING_UP, None, 2),
+        (0, 2, Status.SCORED, [[0, 0], [1, -1], [2, -2]], 2),
+        (0, 3, Status.SCORED, [[1, -1], [2, -2], [3, -3]], 2),
+        (0, 4, Status.SCORED, [[2, -2], [3, -3], [4, -4]], 2),
+    ]
+
+
+def test_a_row_is_cut_at_every_stride_and_covers_the_values_since_the_last() -> None:
+    strided = config(stride=4)
+    state = WindowState.empty(strided, 1)
+    assert ticks(state, strided, 8) == [
+        (0, 3, Status.SCORED, [[1, -1], [2, -2], [3, -3]], 8),
+        (0, 7, Status.SCORED, [[5, -5], [6, -6], [7, -7]], 8),
+    ]
+
+
+def test_a_later_push_does_not_change_an_earlier_window() -> None:
+    """A view of the ring would change under a batch that holds two windows of one stream."""
+    state = WindowState.empty(config(), 1)
+    ticks(state, config(), 2)
+    early = push(state, config(), frames((0, 2, (2, -2), 2, False)))
+    before = early.values.copy()
+    ticks(state, config(), 3, first=3)
+    np.testing.assert_array_equal(early.values, before)
+
+
+def test_a_gap_starts_the_window_anew_and_says_so_until_it_is_full() -> None:
+    state = WindowState.empty(config(), 1)
+    ticks(state, config(), 4)
+    after = cuts(push(state, config(), frames((0, 50, (50, -50), 2, True)))) + ticks(state, config(), 3, first=51)
+    assert [status for _, _, status, _, _ in after] == [Status.GAP, Status.GAP, Status.SCORED, Status.SCORED]
+    assert after[2][3] == [[50, -50], [51, -51], [52, -52]]
+
+
+def test_too_much_missing_is_not_scored() -> None:
+    """Of six cells three are half; two are not."""
+    state = WindowState.empty(config(), 1)
+    rows = [(1.0, NAN), (NAN, NAN), (2.0, 3.0), (NAN, 4.0), (NAN, NAN)]
+    found = [cuts(push(state, config(), frames((0, tick, row, 0, False))))[0] for tick, row in enumerate(rows)]
+    assert [each[2] for each in found[2:]] == [Status.SCORED, Status.SCORED, Status.SCORED]
+    last = cuts(push(state, config(), frames((0, 5, (NAN, 5.0), 0, False))))[0]
+    assert last[2:4] == (Status.TOO_FEW_SENSORS, [[None, 4], [None, None], [None, 5]])
+
+
+def test_a_flush_gives_a_row_to_what_no_row_covers_yet_and_to_nothing_else() -> None:
+    strided = config(stride=4)
+    state = WindowState.empty(strided, 3)
+    push(state, strided, frames((0, 7, (1, 1), 2, False), (1, 8, (NAN, NAN), 0, False)))
+    last = np.array([7, 8, 0], np.int64)
+    assert cuts(flush(state, strided, last)) == [(0, 7, Status.WARMING_UP, None, 2)]
+    assert cuts(flush(state, strided, last)) == []
+
+
+class SlowWindow:
+    """One stream's window as a list of its ticks."""
+
+    def __init__(self, config_: WindowConfig) -> None:
+        self.config = config_
+        self.ticks: list[tuple[float, float]] = []
+        self.waiting: list[int] = []
+        self.status = Status.WARMING_UP
+
+    def push(self, row: Row) -> list[Cut]:
+        stream, tick, values, count, gap = row
+        if gap:
+            self.ticks, self.status = [], Status.GAP
+        self.ticks.append(values)
+        self.waiting.append(count)
+        if len(self.waiting) < self.config.stride:
+            return []
+        covers, self.waiting = sum(self.waiting), []
+        if len(self.ticks) < self.config.length:
+            return [(stream, tick, self.status, None, covers)]
+        window = table(self.ticks[-self.config.length :])
+        there = sum(value is not None for each in window for value in each)
+        enough = there >= self.config.min_coverage * self.config.length * self.config.sensors
+        return [(stream, tick, Status.SCORED if enough else Status.TOO_FEW_SENSORS, window, covers)]
+
+
+@FAST
+@given(
+    config_=st.builds(
+        WindowConfig,
+        sensors=st.just(2),
+        length=st.integers(1, 5),
+        stride=st.integers(1, 4),
+        min_coverage=st.sampled_from([0.0, 0.5, 1.0]),
+    ),
+    rounds=st.lists(
+        st.dictionaries(
+            st.integers(0, 3),
+            st.tuples(
+                st.tuples(st.sampled_from([1.0, 2.0, NAN]), st.sampled_from([3.0, NAN])),
+                st.integers(0, 2),
+                st.sampled_from([False, False, False, True]),
+            ),
+            min_size=1,
+        ),
+        max_size=15,
+    ),
+)
+def test_a_batch_of_streams_is_the_same_as_each_stream_alone(
+    config_: WindowConfig, rounds: list[dict[int, tuple[tuple[float, float], int, bool]]]
+) -> None:
+    """And the same as a list of ticks would give."""
+    state = WindowState.empty(config_, 4)
+    slow = [SlowWindow(config_) for _ in range(4)]
+    for tick, each in enumerate(rounds):
+        rows = [(stream, tick, *rest) for stream, rest in each.items()]
+        wanted = [cut for row in rows for cut in slow[row[0]].push(row)]
+        assert cuts(push(state, config_, frames(*rows))) == wanted
