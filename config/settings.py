@@ -134,11 +134,9 @@ class ScoreSettings(Section):
 class ThresholdSettings(Section):
     """The rolling threshold of every stream."""
 
-    rule: Literal["quantile", "mad"] = Field("quantile", description="quantile, or median + deviations x MAD")
-    quantile: float = Field(
-        0.999, gt=0.5, lt=1, description="rule quantile: which one of the recent normal scores"
-    )
-    margin: Positive = Field(1.2, description="rule quantile: the threshold is this many times the quantile")
+    rule: Literal["quantile", "mad"] = Field("mad", description="quantile, or median + deviations x MAD")
+    quantile: float = Field(0.9, gt=0.5, lt=1, description="rule quantile: which one of the recent normal scores")
+    margin: Positive = Field(1.5, description="rule quantile: the threshold is this many times the quantile")
     deviations: Positive = Field(6.0, description="rule mad: how many scaled MADs above the median")
     horizon_s: Positive = Field(6 * 3600.0, description="event time over which the threshold forgets")
     min_rows: int = Field(
@@ -161,7 +159,9 @@ class AlertSettings(Section):
     off_delay_ticks: int = Field(30, ge=0, description="ticks below the threshold before it clears")
     deadband: Share = Field(0.1, description="clearing needs a score this share below the threshold")
     critical_ratio: Positive = Field(3.0, description="severity is critical from this many times the threshold")
-    stale_after_s: Positive = Field(60.0, description="silence of a stream that is an alert of its own; three periods at the least")
+    stale_after_s: Positive = Field(
+        60.0, description="silence of a stream that is an alert of its own; three periods at the least"
+    )
 
     def mistakes(self) -> Iterator[Mistake]:
         """At most n of n."""

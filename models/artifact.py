@@ -1,0 +1,213 @@
+"""A trained model on disk: a folder of five files, no pickle among them.
+
+    model.onnx          the network, as the daemon runs it
+    model.safetensors   its weights, as torch loads them
+    header.json         what the model is for and how its score comes about; names both files by SHA-256
+    asset.toml          the sensors and the period, usable as the class file
+    card.md             for people: data, split, losses, calibration, limits
+
+Nothing here needs torch. Reading trusts nothing: sizes are bounded, the header is checked, and no weight is
+looked at before its hash agrees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from models.residual import Calibration
+from models.scaling import Scaler
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT: Literal[1] = 1
+HEADER, CARD, ASSET = "header.json", "card.md", "asset.toml"
+WeightFile = Literal["model.onnx", "model.safetensors"]
+ONNX: WeightFile = "model.onnx"
+SAFETENSORS: WeightFile = "model.safetensors"
+WEIGHT_FILES: tuple[WeightFile, ...] = (ONNX, SAFETENSORS)
+MAX_HEADER_BYTES = 1 << 20
+MAX_WEIGHT_BYTES = 256 << 20
+MAX_SENSORS = 1000
+
+Count = Annotated[int, Meta(ge=0)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+# What float32 holds, with room to multiply.
+Number = Annotated[float, Meta(ge=-3e38, le=3e38)]
+Positive = Annotated[float, Meta(ge=1e-30, le=3e38)]
+PerSensor = Annotated[tuple[Number, ...], Meta(min_length=1, max_length=MAX_SENSORS)]
+PositivePerSensor = Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=MAX_SENSORS)]
+
+
+class ArtifactError(ValueError):
+    """The folder holds no model that can be used: the sentence says what is wrong; a retry is of no use."""
+
+
+class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A block of the header: unknown keys are errors."""
+
+
+class Sensor(Block, frozen=True):
+    """A sensor of the model."""
+
+    name: Name
+    unit: Annotated[str, Meta(max_length=50)]
+
+
+class Network(Block, frozen=True):
+    """The network's size."""
+
+    hidden: Annotated[int, Meta(ge=1, le=4096)]
+    latent: Annotated[int, Meta(ge=1, le=4096)]
+    layers: Annotated[int, Meta(ge=1, le=8)]
+
+
+class Scaling(Block, frozen=True):
+    """As `models.scaling.Scaler`, in the sensors' units."""
+
+    center: PerSensor
+    scale: PositivePerSensor
+
+
+class Usual(Block, frozen=True):
+    """As `models.residual.Calibration`, in scaled units."""
+
+    spread: PositivePerSensor
+    shift: PositivePerSensor
+    score: Positive
+
+
+class Data(Block, frozen=True):
+    """What the model was trained on."""
+
+    sha256: Sha256  # of the assets' names, sensors, times and values
+    assets: Count
+    rows: Count
+    windows_fit: Count
+    windows_stop: Count
+    windows_calibration: Count
+    split: str
+
+
+class Header(Block, frozen=True, omit_defaults=True):
+    """header.json. `hash` names the model: it is the SHA-256 of the file, which names the weights by theirs."""
+
+    format: Literal[1]
+    name: Name
+    created: str  # ISO 8601, UTC
+    period_ms: Annotated[int, Meta(ge=1)]
+    window: Annotated[int, Meta(ge=1, le=10_000)]  # T, ticks
+    sensors: Annotated[tuple[Sensor, ...], Meta(min_length=1, max_length=MAX_SENSORS)]  # C, in order
+    network: Network
+    scaler: Scaling
+    calibration: Usual
+    data: Data
+    versions: dict[str, str]
+    sha256: dict[WeightFile, Sha256]
+    hash: str = ""  # never in the file itself
+
+    def scaling(self) -> Scaler:
+        """The scaler as arrays (C,)."""
+        return Scaler(np.array(self.scaler.center, np.float32), np.array(self.scaler.scale, np.float32))
+
+    def usual(self) -> Calibration:
+        """The calibration as arrays (C,)."""
+        spread, shift = self.calibration.spread, self.calibration.shift
+        return Calibration(np.array(spread, np.float32), np.array(shift, np.float32), self.calibration.score)
+
+
+def save_artifact(folder: Path, header: Header, files: dict[str, bytes]) -> Header:
+    """Write the files, then the header with their hashes, and return the header with its own.
+
+    Each file appears whole or not at all. The header comes last: a folder that was being written when the
+    machine stopped is refused by its hashes, not half loaded. Raises OSError where the disk refuses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sha256 = {name: hashlib.sha256(files[name]).hexdigest() for name in WEIGHT_FILES}
+    complete = msgspec.structs.replace(header, sha256=sha256, hash="")
+    encoded = msgspec.json.format(msgspec.json.encode(complete), indent=2) + b"\n"
+    for name, content in (files | {HEADER: encoded}).items():
+        _write(folder / name, content)
+    return msgspec.structs.replace(complete, hash=hashlib.sha256(encoded).hexdigest())
+
+
+def load_header(folder: Path) -> Header:
+    """The checked header of a model whose weight files are there and unchanged. Raises ArtifactError."""
+    encoded = _read(folder / HEADER, MAX_HEADER_BYTES)
+    try:
+        format_ = msgspec.json.decode(encoded, type=_Format).format
+        if format_ != FORMAT:
+            raise ArtifactError(
+                f"{folder}: the model has format {format_}, this version of enginewatch reads {FORMAT}: "
+                "train it again"
+            )
+        header = msgspec.json.decode(encoded, type=Header)
+    except msgspec.DecodeError as error:
+        raise ArtifactError(f"{folder / HEADER}: {error}") from error
+    header = msgspec.structs.replace(header, hash=hashlib.sha256(encoded).hexdigest())
+    _check(folder, header)
+    for name in WEIGHT_FILES:
+        read_weights(folder, header, name)
+    return header
+
+
+def read_weights(folder: Path, header: Header, name: WeightFile) -> bytes:
+    """The bytes of a weight file, which are those that the header names. Raises ArtifactError."""
+    content = _read(folder / name, MAX_WEIGHT_BYTES)
+    if hashlib.sha256(content).hexdigest() != header.sha256[name]:
+        raise ArtifactError(
+            f"{folder / name} is not the file that header.json was written for: restore the folder"
+        )
+    return content
+
+
+class _Format(msgspec.Struct):
+    """Only the version, so that a header of another one is told by that and not by its differences."""
+
+    format: int
+
+
+def _check(folder: Path, header: Header) -> None:
+    """What the types cannot say."""
+    sensors = len(header.sensors)
+    lengths = {
+        "scaler.center": header.scaler.center,
+        "scaler.scale": header.scaler.scale,
+        "calibration.spread": header.calibration.spread,
+        "calibration.shift": header.calibration.shift,
+    }
+    for key, values in lengths.items():
+        if len(values) != sensors:
+            raise ArtifactError(f"{folder / HEADER}: {key} has {len(values)} numbers for {sensors} sensors")
+    if len({sensor.name for sensor in header.sensors}) < sensors:
+        raise ArtifactError(f"{folder / HEADER}: two sensors have the same name")
+    for name in WEIGHT_FILES:
+        if name not in header.sha256:
+            raise ArtifactError(f"{folder / HEADER}: sha256 lacks {name}")
+
+
+def _read(path: Path, most: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > most:
+        raise ArtifactError(f"{path} is larger than {most} bytes, which no model of ours is")
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

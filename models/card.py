@@ -1,0 +1,160 @@
+"""The artifact of a training: header, sensors' file and model card, from what training has found out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from models import artifact
+from models.export import onnx_bytes, safetensors_bytes
+from models.residual import FLOOR, MIN_PRESENT, SENSOR_QUANTILE
+from models.split import Part
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from models.training import Trained, TrainingConfig
+
+LIBRARIES = ("enginewatch", "numpy", "onnx", "safetensors", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a model is for and what it was trained on."""
+
+    name: str
+    created: str  # ISO 8601, UTC
+    sensors: tuple[str, ...]  # C, in order
+    units: tuple[str, ...]  # C
+    period_ms: int
+    data_sha256: str
+    assets: int
+    rows: int
+
+
+def save_trained(folder: Path, trained: Trained, config: TrainingConfig, origin: Origin) -> artifact.Header:
+    """Write the artifact of a training; returns its header. Raises OSError where the disk refuses."""
+    files = {
+        artifact.ONNX: onnx_bytes(trained.network),
+        artifact.SAFETENSORS: safetensors_bytes(trained.network),
+        artifact.ASSET: _asset_file(origin).encode(),
+        artifact.CARD: _card(trained, config, origin).encode(),
+    }
+    return artifact.save_artifact(folder, _header(trained, origin), files)
+
+
+def _header(trained: Trained, origin: Origin) -> artifact.Header:
+    network = trained.network.config
+    usual = trained.calibration
+    return artifact.Header(
+        format=artifact.FORMAT,
+        name=origin.name,
+        created=origin.created,
+        period_ms=origin.period_ms,
+        window=network.window,
+        sensors=tuple(map(artifact.Sensor, origin.sensors, origin.units)),
+        network=artifact.Network(network.hidden, network.latent, network.layers),
+        scaler=artifact.Scaling(_numbers(trained.scaler.center), _numbers(trained.scaler.scale)),
+        calibration=artifact.Usual(_numbers(usual.spread), _numbers(usual.shift), usual.score),
+        data=artifact.Data(
+            sha256=origin.data_sha256,
+            assets=origin.assets,
+            rows=origin.rows,
+            windows_fit=trained.windows[Part.FIT],
+            windows_stop=trained.windows[Part.STOP],
+            windows_calibration=trained.windows[Part.CALIBRATION],
+            split=trained.split,
+        ),
+        versions={name: version(name) for name in LIBRARIES},
+        sha256={},
+    )
+
+
+def _asset_file(origin: Origin) -> str:
+    """The sensors as a class file; JSON's strings are TOML's too."""
+    lines = [f"# The sensors of the model {json.dumps(origin.name)}, in its order.", ""]
+    lines += [f"period_ms = {origin.period_ms}"]
+    for name, unit in zip(origin.sensors, origin.units, strict=True):
+        lines += ["", "[[sensors]]", f"name = {_quoted(name)}", f"unit = {_quoted(unit)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _card(trained: Trained, config: TrainingConfig, origin: Origin) -> str:
+    best = max((epoch for epoch in trained.epochs if epoch.best), key=lambda epoch: epoch.number)
+    network = trained.network.config
+    quantiles = ", ".join(f"{100 * q:g} %: {value:.3f}" for q, value in trained.score_quantiles.items())
+    parts = "\n".join(
+        f"| {purpose} | {len(set(trained.runs[part]))} | {trained.windows[part]} |"
+        for part, purpose in (
+            (Part.FIT, "fits the network and the scaling"),
+            (Part.STOP, "stops the training"),
+            (Part.CALIBRATION, "calibrates the score"),
+        )
+    )
+    sensors = "\n".join(
+        f"| {name} | {unit} | {center:.6g} | {scale:.6g} | {spread:.4g} | {shift:.4g} |"
+        for name, unit, center, scale, spread, shift in zip(
+            origin.sensors,
+            origin.units,
+            trained.scaler.center,
+            trained.scaler.scale,
+            trained.calibration.spread,
+            trained.calibration.shift,
+            strict=True,
+        )
+    )
+    return f"""# {origin.name}
+
+An LSTM autoencoder over {network.window} ticks of {origin.period_ms} ms and {network.sensors} sensors, trained
+{origin.created} on normal data. It tells how far a window is from normal, and which sensors are.
+
+## Data
+
+{origin.rows} rows of {origin.assets} asset(s); SHA-256 of names, times and values `{origin.data_sha256}`.
+Split: {trained.split}, seed {config.seed}. No tick is in two parts.
+
+| part | assets | windows |
+|---|---|---|
+{parts}
+
+## Training
+
+Hidden {network.hidden}, latent {network.latent} per tick, layers {network.layers}; one window in
+{trained.stride} is taken; up to {100 * config.max_masked:g} % of the sensors are hidden in training.
+{len(trained.epochs)} epochs of at most {config.epochs}; the best was number {best.number}. Its mean squared error
+in scaled units: {best.fit_loss:.5f} on the first part, with sensors hidden, and {best.stop_loss:.5f} on the
+second, with none hidden.
+
+## Calibration
+
+Score on the third part, by quantile: {quantiles}. By definition the 99.9 % quantile is 1.
+Share of the windows of the second part, which does not calibrate, that score above 1.0:
+{100 * trained.false_alarm_share:.3f} %.
+
+| sensor | unit | mean | scale | usual spread | usual shift |
+|---|---|---|---|---|---|
+{sensors}
+
+Usual spread and shift are the {100 * SENSOR_QUANTILE:g} % quantiles on the third part, in scaled units, never
+below {FLOOR:g}.
+
+## Limits
+
+It knows only what it has seen: an operating state that is not in the data scores like a fault. Whatever was
+wrong during the recordings counts as normal. Neighbouring windows overlap, so that quantiles stand on fewer
+independent windows than the table says. A sensor with less than {100 * MIN_PRESENT:g} % of its values in a
+window is not judged.
+"""
+
+
+def _numbers(values: npt.NDArray[np.float32]) -> tuple[float, ...]:
+    return tuple(values.tolist())
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

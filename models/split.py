@@ -1,0 +1,77 @@
+"""Which normal windows fit the network, which stop the training, and which calibrate the score [pure].
+
+No cell is in two parts. With ten runs or more, whole runs are dealt out: calibration then sees runs that the
+network has never seen, as it will in service. With fewer, each run is cut into blocks of time that take turns,
+and a window that reaches back over the edge of a block is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+
+RUNS_TO_DEAL = 10  # with fewer, two calibration runs would not be had
+BLOCK_WINDOWS = 4  # a block is at least this many window lengths, where the run allows it
+ROUNDS = 20  # how often the pattern of blocks is repeated in one run at the most
+
+
+class Part(IntEnum):
+    """What a window is used for."""
+
+    FIT = 0
+    STOP = 1
+    CALIBRATION = 2
+
+
+LEFT_OUT = -1
+SHARES = np.array([0.7, 0.1, 0.2])  # by Part
+# Ten blocks in the proportion of SHARES, with as few edges as keep calibration spread over the run.
+PATTERN = np.array([0, 0, 2, 0, 0, 1, 0, 0, 2, 0])
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The windows of one asset or one drive, in the order of time."""
+
+    name: str
+    windows: Float32  # (B, T, C) in the sensors' units, NaN = missing
+    tick: Int64  # (B,) last tick of each window
+
+
+def split_runs(runs: list[Run], seed: int) -> tuple[list[npt.NDArray[np.int_]], str]:
+    """The Part, or LEFT_OUT, of every window of every run (B,), and in words how it was done."""
+    if len(runs) >= RUNS_TO_DEAL:
+        return _deal(runs, seed), f"{len(runs)} whole runs dealt out"
+    return [_blocks(run) for run in runs], f"blocks of time within {len(runs)} run(s)"
+
+
+def _deal(runs: list[Run], seed: int) -> list[npt.NDArray[np.int_]]:
+    """Each run, the longest first and then in random order, goes to the part that is least filled."""
+    sizes = np.array([len(run.tick) for run in runs])
+    order = np.random.default_rng(seed).permutation(len(runs))
+    order = order[np.argsort(order != np.argmax(sizes), kind="stable")]
+    filled = np.zeros(len(SHARES))
+    parts = [np.empty(0, np.int_)] * len(runs)
+    for index in order:
+        size = sizes[index]
+        part = int(np.argmin(filled / SHARES))
+        filled[part] += size
+        parts[index] = np.full(size, part)
+    return parts
+
+
+def _blocks(run: Run) -> npt.NDArray[np.int_]:
+    count, window = run.windows.shape[:2]
+    rounds = int(np.clip(count // (len(PATTERN) * BLOCK_WINDOWS * window), 1, ROUNDS))
+    block = np.arange(count) * rounds * len(PATTERN) // max(count, 1)  # (B,)
+    parts = PATTERN[block % len(PATTERN)]  # (B,)
+    # The first window that shares a tick with this one; between it and this one the part must not change.
+    oldest = np.searchsorted(run.tick, run.tick - window, side="right")  # (B,)
+    changes = np.cumsum(np.diff(parts, prepend=parts[:1]) != 0)  # (B,)
+    return np.where(changes[oldest] == changes, parts, LEFT_OUT)

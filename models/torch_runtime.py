@@ -1,0 +1,30 @@
+"""The same scoring with torch, from the artifact's safetensors: what onnxruntime is held against."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from models.artifact import SAFETENSORS, ArtifactError, load_header, read_weights
+from models.autoencoder import AutoencoderConfig, LSTMAutoencoder
+from models.runtime import RuntimeModel
+from models.training import reconstruct
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def load_torch_model(folder: Path, *, batch_size: int = 256) -> RuntimeModel:
+    """Load an artifact to be run by torch. Raises ArtifactError where it cannot be used."""
+    header = load_header(folder)
+    size = header.network
+    config = AutoencoderConfig(len(header.sensors), header.window, size.hidden, size.latent, size.layers)
+    network = LSTMAutoencoder(config)
+    try:
+        network.load_state_dict(safetensors.torch.load(read_weights(folder, header, SAFETENSORS)))
+    except (SafetensorError, RuntimeError) as error:
+        raise ArtifactError(f"{folder / SAFETENSORS} does not fit header.json: {error}") from error
+    return RuntimeModel(header, partial(reconstruct, network.eval()), batch_size=batch_size)

@@ -1,0 +1,84 @@
+"""Recorded rows through the daemon's own alignment, and cut into windows as the daemon cuts them.
+
+All recordings go side by side, as streams of one class. The windows are views of the aligned ticks: copies, one
+for every tick, would take T times the memory. A test holds them against `monitor.window` one by one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from models.split import Run
+from monitor import align
+from monitor.records import Outcome, Readings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from monitor.records import Bool, Float32, Int64
+    from simulator.recording import Recording
+
+END_OF_TIME = 2**60  # ms; closes every tick
+MIN_COVERAGE = 0.5  # share of a window's cells that must be there to score it: the daemon's default
+
+
+def windows_of(recordings: Sequence[Recording], *, period_ms: int, window: int, hold_ms: int = 0) -> list[Run]:
+    """The windows (B, T, C) that end at each tick of each recording.
+
+    A recording is one run, or several where a gap longer than a window interrupts it. Windows with more than
+    half of their cells missing are left out, as they are never scored; so are runs without any window.
+    """
+    runs = []
+    aligned = _ticks(recordings, period_ms=period_ms, window=window, hold_ms=hold_ms)
+    for recording, (tick, values, gap) in zip(recordings, aligned, strict=True):
+        for piece in np.split(np.arange(len(tick)), np.flatnonzero(gap)):
+            if len(piece) >= window:
+                run = _cut(recording.asset, tick[piece], values[piece], window)
+                runs += [run] if len(run.tick) else []
+    return runs
+
+
+def _ticks(
+    recordings: Sequence[Recording], *, period_ms: int, window: int, hold_ms: int
+) -> Iterator[tuple[Int64, Float32, Bool]]:
+    """Of each recording: its ticks (N,), their values (N, C), and which of them follow a gap (N,)."""
+    config = align.AlignConfig(
+        sensors=len(recordings[0].sensors),
+        period_ms=period_ms,
+        lateness_ms=0,  # recorded rows are in order
+        one_reading_per_tick=False,
+        hold_ms=hold_ms,
+        max_ahead_ms=0,
+        repeat_ticks=1,
+        gap_ticks=window,
+    )
+    state = align.AlignState.empty(config, len(recordings))
+    time = np.concatenate([recording.time for recording in recordings])
+    lengths = [len(recording.time) for recording in recordings]
+    readings = Readings(
+        stream=np.repeat(np.arange(len(recordings), dtype=np.int32), lengths),
+        time=time,
+        arrival=time,
+        values=np.concatenate([recording.values for recording in recordings]),
+    )
+    frames, _ = align.push(state, config, readings, 0, np.zeros(len(Outcome), np.int64))
+    frames += align.tick_over(state, config, END_OF_TIME, 0)
+    stream = np.concatenate([each.stream for each in frames])
+    tick = np.concatenate([each.tick for each in frames])
+    values = np.concatenate([each.values for each in frames])
+    gap = np.concatenate([each.gap for each in frames])
+    order = np.argsort(stream, kind="stable")  # within a stream, frames come in the order of their ticks
+    for rows in np.split(order, np.cumsum(np.bincount(stream, minlength=len(recordings)))[:-1]):
+        yield tick[rows], values[rows], gap[rows]
+
+
+def _cut(name: str, tick: Int64, values: Float32, window: int) -> Run:
+    """The windows of N ticks without a gap."""
+    windows = sliding_window_view(values, window, axis=0).transpose(0, 2, 1)  # (N-T+1, T, C), a view
+    cells = np.concatenate([[0], np.cumsum((~np.isnan(values)).sum(axis=1))])  # (N+1,)
+    covered = cells[window:] - cells[:-window] >= MIN_COVERAGE * window * values.shape[1]  # (N-T+1,)
+    last = tick[window - 1 :]
+    return Run(name, windows, last) if covered.all() else Run(name, windows[covered], last[covered])

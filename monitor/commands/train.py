@@ -1,0 +1,255 @@
+"""`enginewatch train`: recordings of normal running -> a model artifact."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from config.files import load_asset_file
+from config.mistakes import SettingsError
+from models.artifact import HEADER
+from monitor.cli import UserError
+from simulator.recording import RecordingError, read_recording
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from config.settings import AssetFile
+    from models.artifact import Header
+    from models.split import Run
+    from models.training import Epoch, Trained, TrainingConfig
+    from simulator.recording import Recording
+
+NEEDED = ("torch", "onnx", "safetensors")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument
+    add("files", nargs="+", type=Path, metavar="FILE", help="CSV or Parquet, of normal running only")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of the model")
+    add("--force", action="store_true", help="replace the model that is in the folder")
+    add("--name", metavar="NAME", help="name of the model; else the folder's")
+    add("--asset-file", type=Path, metavar="FILE", help="sensors in order, their units and the period (TOML)")
+    add("--asset-column", metavar="NAME", help="column of the asset's name; else one asset a file")
+    add("--time-column", metavar="NAME", help="column of the time")
+    add("--period-ms", type=_positive, metavar="MS", help="length of a tick")
+    add("--hold-ms", type=_natural, default=0, metavar="MS", help="as align.hold_ms of the daemon (%(default)s)")
+    add("--columns", type=_names, default=(), metavar="A,B=C", help="sensors: column or name=column")
+    add("--exclude", type=_names, default=(), metavar="A,B", help="columns that are no sensors")
+    add("--assets", type=_names, default=(), metavar="GLOBS", help="only these; a leading ! excludes")
+    add("--window", type=_positive, default=60, metavar="TICKS", help="ticks in a window (%(default)s)")
+    add("--hidden", type=_positive, default=64, metavar="N", help="units of each LSTM layer (%(default)s)")
+    add("--latent", type=_positive, metavar="N", help="numbers left of a tick; else a third of the sensors")
+    add("--epochs", type=_positive, default=40, metavar="N", help="at the most (%(default)s)")
+    add("--stride", type=_positive, metavar="N", help="fit on every Nth window; else about 15000 are taken")
+    add("--seed", type=_natural, default=0, metavar="N", help="of everything random (%(default)s)")
+    add("--threads", type=_positive, default=1, metavar="N", help="threads of torch (%(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train and save; 0 when the model is there."""
+    _check_folder(options.out, replace=options.force)
+    if not all(importlib.util.find_spec(name) for name in NEEDED):
+        raise UserError("training needs torch: install enginewatch[train]")
+    console = Console(stderr=True)
+    plan = _plan(options)
+    recordings = _recordings(options, plan)
+    for sentence in _constant_columns(recordings):
+        console.print(f"warning: {sentence}", highlight=False, markup=False, soft_wrap=True)
+    runs = _windows(recordings, plan.period_ms, options)
+    trained, config = _train(runs, options, console)
+    header = _save(options, plan, recordings, trained, config)
+    _summary(Console(), options.out, header, trained, sum(len(each.time) for each in recordings))
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the options and the asset file say together."""
+
+    period_ms: int
+    columns: tuple[str, ...]
+    asset: AssetFile | None
+
+
+def _check_folder(folder: Path, *, replace: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / HEADER).is_file():
+        raise UserError(f"--out {folder} holds something that is no model: choose another folder")
+    if not replace:
+        raise UserError(f"--out {folder} holds a model already: choose another folder, or add --force")
+
+
+def _plan(options: argparse.Namespace) -> _Plan:
+    if options.asset_file is None:
+        if options.period_ms is None:
+            raise UserError("the length of a tick is missing: give --period-ms or --asset-file")
+        return _Plan(options.period_ms, options.columns, None)
+    try:
+        asset = load_asset_file(options.asset_file)
+    except SettingsError as error:
+        raise UserError("; ".join(error.lines)) from error
+    if options.period_ms not in {None, asset.period_ms}:
+        raise UserError(f"--period-ms {options.period_ms}, but {options.asset_file} says {asset.period_ms}")
+    names = tuple(sensor.name for sensor in asset.sensors)
+    renamed = {entry.partition("=")[0]: entry for entry in options.columns}
+    if strange := sorted(set(renamed) - set(names)):
+        raise UserError(f"--columns: {options.asset_file} has no sensor {', '.join(strange)}")
+    return _Plan(asset.period_ms, tuple(renamed.get(name, name) for name in names), asset)
+
+
+def _recordings(options: argparse.Namespace, plan: _Plan) -> list[Recording]:
+    """The recordings, in which every sensor has some value."""
+    try:
+        recordings = read_recording(
+            options.files,
+            asset_column=options.asset_column,
+            time_column=options.time_column,
+            period_ms=plan.period_ms,
+            columns=plan.columns,
+            exclude=options.exclude,
+            assets=options.assets,
+        )
+    except RecordingError as error:
+        raise UserError(str(error)) from error
+    present = np.sum([np.count_nonzero(~np.isnan(each.values), axis=0) for each in recordings], axis=0)  # (C,)
+    empty = [name for name, count in zip(recordings[0].sensors, present, strict=True) if count == 0]
+    if empty:
+        rows = sum(len(each.time) for each in recordings)
+        raise UserError(f"no value in {rows} rows of {', '.join(empty)}: leave it out with --exclude or --columns")
+    return recordings
+
+
+def _constant_columns(recordings: Sequence[Recording]) -> list[str]:
+    """A sentence for each sensor that never moves."""
+    values = np.concatenate([each.values for each in recordings])  # (N, C)
+    lowest, highest = np.nanmin(values, axis=0), np.nanmax(values, axis=0)  # (C,)
+    return [
+        f"{name} is {lowest[index]:g} in all of its {np.count_nonzero(~np.isnan(values[:, index]))} values: "
+        "any other value will count as far from normal"
+        for index, name in enumerate(recordings[0].sensors)
+        if lowest[index] == highest[index]
+    ]
+
+
+def _windows(recordings: Sequence[Recording], period_ms: int, options: argparse.Namespace) -> list[Run]:
+    from monitor.commands.recorded_windows import windows_of  # noqa: PLC0415 - after all options are checked
+
+    return windows_of(recordings, period_ms=period_ms, window=options.window, hold_ms=options.hold_ms)
+
+
+def _train(runs: list[Run], options: argparse.Namespace, console: Console) -> tuple[Trained, TrainingConfig]:
+    from models import training  # noqa: PLC0415 - needs torch, an extra that is slow to import
+
+    config = training.TrainingConfig(
+        hidden=options.hidden,
+        latent=options.latent,
+        epochs=options.epochs,
+        stride=options.stride,
+        seed=options.seed,
+        threads=options.threads,
+    )
+    bar = Progress(
+        TextColumn("epoch"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[loss]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("training", total=config.epochs, loss="")
+
+        def show(epoch: Epoch) -> None:
+            loss = f"error {epoch.fit_loss:.4f} fitting, {epoch.stop_loss:.4f} held out"
+            bar.update(task, completed=epoch.number, loss=loss)
+
+        try:
+            return training.train(runs, config, show), config
+        except training.TrainingError as error:
+            raise UserError(str(error)) from error
+
+
+def _save(
+    options: argparse.Namespace,
+    plan: _Plan,
+    recordings: Sequence[Recording],
+    trained: Trained,
+    config: TrainingConfig,
+) -> Header:
+    from models.card import Origin, save_trained  # noqa: PLC0415 - needs torch
+
+    sensors = recordings[0].sensors
+    units = tuple(sensor.unit for sensor in plan.asset.sensors) if plan.asset else ("",) * len(sensors)
+    origin = Origin(
+        name=options.name or options.out.resolve().name,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        sensors=sensors,
+        units=units,
+        period_ms=plan.period_ms,
+        data_sha256=_data_hash(recordings),
+        assets=len(recordings),
+        rows=sum(len(each.time) for each in recordings),
+    )
+    try:
+        return save_trained(options.out, trained, config, origin)
+    except OSError as error:
+        raise UserError(f"--out {options.out} cannot be written: {error.strerror}") from error
+
+
+def _data_hash(recordings: Sequence[Recording]) -> str:
+    """SHA-256 of names, sensors, times and values: the same data, in whatever file, have the same."""
+    digest = hashlib.sha256()
+    for each in recordings:
+        digest.update("\0".join((each.asset, *each.sensors, "")).encode())
+        digest.update(each.time.astype("<i8").tobytes())
+        digest.update(each.values.astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _summary(console: Console, folder: Path, header: Header, trained: Trained, rows: int) -> None:
+    data = header.data
+    best = min(trained.epochs, key=lambda epoch: epoch.stop_loss)
+    text = f"""\
+{folder}: model {header.name}, {len(header.sensors)} sensors, window {header.window} x {header.period_ms} ms
+hash {header.hash}
+{rows} rows of {data.assets} assets; {data.split}
+windows: {data.windows_fit} fit (one in {trained.stride} taken), {data.windows_stop} stop the training, \
+{data.windows_calibration} calibrate
+best of {len(trained.epochs)} epochs: {best.number}, error {best.stop_loss:.4f} held out
+{100 * trained.false_alarm_share:.2f} % of held-out windows score above 1.0
+"""
+    console.print(text, end="", highlight=False, markup=False, soft_wrap=True)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number

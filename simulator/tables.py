@@ -1,0 +1,193 @@
+"""One recorded file as a table of columns: numbers, text or moments in time, with errors that name the place."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from monitor.records import Float64, Int64
+
+MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})  # how files write "no value", in small letters
+LARGEST = float(np.finfo(np.float32).max)
+COLUMNS_SHOWN = 30
+EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
+MILLISECOND = dt.timedelta(milliseconds=1)
+
+
+class RecordingError(ValueError):
+    """The file, or what was asked of it, is wrong: one sentence for the user; a retry is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """N rows. A column is float64 (N,), datetime64[ms] (N,), or text as a list of N strings."""
+
+    path: Path
+    row_name: str  # "line" or "row"
+    rows: Sequence[int]  # (N,) number of each row in the file, for messages
+    columns: dict[str, Any]
+
+    def require(self, column: str) -> Any:
+        """The column as it is; raises RecordingError where there is none of that name."""
+        if column not in self.columns:
+            there = ", ".join(list(self.columns)[:COLUMNS_SHOWN])
+            raise RecordingError(f"{self.path} has no column {column}; it has {there}")
+        return self.columns[column]
+
+    def kind(self, column: str) -> str:
+        """What the column holds: "numbers", "text" or "moments"."""
+        cells = self.require(column)
+        if isinstance(cells, list):
+            return "numbers" if any(_is_number(cell) for cell in cells) or _all_missing(cells) else "text"
+        return "moments" if cells.dtype.kind == "M" else "numbers"
+
+    def is_numeric(self, column: str) -> bool:
+        """Whether the column can be a sensor: some cell is a number, or all are missing."""
+        return self.kind(column) == "numbers"
+
+    def numbers(self, column: str) -> Float64:
+        """The column as float64 (N,), NaN = missing; RecordingError at text or at what float32 cannot hold."""
+        cells = self.require(column)
+        if isinstance(cells, list):
+            cells = self._parsed(column, cells)
+        if cells.dtype.kind == "M":
+            raise RecordingError(f"{self.path}: column {column} holds times, not numbers")
+        wrong = np.flatnonzero(np.abs(cells) > LARGEST)
+        if len(wrong):
+            raise self.error(column, int(wrong[0]), f"{cells[wrong[0]]} is out of range")
+        numbers: Float64 = cells
+        return numbers
+
+    def present_numbers(self, column: str) -> Float64:
+        """As `numbers`, with no cell missing."""
+        cells = self.numbers(column)
+        self._refuse_missing(column, np.isnan(cells))
+        return cells
+
+    def moments(self, column: str) -> Int64:
+        """A column of Arrow timestamps as epoch ms (N,)."""
+        cells = self.require(column)
+        self._refuse_missing(column, np.isnat(cells))
+        milliseconds: Int64 = cells.astype(np.int64)
+        return milliseconds
+
+    def iso_times(self, column: str) -> Int64:
+        """A column of ISO 8601 text as epoch ms (N,); UTC where the text names no zone."""
+        times = np.empty(len(self.rows), np.int64)
+        for row, cell in enumerate(self.require(column)):
+            try:
+                moment = dt.datetime.fromisoformat(cell.strip())
+            except ValueError:
+                raise self.error(column, row, f"{cell!r} is not an ISO 8601 time") from None
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=dt.UTC)
+            times[row] = (moment - EPOCH) // MILLISECOND
+        return times
+
+    def labels(self, column: str) -> list[str]:
+        """The column as names: whole numbers without a decimal point, none missing."""
+        cells = self.require(column)
+        if not isinstance(cells, list):
+            cells = [_label(cell) for cell in cells]
+        self._refuse_missing(column, np.array([cell.strip() == "" for cell in cells], dtype=bool))
+        return [cell.strip() for cell in cells]
+
+    def error(self, column: str, row: int, reason: str) -> RecordingError:
+        """The error that names file, line or row, and column."""
+        return RecordingError(f"{self.path}, {self.row_name} {self.rows[row]}, column {column}: {reason}")
+
+    def _parsed(self, column: str, cells: list[str]) -> Float64:
+        present = ["nan" if cell.strip().lower() in MISSING else cell for cell in cells]
+        try:
+            return np.array(present, dtype=np.float64)
+        except ValueError:
+            row = next(row for row, cell in enumerate(present) if not _is_number(cell) and cell != "nan")
+            raise self.error(column, row, f"{cells[row]!r} is not a number") from None
+
+    def _refuse_missing(self, column: str, missing: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
+        if missing.any():
+            raise self.error(column, int(np.argmax(missing)), "the cell is empty")
+
+
+def read_table(path: Path) -> Table:
+    """Read a file: Parquet by its ending .parquet or .pq, anything else as CSV with a header line."""
+    try:
+        return _read_parquet(path) if path.suffix.lower() in {".parquet", ".pq"} else _read_csv(path)
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror or error}") from error
+
+
+def _read_csv(path: Path) -> Table:
+    """Comma, semicolon or tab, whichever the header has most of; UTF-8; empty lines do not count."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header_line = file.readline()
+            delimiter = max(",;\t", key=header_line.count)
+            header = next(csv.reader([header_line], delimiter=delimiter), [])
+            reader = csv.reader(file, delimiter=delimiter)
+            numbered = [(reader.line_num + 1, row) for row in reader if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RecordingError(f"{path} is not CSV in UTF-8: {error}") from error
+    header = [name.strip() for name in header]
+    if not header or len(set(header)) < len(header):
+        raise RecordingError(f"{path}: the first line must name the columns, each name once")
+    for line, row in numbered:
+        if len(row) != len(header):
+            raise RecordingError(f"{path}, line {line}: {len(row)} fields where the header has {len(header)}")
+    columns = [list(column) for column in zip(*(row for _, row in numbered), strict=True)]
+    columns = columns or [[] for _ in header]
+    return Table(path, "line", [line for line, _ in numbered], dict(zip(header, columns, strict=True)))
+
+
+def _read_parquet(path: Path) -> Table:
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra: only readers of Parquet need it
+        import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+    except ImportError:
+        raise RecordingError(f"{path} needs pyarrow to be read: install enginewatch[parquet]") from None
+    try:
+        table = pq.read_table(path)
+        columns = {name: _arrow_column(table.column(name), pa) for name in table.column_names}
+    except pa.ArrowException as error:
+        raise RecordingError(f"{path} cannot be read as Parquet: {error}") from error
+    return Table(path, "row", range(1, table.num_rows + 1), columns)
+
+
+def _arrow_column(column: Any, pa: Any) -> Any:
+    """Numbers and booleans as float64, times as datetime64[ms], everything else as text."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return column.to_numpy().astype("datetime64[ms]")
+    if (
+        pa.types.is_floating(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_decimal(kind)
+    ):
+        return column.cast(pa.float64(), safe=False).to_numpy()
+    return [str(cell) if cell is not None else "" for cell in column.to_pylist()]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return not np.isnan(float(cell))
+    except ValueError:
+        return False
+
+
+def _all_missing(cells: list[str]) -> bool:
+    return all(cell.strip().lower() in MISSING for cell in cells)
+
+
+def _label(cell: Any) -> str:
+    if cell != cell:  # noqa: PLR0124 - NaN and NaT are the values that differ from themselves
+        return ""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)

@@ -1,0 +1,161 @@
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.files import load_asset_file
+from models.artifact import ArtifactError, load_header, read_weights, save_artifact
+from models.card import Origin, _asset_file
+from models.runtime import load_model
+from models.split import Part
+from tests.model_samples import CONFIG, SENSORS, UNITS, save, trained
+
+FILES = {"header.json", "model.onnx", "model.safetensors", "asset.toml", "card.md"}
+
+
+def rewrite(folder: Path, change: dict[str, Any]) -> None:
+    """Change top-level keys of the header."""
+    path = folder / "header.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    """Header, hash and numbers come back as they were; nothing but the five files is left behind."""
+    saved = save(tmp_path / "deep" / "model")
+    loaded = load_header(tmp_path / "deep" / "model")
+    assert loaded == saved
+    assert {path.name for path in (tmp_path / "deep" / "model").iterdir()} == FILES
+    assert tuple(sensor.name for sensor in loaded.sensors) == SENSORS
+    assert loaded.scaling().scale.tolist() == trained().scaler.scale.tolist()
+    assert loaded.usual().spread.tolist() == trained().calibration.spread.tolist()
+    assert loaded.data.windows_calibration == trained().windows[Part.CALIBRATION]
+
+
+def test_the_hash_is_of_the_file_that_names_the_weights(tmp_path: Path) -> None:
+    saved = save(tmp_path)
+    encoded = (tmp_path / "header.json").read_bytes()
+    assert saved.hash == hashlib.sha256(encoded).hexdigest()
+    named = json.loads(encoded)["sha256"]
+    for name in ("model.onnx", "model.safetensors"):
+        assert named[name] == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+
+
+def test_no_file_is_a_pickle(tmp_path: Path) -> None:
+    """Neither pickle's own beginning nor the zip that torch.save makes around it."""
+    save(tmp_path)
+    for path in tmp_path.iterdir():
+        assert not path.read_bytes().startswith((b"\x80", b"PK"))
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors"])
+def test_changed_weights_are_refused_before_they_are_parsed(tmp_path: Path, name: str) -> None:
+    """One bit is enough, and the sentence is about the hash, not about what a parser made of it."""
+    save(tmp_path)
+    content = bytearray((tmp_path / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / name).write_bytes(content)
+    for read in (load_header, load_model):
+        with pytest.raises(ArtifactError, match=rf"{name} is not the file that header.json was written for"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["header.json", "model.onnx", "model.safetensors"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    save(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ArtifactError, match=rf"{name} cannot be read: No such file"):
+        load_header(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"format": 2}, "has format 2, this version of enginewatch reads 1"),
+        ({"window": 0}, r"window"),
+        ({"window": 10**9}, r"window"),
+        ({"extra": 1}, "unknown field `extra`"),
+        ({"sensors": [{"name": "a", "unit": ""}]}, "scaler.center has 5 numbers for 1 sensors"),
+        ({"sensors": [{"name": "a", "unit": ""}] * 5}, "two sensors have the same name"),
+        ({"scaler": {"center": [0] * 5, "scale": [1, 1, 1, 1, 0]}}, "scale"),
+        ({"scaler": {"center": [0] * 5, "scale": [1, 1, 1, 1, 1e-60]}}, "`float` >= 1e-30.*scale"),
+        ({"scaler": {"center": [1e300] * 5, "scale": [1] * 5}}, "`float` <= 3e.*center"),
+        ({"calibration": {"spread": [1] * 5, "shift": [1] * 5, "score": 0}}, "score"),
+        ({"sha256": {"model.onnx": "0" * 64}}, "sha256 lacks model.safetensors"),
+        ({"sha256": {"../../etc/passwd": "0" * 64}}, "sha256"),
+    ],
+)
+def test_a_header_that_makes_no_sense_is_refused(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+    save(tmp_path)
+    rewrite(tmp_path, change)
+    with pytest.raises(ArtifactError, match=sentence):
+        load_header(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": NaN}'])
+def test_a_header_that_is_no_header_is_refused(tmp_path: Path, content: bytes) -> None:
+    save(tmp_path)
+    (tmp_path / "header.json").write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"header\.json: "):
+        load_header(tmp_path)
+
+
+def test_an_endless_file_is_not_read(tmp_path: Path) -> None:
+    """A header of a gigabyte costs no gigabyte."""
+    save(tmp_path)
+    os.truncate(tmp_path / "header.json", 1 << 30)
+    with pytest.raises(ArtifactError, match="larger than"):
+        load_header(tmp_path)
+
+
+def test_a_write_that_breaks_off_leaves_the_old_model_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk refuses while the first file is written: the model from before still loads."""
+    before = save(tmp_path)
+    monkeypatch.setattr(os, "fsync", _no_space)
+    with pytest.raises(OSError, match="No space left"):
+        save_artifact(tmp_path, before, {"model.onnx": b"new", "model.safetensors": b"new"})
+    assert load_header(tmp_path) == before
+
+
+def test_only_the_weights_are_read_as_named(tmp_path: Path) -> None:
+    header = save(tmp_path)
+    assert read_weights(tmp_path, header, "model.onnx") == (tmp_path / "model.onnx").read_bytes()
+
+
+def test_the_asset_file_is_a_class_file(tmp_path: Path) -> None:
+    """It loads as what a class names, with sensors, units and period; bounds are left to the plant."""
+    save(tmp_path)
+    asset = load_asset_file(tmp_path / "asset.toml")
+    assert tuple(sensor.name for sensor in asset.sensors) == SENSORS
+    assert tuple(sensor.unit for sensor in asset.sensors) == UNITS
+    assert asset.period_ms == 1000
+    assert {(sensor.min, sensor.max) for sensor in asset.sensors} == {(None, None)}
+
+
+def test_odd_names_survive_the_asset_file(tmp_path: Path) -> None:
+    names = ('quote"d', "back\\slash", "grüße", "tab\tbed")
+    origin = Origin("m", "", names, ("°C", "", "", ""), 500, "", 1, 1)
+    (tmp_path / "asset.toml").write_text(_asset_file(origin))
+    assert tuple(sensor.name for sensor in load_asset_file(tmp_path / "asset.toml").sensors) == names
+
+
+def test_the_card_tells_what_the_training_found(tmp_path: Path) -> None:
+    save(tmp_path)
+    card = (tmp_path / "card.md").read_text()
+    model = trained()
+    best = min(model.epochs, key=lambda epoch: epoch.stop_loss)
+    assert f"the best was number {best.number}." in card
+    assert f"{best.stop_loss:.5f}" in card
+    assert f"{100 * model.false_alarm_share:.3f} %" in card
+    assert f"seed {CONFIG.seed}" in card
+    for part in Part:
+        assert f" {len(model.runs[part])} | {model.windows[part]} |" in card
+    assert all(f"| {name} | {unit} |" in card for name, unit in zip(SENSORS, UNITS, strict=True))
+
+
+def _no_space(_descriptor: int) -> None:
+    raise OSError(28, "No space left on device")
