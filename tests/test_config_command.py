@@ -87,7 +87,7 @@ def test_json_gives_value_and_source_of_every_key(folder: Path) -> None:
     assert table["mqtt.password"] == {"value": "********", "source": "enginewatch.toml:4"}
     assert table["mqtt.password_file"] == {"value": None, "source": "default"}
     assert table["mqtt.tls.enabled"] == {"value": False, "source": "default"}
-    assert table["threshold.margin"] == {"value": 1.2, "source": "default"}
+    assert table["threshold.floor"] == {"value": 1.0, "source": "default"}
     assert table["classes.0.assets"] == {"value": ["x/*", 'y "z"'], "source": "enginewatch.toml:9"}
     assert table["classes.1.name"] == {"value": "b", "source": "enginewatch.toml:12"}
     assert table["daemon.state_dir"] == {"value": "state", "source": "default"}
