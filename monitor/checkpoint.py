@@ -103,7 +103,7 @@ def save(folder: Path, position: int, state: LineState) -> None:
 
 def saved(folder: Path) -> list[Path]:
     """The checkpoints in a folder, newest first."""
-    return sorted(folder.glob("checkpoint-*"), reverse=True)
+    return sorted(folder.glob("checkpoint-" + "[0-9]" * 20), reverse=True)
 
 
 def position_of(path: Path) -> int:
@@ -115,7 +115,7 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint. Raises CheckpointError."""
     try:
         return decode(path.read_bytes())
-    except (CheckpointError, KeyError, TypeError, ValueError, msgspec.DecodeError) as error:
+    except (KeyError, OSError, TypeError, ValueError, msgspec.DecodeError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 

@@ -17,11 +17,12 @@ from monitor.decode import status_template, subscription
 from monitor.door import CommandError, Door, check, unwrap
 from monitor.influx import InfluxSink
 from monitor.intake import Intake
-from monitor.journal import Journal
+from monitor.journal import Journal, JournalError
 from monitor.line import Line
 from monitor.notify import Notifier
 from monitor.receive import Receiver
 from monitor.records import Change, DeadLetter
+from monitor.schema import StoreError
 from monitor.shelf import Shelf
 from monitor.store import Store
 
@@ -54,7 +55,8 @@ class Daemon:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._failure: Exception | None = None
-        self._heard = False  # as journalled last
+        self._heard = False
+        self._prune_failed = False
         folder = settings.daemon.state_dir
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(folder)
@@ -76,19 +78,28 @@ class Daemon:
         token = secret(settings.influx.token, settings.influx.token_file)
         self._influx = InfluxSink(settings.influx, self._store, token)
         self._notifier = Notifier(settings.notify, settings.mqtt, self._client_id, self._store)
-        self._door = Door(folder, submit=self._append, store=self._store)
+        self._door = Door(folder, submit=self._submit, store=self._store)
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT; returns the exit code."""
+        """Run until SIGTERM or SIGINT; returns the exit code.
+
+        Raises MqttError, ArtifactError, JournalError, StoreError and OSError where it cannot start.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop.set())
+            signal.signal(number, self._told_to_stop)
         try:
             self._recover()
-            self._start()
-            self._supervise()
+            if not self._stop.is_set():
+                self._start()
+                self._supervise()
         finally:
             self._shut_down()
         return 0 if self._failure is None else 1
+
+    def _told_to_stop(self, *_: object) -> None:
+        self._stop.set()
+        if not self._threads:  # still recovering: the line must not wait for a store that cannot be written
+            self._line.stop()
 
     def _recover(self) -> None:
         """Bring the line to where it was, then tell it what it works with from now on."""
@@ -154,9 +165,9 @@ class Daemon:
             self._intake.stop()
             self._join("intake")
             self._receiver.stop()  # the last acknowledgements leave with it
+        self._door.stop()
         self._line.stop()
         self._join("line")
-        self._door.stop()
         self._influx.stop(DRAIN_S)
         self._notifier.stop()
         self._journal.close()
@@ -188,6 +199,13 @@ class Daemon:
             log.error("thread_failed", thread=name, reason=str(error), exc_info=error)
         self._stop.set()
 
+    def _submit(self, command: Command) -> None:
+        """Journal a command that came by the socket. Raises CommandError where it could not be kept."""
+        try:
+            self._append(command)
+        except JournalError as error:
+            raise CommandError(f"not carried out: {error}") from error
+
     def _append(self, payload: Change | Command) -> None:
         self._journal.append([payload], int(time.time() * 1000))
         self._line.wake()
@@ -199,16 +217,16 @@ class Daemon:
             self._notifier.wake()
 
     def _listening(self, listening: bool, reason: str) -> None:
-        """The broker can be heard, or no longer; journalled, because silence counts only while it can."""
-        if listening != self._heard:
-            self._heard = listening
-            self._append(Change(listening=listening))
-            if listening:
-                log.info("listening", subscriptions=self._subscriptions())
-        if listening:
-            self._store.note({"session": self._client_id, "broker": "connected"})
-        else:
-            self._store.note({"broker": reason})
+        """The broker can be heard, or no longer; silence counts only while it can."""
+        self._intake.connected(listening)
+        if listening and not self._heard:
+            log.info("listening", subscriptions=self._subscriptions())
+        self._heard = listening
+        facts = {"session": self._client_id, "broker": "connected"} if listening else {"broker": reason}
+        try:
+            self._store.note(facts)
+        except StoreError as error:
+            log.warning("not_noted", facts=facts, reason=str(error))
 
     def _session_lost(self) -> None:
         log.error(
@@ -234,7 +252,10 @@ class Daemon:
             command = check(unwrap(message.payload, self._key, trust=trust, now=now), self._store, now)
         except CommandError as error:
             letter = DeadLetter(now, message.topic.decode(errors="replace"), message.payload[:1024], str(error), 0)
-            self._store.add_dead_letters([letter])
+            try:
+                self._store.add_dead_letters([letter])
+            except StoreError as trouble:
+                log.warning("dead_letter_not_kept", letter=letter.reason, reason=str(trouble))
             self._reply("", False, str(error))
             return None
         return command
@@ -253,7 +274,14 @@ class Daemon:
         store = self._settings.store
         before = int(time.time() * 1000 - store.retention_days * 86_400_000)
         sinks = ["influx"] if self._settings.influx.url else []
-        given_up = self._store.prune(sinks, before=before, max_bytes=store.max_bytes)
+        try:
+            given_up = self._store.prune(sinks, before=before, max_bytes=store.max_bytes)
+        except StoreError as error:
+            if not self._prune_failed:
+                log.error("prune_failed", reason=str(error))
+            self._prune_failed = True
+            return
+        self._prune_failed = False
         if given_up:
             remedy = "raise store.max_bytes, or mend the way to InfluxDB"
             log.error("score_rows_given_up", rows=given_up, remedy=remedy)

@@ -13,7 +13,7 @@ import os
 import socketserver
 import threading
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,6 +31,8 @@ VERDICTS = ("real", "false")
 FRESH_MS = 5 * 60_000  # a signed command is good for so long, so that it cannot be played back later
 REPLY_S = 10.0  # how long the socket waits for the line
 LONGEST_LINE = 64 << 10
+LONGEST_TEXT = 1_000  # characters of one field
+LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 SOCKET = "command.sock"
 
 
@@ -47,8 +49,13 @@ def parse(text: bytes | str) -> Command:
     """A command from its JSON. Raises CommandError."""
     try:
         command = msgspec.json.decode(text, type=Command)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CommandError(f"not a command: {error}") from error
+    if not all(0 <= time <= LATEST_MS for time in (command.ts, command.until or 0)):
+        raise CommandError("not a command: ts and until are epoch milliseconds")
+    texts = (getattr(command, each.name) for each in fields(Command))
+    if any(isinstance(text, str) and len(text) > LONGEST_TEXT for text in texts):
+        raise CommandError(f"not a command: a text is longer than {LONGEST_TEXT:,} characters")
     return replace(command, kind="", started=0)  # what the store knows is not for the sender to say
 
 
@@ -63,7 +70,7 @@ def check(command: Command, store: Store, now: int) -> Command:
             raise CommandError("accept needs an asset (site/area/asset)")
         return command
     if command.action == "shelve" and (command.until is None or command.until <= now):
-        raise CommandError("shelve needs `until`, a time in the future: shelving always ends")
+        raise CommandError("shelve needs an end in the future (`until`, on the command line --for)")
     if command.action == "verdict" and command.verdict not in VERDICTS:
         raise CommandError(f"verdict is {command.verdict!r}: use {' or '.join(VERDICTS)}")
     if command.action == "comment" and not command.why:
@@ -89,10 +96,10 @@ def unwrap(payload: bytes, key: bytes | None, *, trust: bool, now: int) -> Comma
         raise CommandError("commands over MQTT are off: set commands.hmac_key_file or commands.trust_broker_acl")
     try:
         signed = msgspec.json.decode(payload, type=_Signed)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CommandError("not a signed command: expected {command, hmac}") from error
     made = hmac.new(key, signed.command.encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(made, signed.hmac):
+    if not hmac.compare_digest(made.encode(), signed.hmac.encode()):  # as texts they would have to be ASCII
         raise CommandError("the signature does not fit commands.hmac_key_file")
     command = parse(signed.command)
     if abs(now - command.ts) > FRESH_MS:
@@ -104,7 +111,7 @@ class Door:
     """The socket's server, and the replies that wait for the line."""
 
     def __init__(self, folder: Path, *, submit: Callable[[Command], None], store: Store) -> None:
-        """`submit` journals a command and returns when it is on the disk."""
+        """`submit` journals a command and returns when it is on the disk, or raises CommandError."""
         self._folder = folder
         self._submit = submit
         self._store = store
@@ -125,6 +132,10 @@ class Door:
                     line = self.rfile.readline(LONGEST_LINE)
                     self.wfile.write(msgspec.json.encode(door.answer(line)) + b"\n")
 
+            def finish(self) -> None:
+                super().finish()
+                door._store.leave()
+
         before = os.umask(0o177)
         folder = os.open(self._folder, os.O_RDONLY)
         try:  # by its descriptor, because a socket's path may have 107 bytes only
@@ -144,7 +155,10 @@ class Door:
         waiting = (threading.Event(), list[str]())
         self._replies[command.id] = waiting
         try:
-            self._submit(command)
+            try:
+                self._submit(command)
+            except CommandError as error:
+                return {"done": False, "reply": str(error)}
             if not waiting[0].wait(REPLY_S):
                 return {"done": True, "reply": "kept; the line is behind and will carry it out"}
             return {"done": True, "reply": waiting[1][0]}

@@ -1,4 +1,8 @@
-"""From the receiver into the journal, and only then the acknowledgement."""
+"""From the receiver into the journal, and only then the acknowledgement.
+
+It also journals whether anything can be heard: while the broker is away, reading is paused or the disk is full,
+silence is nobody's fault.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from monitor.journal import JournalError
-from monitor.records import Batch, Clock
+from monitor.records import Batch, Change, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +57,8 @@ class Intake:
         self._appended = appended
         self._stop = threading.Event()
         self._paused = False
+        self._connected = False
+        self._journalled: bool | None = False  # what the journal says of it; None = say it again
         self.full = False  # the disk is: nothing is acknowledged
 
     def run(self) -> None:
@@ -61,16 +67,16 @@ class Intake:
         while not self._stop.is_set():
             delivery = self._receiver.take(CLOCK_S)
             payloads = self._payloads(delivery.messages)
-            second_over = time.monotonic() - last >= CLOCK_S
-            if payloads or second_over:
-                if self._append(payloads or [Clock()]):
-                    self._receiver.acknowledge(delivery.tokens)
-                    self._appended()
-            elif delivery.tokens:  # only refused commands
-                self._receiver.acknowledge(delivery.tokens)
-            if second_over:
+            if time.monotonic() - last >= CLOCK_S:
                 last = time.monotonic()
                 self._hold_back()
+                payloads = payloads or [Clock()]
+            if self._append(payloads):
+                self._receiver.acknowledge(delivery.tokens)
+
+    def connected(self, connected: bool) -> None:
+        """The broker can be heard, or no longer; for any thread, journalled within a second."""
+        self._connected = connected
 
     def stop(self) -> None:
         """Let `run` come to its end. What was not acknowledged the broker keeps."""
@@ -97,8 +103,12 @@ class Intake:
     def _append(self, payloads: list[Payload]) -> bool:
         """Write, waiting as long as the disk is full; False where it still is when the daemon stops."""
         while True:
+            hears = self._connected and not self._paused
+            change = [] if hears == self._journalled else [Change(listening=hears)]
+            if not change and not payloads:
+                return True
             try:
-                self._journal.append(payloads, int(time.time() * 1000))
+                self._journal.append([*change, *payloads], int(time.time() * 1000))
             except JournalError as error:
                 if not error.full:
                     raise
@@ -107,12 +117,15 @@ class Intake:
                         "disk_full", reason=str(error), remedy="make room: nothing is acknowledged meanwhile"
                     )
                 self.full = True
+                self._journalled = None  # silence counts anew from when there is room
                 if self._stop.wait(RETRY_S):
                     return False
             else:
                 if self.full:
                     log.info("disk_has_room")
                 self.full = False
+                self._journalled = hears
+                self._appended()
                 return True
 
     def _hold_back(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,14 +16,20 @@ import msgspec
 from monitor.records import Batch, Change, Clock, Command, Message, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from monitor.records import Payload
 
 FORMAT = 1
+TABLE = """
+CREATE TABLE IF NOT EXISTS record (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, time INTEGER NOT NULL, body BLOB NOT NULL);
+"""
 KINDS: tuple[type[Payload], ...] = (Batch, Clock, Command, Change)  # stored as their index
 FORGOTTEN_AT_ONCE = 64  # records deleted with an append: more than are added, and never a long pause
+# The second is how SQLite says that its file of shared memory found no room.
+FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 
 _MESSAGES = msgspec.msgpack.Decoder(list[tuple[bytes, bytes, int, int]])
 
@@ -43,47 +50,45 @@ class Journal:
         self._lock = threading.Lock()
         self._path = path
         self._forgettable = 0
-        try:
-            self._writer = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-            self._writer.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
-            found = self._writer.execute("PRAGMA user_version").fetchone()[0]
-            if found not in {0, FORMAT}:
-                raise JournalError(
-                    f"{path} has format {found}, this release reads {FORMAT}: use the release that made it"
-                )
-            self._writer.executescript(
-                "CREATE TABLE IF NOT EXISTS record (position INTEGER PRIMARY KEY AUTOINCREMENT,"
-                " kind INTEGER NOT NULL, time INTEGER NOT NULL, body BLOB NOT NULL);"
-                f" PRAGMA user_version={FORMAT};"
-            )
-            self._reader = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-        except sqlite3.Error as error:
-            raise JournalError(f"{path} cannot be opened: {error}") from error
+        with ExitStack() as opened:
+            try:
+                self._writer = opened.enter_context(closing(_connect(path)))
+                _prepare(self._writer, path)
+                self._reader = opened.enter_context(closing(_connect(path)))
+            except sqlite3.Error as error:
+                raise JournalError(f"{path} cannot be opened: {error}") from error
+            opened.pop_all()  # nothing failed: they stay open
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside is on the disk, or nothing is. Raises JournalError."""
+        with self._lock:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except sqlite3.Error as error:
+                with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                    self._writer.execute("ROLLBACK")
+                full = getattr(error, "sqlite_errorcode", None) in FULL  # the module's own errors have no code
+                raise JournalError(f"the journal {self._path} cannot be written: {error}", full=full) from error
 
     def append(self, payloads: Sequence[Payload], time: int) -> int:
-        """Write records in their order with one sync of the disk; returns the last position.
+        """Write one or more records in their order with one sync of the disk; returns the last position.
 
         Raises JournalError; nothing was written then, and nothing may be acknowledged.
         """
         rows = [(KINDS.index(type(payload)), time, _encode(payload)) for payload in payloads]
-        with self._lock:
-            try:
-                self._writer.execute("BEGIN IMMEDIATE")
-                for row in rows:
-                    last = self._writer.execute(
-                        "INSERT INTO record (kind, time, body) VALUES (?, ?, ?)", row
-                    ).lastrowid
-                self._writer.execute(
-                    "DELETE FROM record WHERE position <= ? AND position < (SELECT min(position) FROM record) + ?",
-                    (self._forgettable, FORGOTTEN_AT_ONCE),
-                )
-                self._writer.execute("COMMIT")
-            except sqlite3.Error as error:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
-                raise JournalError(f"the journal {self._path} cannot be written: {error}", full=full) from error
-        return int(last or 0)
+        last = 0
+        with self._transaction() as writer:
+            for row in rows:
+                added = writer.execute("INSERT INTO record (kind, time, body) VALUES (?, ?, ?)", row)
+                last = added.lastrowid or 0
+            writer.execute(
+                "DELETE FROM record WHERE position <= ? AND position < (SELECT min(position) FROM record) + ?",
+                (self._forgettable, FORGOTTEN_AT_ONCE),
+            )
+        return last
 
     def read(self, after: int, limit: int) -> list[Record]:
         """Up to `limit` records after a position, in their order."""
@@ -97,6 +102,17 @@ class Journal:
         """The oldest position that is still there."""
         found: int | None = self._reader.execute("SELECT min(position) FROM record").fetchone()[0]
         return found
+
+    def last(self) -> int:
+        """The newest position that was given out, also where its record was forgotten; 0 before the first."""
+        row = self._reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'record'").fetchone()
+        return int(row[0]) if row else 0
+
+    def go_on_after(self, position: int) -> None:
+        """Give out no position up to this one again: a journal that was begun anew. Raises JournalError."""
+        with self._transaction() as writer:
+            writer.execute("DELETE FROM sqlite_sequence WHERE name = 'record'")
+            writer.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('record', ?)", (position,))
 
     def holds_changes(self) -> bool:
         """Whether a record names a description of the pipeline, and with it models."""
@@ -116,6 +132,19 @@ class Journal:
         """Close the files."""
         self._reader.close()
         self._writer.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found not in {0, FORMAT}:
+        raise JournalError(f"{path} has format {found}, this release reads {FORMAT}: use the release that made it")
+    connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
+    if found == 0:
+        connection.executescript(f"BEGIN IMMEDIATE; {TABLE} PRAGMA user_version={FORMAT}; COMMIT;")
 
 
 def _encode(payload: Payload) -> bytes:

@@ -33,6 +33,7 @@ log = structlog.get_logger()
 
 RECORDS_AT_ONCE = 64
 RETRY_S = 1.0  # pause before writing to the store is tried again
+LAST_S = 5.0  # how long it goes on with the journal when it is to stop; the next start does the rest
 NOTE_S = 1.0  # how often the books are noted
 
 
@@ -49,6 +50,7 @@ class Line:
         self._stop = threading.Event()
         self._more = threading.Event()
         self._checkpointed = -1
+        self._checkpoint_failed = False
         self._suspect = False
         self.state = LineState.empty(LineSpec("", 1, ()))
         self.position = 0
@@ -60,10 +62,12 @@ class Line:
         """Load the newest usable checkpoint and replay the journal to its end.
 
         `spec` is what to go on with where all checkpoints are lost; else the journal says itself what it holds.
+        Raises JournalError, StoreError and OSError.
         """
         found = self._newest_checkpoint()
         if found is not None:
             self.state, self.position = found.state, found.position
+        self._go_on_where_the_journal_is_new()
         first = self._journal.first()
         if first is not None and first > self.position + 1:
             lost = first - 1 - self.position
@@ -76,6 +80,16 @@ class Line:
         log.info(
             "recovered", position=self.position, replayed=replayed, seconds=round(time.monotonic() - began, 2)
         )
+
+    def _go_on_where_the_journal_is_new(self) -> None:
+        """A journal that was taken away begins behind what is known, else its records would pass for done."""
+        known, last = max(self.position, self._store.written), self._journal.last()
+        if last >= known:
+            return
+        log.error("journal_lost", remedy="what it held that was not in the store yet is missing")
+        self._journal.go_on_after(known)
+        self.position = known
+        self.checkpoint()
 
     def _newest_checkpoint(self) -> Checkpoint | None:
         """The newest one that the store has caught up with; where the store was taken away, the newest one."""
@@ -141,14 +155,15 @@ class Line:
                 self._more.wait(0.5)
             now = time.monotonic()
             if now >= due:
-                self.checkpoint()
+                self._try_to_checkpoint()
                 due = time.monotonic() + self._checkpoint_s
             if now >= noted + NOTE_S:
                 self.note()
                 noted = now
-        while self.advance():
+        last = time.monotonic() + LAST_S
+        while time.monotonic() < last and self.advance():
             pass
-        self.checkpoint()
+        self._try_to_checkpoint()
         self.note()
 
     def wake(self) -> None:
@@ -161,7 +176,10 @@ class Line:
         self._more.set()
 
     def checkpoint(self) -> None:
-        """Save the state, after the store rows that lead to it; then the journal may forget what lies behind."""
+        """Save the state, after the store rows that lead to it; then the journal may forget what lies behind.
+
+        Raises StoreError and OSError; the journal forgets nothing then.
+        """
         if self.position == self._checkpointed:
             return
         self._store.sync()
@@ -169,6 +187,17 @@ class Line:
         self._checkpointed = self.position
         # Behind the oldest one kept, so that a damaged newest one is survived.
         self._journal.forget(checkpoint.position_of(checkpoint.saved(self._folder)[-1]))
+
+    def _try_to_checkpoint(self) -> None:
+        """Checkpoint if the disk lets us: a restart then has more to replay, and nothing else is lost."""
+        try:
+            self.checkpoint()
+        except (StoreError, OSError) as error:
+            if not self._checkpoint_failed:
+                log.error("checkpoint_failed", reason=str(error), remedy="make room in the state folder")
+            self._checkpoint_failed = True
+        else:
+            self._checkpoint_failed = False
 
     def needed_models(self) -> set[str] | None:
         """The hashes that checkpoints and journal may still need; None where that is not known."""

@@ -39,18 +39,27 @@ class StoreError(Exception):
     """The store cannot go on."""
 
 
-def connect(path: Path, *, create: bool = True) -> sqlite3.Connection:
-    """Open the store's file. Raises StoreError where it is not a store of this format."""
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the store's file, or begin one. Raises StoreError where it is not a store of this format."""
     try:
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-        connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found not in {0, FORMAT}:
-            raise StoreError(
-                f"{path} has format {found}, this release reads {FORMAT}: use the release that made it"
-            )
-        if create and found == 0:
-            connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={FORMAT}; COMMIT;")
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be opened: {error}") from error
+    try:
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(f"{path} cannot be opened: {error}") from error
+    except StoreError:
+        connection.close()
+        raise
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found not in {0, FORMAT}:
+        raise StoreError(f"{path} has format {found}, this release reads {FORMAT}: use the release that made it")
+    connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+    if found == 0:
+        connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={FORMAT}; COMMIT;")

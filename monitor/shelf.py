@@ -6,6 +6,7 @@ so that a replay scores with the model that scored before.
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,10 @@ class Shelf:
         growing.mkdir()
         for name in FILES:
             shutil.copy2(artifact / name, growing / name)
+            _sync(growing / name)
+        _sync(growing)
         growing.rename(place)
+        _sync(self._folder)
 
     def models(self, spec: LineSpec) -> dict[str, Model]:
         """The models that a description names. Raises ArtifactError where one cannot be used."""
@@ -60,3 +64,12 @@ class Shelf:
             if place.name not in keep:
                 shutil.rmtree(place, ignore_errors=True)
                 self._loaded.pop(place.name, None)
+
+
+def _sync(path: Path) -> None:
+    """Bring a file or a folder to the disk, so that no power cut leaves a model that is there in part."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -14,14 +14,13 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from monitor.columns import pack, unpack
 from monitor.records import AlertEvent, DeadLetter, Scores, StoredScores, Transition
 from monitor.schema import StoreError, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from monitor.records import StepResult
@@ -46,7 +45,6 @@ class Store:
         self._kept = dead_letters
         self._threads = threading.local()
         self._all: list[sqlite3.Connection] = []
-        self._lines: dict[tuple[str, str, str], int] = {}
         row = self._connection.execute("SELECT value FROM meta WHERE name = 'position'").fetchone()
         self.written = int(row[0]) if row else 0  # the journal position up to which the store holds everything
 
@@ -75,7 +73,12 @@ class Store:
     # -- written by the line ------------------------------------------------------------------------------------
 
     def write(self, position: int, result: StepResult) -> None:
-        """Write what one record brought about, with its position, in one transaction. Raises StoreError."""
+        """Write what one record brought about, with its position, in one transaction. Raises StoreError.
+
+        What a record up to `written` brought about is here already, and nothing is done.
+        """
+        if position <= self.written:
+            return
         with self._transaction() as connection:
             for scores in result.scores:
                 self._write_scores(connection, scores)
@@ -91,7 +94,7 @@ class Store:
             "INSERT INTO score_batch (line, rows, first_time, last_time, streams, columns)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             (
-                self._line(connection, scores),
+                _line(connection, scores),
                 len(scores.streams),
                 int(scores.time.min()),
                 int(scores.time.max()),
@@ -99,17 +102,6 @@ class Store:
                 pack(columns),
             ),
         )
-
-    def _line(self, connection: sqlite3.Connection, scores: StoredScores) -> int:
-        """The id of what these are rows of: class, model and sensors."""
-        key = (scores.asset_class, scores.model, msgspec.json.encode(scores.sensors).decode())
-        if key not in self._lines:
-            connection.execute("INSERT OR IGNORE INTO line (asset_class, model, sensors) VALUES (?, ?, ?)", key)
-            row = connection.execute(
-                "SELECT id FROM line WHERE asset_class = ? AND model = ? AND sensors = ?", key
-            ).fetchone()
-            self._lines[key] = int(row[0])
-        return self._lines[key]
 
     def _write_letters(self, connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:
         if not letters:
@@ -135,11 +127,13 @@ class Store:
         return dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
 
     def sync(self) -> None:
-        """Bring everything written so far to the disk. Raises StoreError."""
+        """Bring everything written so far to the disk, whoever reads meanwhile. Raises StoreError."""
+        # A commit with synchronous=FULL syncs the write-ahead log, and with it all commits before.
+        self._connection.execute("PRAGMA synchronous=FULL")
         try:
-            self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"the store {self._path} cannot be synced: {error}") from error
+            self.note({"position": str(self.written)})
+        finally:
+            self._connection.execute("PRAGMA synchronous=NORMAL")
 
     # -- read by the sinks --------------------------------------------------------------------------------------
 
@@ -177,10 +171,11 @@ class Store:
         )
         return [(number, _event(body)) for number, body in rows.fetchall()]
 
-    def open_incidents(self, stream: str) -> list[AlertEvent]:
-        """The open incidents of a stream, oldest first: what fired, in the state it has reached."""
+    def open_incidents(self, stream: str | None = None) -> list[AlertEvent]:
+        """The open incidents of a stream, or of all, oldest first: what fired, in the state it has reached."""
         rows = self._connection.execute(
-            "SELECT fired, latest FROM incident WHERE open = 1 AND stream = ? ORDER BY started, incident_id",
+            "SELECT fired, latest FROM incident WHERE open = 1 AND (?1 IS NULL OR stream = ?1)"
+            " ORDER BY started, incident_id",
             (stream,),
         )
         return [_as_it_stands(_event(fired), _event(latest)) for fired, latest in rows.fetchall()]
@@ -192,16 +187,11 @@ class Store:
 
     # -- read by people -----------------------------------------------------------------------------------------
 
-    def latest_scores(self, after: int = 0, asset: str | None = None) -> Iterator[StoredScores]:
-        """Batches after a position, newest first; of one asset alone where it is named."""
-        cursor = self._connection.execute(f"{_BATCHES} WHERE b.id > ? ORDER BY b.id DESC", (after,))
-        for row in cursor:
-            stored = _stored(row)
-            picked = np.array([asset is None or stream == asset for stream in stored.streams])
-            if picked.any():
-                rows = Scores(*(getattr(stored.rows, f.name)[picked] for f in fields(Scores)))
-                names = [stream for stream, take in zip(stored.streams, picked, strict=True) if take]
-                yield replace(stored, streams=names, time=stored.time[picked], rows=rows)
+    def latest_scores(self) -> Generator[StoredScores]:
+        """All batches, newest first. Close it where it is not read to its end: it holds on to what it sees."""
+        with closing(self._connection.execute(f"{_BATCHES} ORDER BY b.id DESC")) as cursor:
+            for row in cursor:
+                yield _stored(row)
 
     def latest_events(self, limit: int, asset: str | None = None) -> tuple[int, list[AlertEvent]]:
         """The latest transitions, oldest first, and the position to go on from; of one asset where it is named."""
@@ -236,12 +226,8 @@ class Store:
         given up. Returns how many undelivered score rows were.
         """
         delivered = min((self.position(sink) for sink in sinks), default=2**62)
-        with self._transaction() as connection:
-            connection.execute(
-                "DELETE FROM score_batch WHERE id <= ? AND last_time < ?"
-                " AND id < (SELECT min(id) FROM score_batch) + ?",
-                (delivered, before, PRUNED_AT_ONCE),
-            )
+        while self._delete_old(delivered, before):
+            pass
         given_up = 0
         while self._bytes() > max_bytes:
             with self._transaction() as connection:
@@ -254,6 +240,15 @@ class Store:
                 connection.execute("DELETE FROM score_batch WHERE id <= ?", (oldest[-1][0],))
         return given_up
 
+    def _delete_old(self, delivered: int, before: int) -> int:
+        """Delete some of the oldest batches where they are delivered and old; returns how many."""
+        with self._transaction() as connection:
+            return connection.execute(
+                "DELETE FROM score_batch WHERE id <= ? AND last_time < ?"
+                " AND id < (SELECT min(id) FROM score_batch) + ?",
+                (delivered, before, PRUNED_AT_ONCE),
+            ).rowcount
+
     def _bytes(self) -> int:
         """The size of what is in use of the file; deleted pages are used again."""
         pages, free, size = (
@@ -261,6 +256,14 @@ class Store:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
+
+    def leave(self) -> None:
+        """Close the connection of the calling thread, which comes to its end."""
+        connection = getattr(self._threads, "connection", None)
+        if connection is not None:
+            del self._threads.connection
+            self._all.remove(connection)
+            connection.close()
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -278,6 +281,17 @@ def _stored(row: tuple[int, str, str, str, bytes, bytes]) -> StoredScores:
     return StoredScores(
         number, asset_class, model, named, msgspec.msgpack.decode(streams), time, Scores(**columns)
     )
+
+
+def _line(connection: sqlite3.Connection, scores: StoredScores) -> int:
+    """The id of what these are rows of: class, model and sensors."""
+    key = (scores.asset_class, scores.model, msgspec.json.encode(scores.sensors).decode())
+    find = "SELECT id FROM line WHERE asset_class = ? AND model = ? AND sensors = ?"
+    row = connection.execute(find, key).fetchone()
+    if row is None:
+        add = "INSERT INTO line (asset_class, model, sensors) VALUES (?, ?, ?) RETURNING id"
+        row = connection.execute(add, key).fetchone()
+    return int(row[0])
 
 
 def _put(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:

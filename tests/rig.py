@@ -7,17 +7,44 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from tests.servers.brokers import Broker
 
-COMMAND = [sys.executable, "-m", "monitor.cli"]
+COMMAND = [str(Path(sys.executable).with_name("enginewatch"))]
+
+
+def open_files() -> int:
+    """How many file descriptors this process holds."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def plain_settings(broker: Broker, folder: Path, *, extra: str = "") -> str:
+    """Settings without a model: one class of two sensors at 1 Hz, whose asset file lies in the folder."""
+    sensors = "".join(f'[[sensors]]\nname = "{name}"\n' for name in ("load", "flow"))
+    (folder / "asset.toml").write_text(f"period_ms = 1000\none_reading_per_tick = true\n{sensors}")
+    return f"""
+{extra}
+[mqtt]
+host = "{broker.host}"
+port = {broker.port}
+reconnect_min_s = 0.1
+reconnect_max_s = 0.5
+
+[[classes]]
+name = "machine"
+file = "asset.toml"
+assets = ["plant/*"]
+
+[log]
+format = "json"
+"""
 
 
 def environment() -> dict[str, str]:

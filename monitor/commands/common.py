@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from config.classes import ResolvedClass
     from config.load import Loaded
+    from monitor.store import Store
 
 
 def load_settings(options: argparse.Namespace) -> tuple[Loaded, list[ResolvedClass]]:
@@ -56,11 +57,33 @@ def state_folder(options: argparse.Namespace) -> Path:
     return Path(folder)
 
 
+def open_store(options: argparse.Namespace) -> Store:
+    """The store of the daemon in question. Raises UserError where there is none, or none that can be read."""
+    from monitor.schema import StoreError  # noqa: PLC0415 - `check` and `config` need no store, nor its numpy
+    from monitor.store import Store  # noqa: PLC0415
+
+    try:
+        return Store(state_folder(options) / "store.db")
+    except StoreError as error:
+        raise UserError(str(error)) from error
+
+
+def at_least_one(text: str) -> int:
+    """How many rows to show. Raises ValueError."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+at_least_one.__name__ = "number"  # argparse tells it to the user
+
+
 def show(rows: Iterable[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
     """Rows as a table, or one JSON object a line. JSON has every field, the table the columns."""
     if as_json:
         for row in rows:
-            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
         sys.stdout.flush()
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -68,7 +91,10 @@ def show(rows: Iterable[dict[str, Any]], columns: Sequence[str], *, as_json: boo
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*("" if row.get(name) is None else str(row[name]) for name in columns))
-    Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 10_000).print(table)
+    # The names of assets come from outside: nothing in them is markup.
+    screen = sys.stdout.isatty()
+    console = Console(markup=False, emoji=False, highlight=False, width=None if screen else 10_000)
+    console.print(table, soft_wrap=not screen)
 
 
 def clock(time: int) -> str:

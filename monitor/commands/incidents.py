@@ -46,8 +46,8 @@ def run(options: argparse.Namespace) -> int:
         id=uuid.uuid4().hex,
         action=options.action,
         ts=now,
-        who=options.who or getpass.getuser(),
-        until=now + _milliseconds(options.duration) if options.duration else None,
+        who=options.who or _user(),
+        until=now + _milliseconds(options.duration) if options.duration is not None else None,
         why=options.why,
         verdict=options.verdict,
         **about,
@@ -55,6 +55,14 @@ def run(options: argparse.Namespace) -> int:
     answer = json.loads(_ask(state_folder(options), msgspec.json.encode(command) + b"\n"))
     print(answer["reply"], file=sys.stdout if answer["done"] else sys.stderr)
     return 0 if answer["done"] else 1
+
+
+def _user() -> str:
+    """The name of whoever calls; a container may run under a number that has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _milliseconds(duration: str) -> int:
@@ -73,8 +81,11 @@ def _ask(folder: Path, line: bytes) -> bytes:
             client.connect(f"/proc/self/fd/{descriptor}/{SOCKET}")
             client.sendall(line)
             with client.makefile("rb") as answer:
-                return answer.readline()
+                told = answer.readline()
     except OSError as error:
         raise UserError(f"no daemon answers in {folder} ({error.strerror or error}): is it running?") from error
     finally:
         os.close(descriptor)
+    if not told:
+        raise UserError("the daemon ended before it answered; `enginewatch alerts` shows what it did")
+    return told

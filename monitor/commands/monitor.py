@@ -23,11 +23,11 @@ def run(options: argparse.Namespace) -> int:
     from monitor.daemon import Daemon, StartError  # noqa: PLC0415 - only a daemon that starts needs its rooms
     from monitor.journal import JournalError  # noqa: PLC0415
     from monitor.log import configure  # noqa: PLC0415
+    from monitor.mqtt import MqttError  # noqa: PLC0415
     from monitor.schema import StoreError  # noqa: PLC0415
 
     configure(loaded.settings.log)
     try:
-        daemon = Daemon(loaded.settings, classes)
-    except (StartError, JournalError, StoreError, OSError, ValueError) as error:
+        return Daemon(loaded.settings, classes).run()
+    except (StartError, JournalError, MqttError, StoreError, OSError, ValueError) as error:
         raise UserError(str(error)) from error
-    return daemon.run()

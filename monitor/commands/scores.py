@@ -4,58 +4,74 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.commands.common import clock, show, state_arguments, state_folder
+from monitor.commands.common import at_least_one, clock, open_store, show, state_arguments
 from monitor.records import Status
-from monitor.store import Store
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from monitor.records import StoredScores
+    from monitor.store import Store
 
 COLUMNS = ("time", "asset", "status", "score", "threshold", "sensor", "actual", "expected")
 FOLLOW_S = 0.5
+ROWS_AT_ONCE = 5_000
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     state_arguments(parser)
     parser.add_argument("--asset", metavar="SITE/AREA/ASSET", help="only this asset")
-    parser.add_argument("-n", "--limit", type=int, default=20, metavar="N", help="how many rows (default 20)")
+    parser.add_argument(
+        "-n", "--limit", type=at_least_one, default=20, metavar="N", help="how many rows (default 20)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line, with every sensor")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with new rows as they come")
 
 
 def run(options: argparse.Namespace) -> int:
     """Show the latest rows, oldest first."""
-    store = Store(state_folder(options) / "store.db")
-    position = 0
-    rows: list[dict[str, Any]] = []
-    for stored in store.latest_scores(asset=options.asset):
-        position = max(position, stored.position)
-        rows = [*_rows(stored), *rows]
-        if len(rows) >= options.limit:
-            break
-    show(rows[-options.limit :], COLUMNS, as_json=options.json)
-    while options.follow:
-        time.sleep(FOLLOW_S)
-        news = list(store.latest_scores(position, options.asset))[::-1]
-        if news:
+    with closing(open_store(options)) as store:
+        position, rows = _latest(store, options.limit, options.asset)
+        show(rows, COLUMNS, as_json=options.json)
+        while options.follow:
+            news = store.scores_after(position, ROWS_AT_ONCE)
+            if not news:
+                time.sleep(FOLLOW_S)
+                continue
             position = news[-1].position
-            show((row for stored in news for row in _rows(stored)), COLUMNS, as_json=options.json)
-    store.close()
+            rows = [row for stored in news for row in _rows(stored, options.asset)]
+            if rows:
+                show(rows, COLUMNS, as_json=options.json)
     return 0
 
 
-def _rows(stored: StoredScores) -> Iterator[dict[str, Any]]:
-    """The rows of a batch as people read them: with the sensor that contributes most."""
+def _latest(store: Store, limit: int, asset: str | None) -> tuple[int, list[dict[str, Any]]]:
+    """The position to go on from, and the latest rows, oldest first."""
+    position, count = 0, 0
+    batches: list[list[dict[str, Any]]] = []
+    with closing(store.latest_scores()) as newest_first:
+        for stored in newest_first:
+            position = max(position, stored.position)
+            batches.append(list(_rows(stored, asset)))
+            count += len(batches[-1])
+            if count >= limit:
+                break
+    return position, [row for batch in reversed(batches) for row in batch][-limit:]
+
+
+def _rows(stored: StoredScores, wanted: str | None) -> Iterator[dict[str, Any]]:
+    """The rows of a batch, or of one asset in it, as people read them: with the sensor that contributes most."""
     rows = stored.rows
     for i, asset in enumerate(stored.streams):
+        if wanted not in {None, asset}:
+            continue
         row: dict[str, Any] = {
             "time": clock(int(stored.time[i])),
             "asset": asset,

@@ -1,0 +1,159 @@
+"""`enginewatch monitor`: what is wrong is told in a line before anything is connected; it ends in order."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sqlite3
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.rig import Daemon, plain_settings, run, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class DeafBroker:
+    """A port that takes connections and never answers."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setblocking(False)
+        self.host, self.port = self._listener.getsockname()
+
+    def was_called(self) -> bool:
+        """Whether somebody has connected since it was asked last."""
+        try:
+            self._listener.accept()[0].close()
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def broker() -> Iterator[Any]:
+    made = DeafBroker()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, broker: Any) -> Path:
+    """A folder with settings."""
+    (tmp_path / "enginewatch.toml").write_text(plain_settings(broker, tmp_path))
+    return tmp_path
+
+
+def refused(folder: Path, broker: DeafBroker) -> str:
+    """What `enginewatch monitor` says before it ends with exit code 2, without having connected."""
+    done = run("monitor", folder=folder, code=2, seconds=60)
+    assert not broker.was_called()
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_two_daemons_never_share_a_state_folder(folder: Path, broker: Any) -> None:
+    """The second ends with one line; the first goes on."""
+    first = Daemon(folder, (folder / "enginewatch.toml").read_text())
+    try:
+        first.start(listening=False)
+        until(broker.was_called)
+        said = run("monitor", folder=folder, code=2).stderr
+        state = folder / "state"
+        assert said == (
+            f"enginewatch monitor: {state} is in use by another daemon: give each its own daemon.state_dir\n"
+        )
+        first.stop()
+    finally:
+        first.close()
+
+
+def test_a_daemon_without_a_broker_stops_in_order(folder: Path) -> None:
+    """It never ends because a peer is away; told to end it does, with 0, and leaves its folder to the next."""
+    for _ in range(2):
+        daemon = Daemon(folder, (folder / "enginewatch.toml").read_text())
+        try:
+            daemon.start(listening=False)
+            daemon.stop()
+        finally:
+            daemon.close()
+    assert '"event":"stopped"' in daemon.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "difference"),
+    [
+        ('name = "flow"', 'name = "flood"', "only the model has flow"),
+        ('unit = ""', 'unit = "bar"', 'flow is in "bar" there and in "" in the model'),
+    ],
+)
+def test_a_model_for_other_sensors_or_units_is_refused(
+    folder: Path, broker: Any, pump_model: Path, old: str, new: str, difference: str
+) -> None:
+    """In words that name file, line and difference."""
+    asset = (pump_model / "asset.toml").read_text()
+    assert old in asset or old == 'unit = ""'
+    if old == 'unit = ""':
+        asset = asset.replace('name = "flow"\n', 'name = "flow"\nunit = "bar"\n').replace(
+            'unit = "bar"\nunit = ""', 'unit = "bar"'
+        )
+    (folder / "asset.toml").write_text(asset.replace(old, new))
+    text = (folder / "enginewatch.toml").read_text()
+    text = text.replace('file = "asset.toml"', f'file = "asset.toml"\nmodel = "{pump_model}"')
+    (folder / "enginewatch.toml").write_text(text)
+    said = refused(folder, broker).splitlines()
+    found = [line for line in said if difference in line]
+    assert len(found) == 1, said
+    assert "enginewatch.toml:" in found[0]
+    assert "classes.0.model" in found[0]
+
+
+def test_a_journal_of_another_release_is_refused(folder: Path, broker: Any) -> None:
+    (folder / "state").mkdir()
+    connection = sqlite3.connect(folder / "state" / "journal.db")
+    connection.execute("PRAGMA user_version = 9")
+    connection.close()
+    said = refused(folder, broker)
+    assert said.endswith("journal.db has format 9, this release reads 1: use the release that made it\n")
+    assert len(said.splitlines()) == 1
+
+
+def test_a_model_that_cannot_be_run_stops_the_start(folder: Path, broker: Any, pump_model: Path) -> None:
+    """And not the line, at the first window."""
+    damaged = shutil.copytree(pump_model, folder / "model")
+    weights = damaged / "model.onnx"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    text = (folder / "enginewatch.toml").read_text()
+    (folder / "enginewatch.toml").write_text(text.replace('file = "asset.toml"', 'model = "model"'))
+    assert "model.onnx" in refused(folder, broker).splitlines()[-1]
+
+
+def test_a_disk_that_is_full_from_the_start(folder: Path, broker: Any) -> None:
+    """Nothing is begun, and one line says why; with room it starts."""
+    state = folder / "state"
+    state.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(state)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    daemon = Daemon(folder, (folder / "enginewatch.toml").read_text())
+    try:
+        filler = state / "filler"
+        filler.touch()
+        with pytest.raises(OSError, match="No space"):
+            filler.write_bytes(bytes(4 << 20))
+        said = refused(folder, broker).splitlines()[-1]
+        assert said.startswith("enginewatch monitor: ")
+        assert "disk is full" in said or "No space left" in said or "disk I/O error" in said
+        filler.unlink()
+        daemon.start(listening=False)
+        daemon.stop()
+    finally:
+        daemon.close()
+        subprocess.run(["umount", str(state)], check=True)
