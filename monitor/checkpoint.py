@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from monitor.columns import pack, unpack
+from monitor.durable import sync
 from monitor.pipeline import ClassState, LineSpec, LineState, joined
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def save(folder: Path, position: int, state: LineState) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    sync_folder(folder)
+    sync(folder)
     for old in saved(folder)[KEPT:]:
         old.unlink()
 
@@ -117,12 +118,3 @@ def load(path: Path) -> Checkpoint:
         return decode(path.read_bytes())
     except (KeyError, OSError, TypeError, ValueError, msgspec.DecodeError) as error:
         raise CheckpointError(f"{path}: {error}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a rename in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,11 +6,11 @@ so that a replay scores with the model that scored before.
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
 from models.runtime import load_model
+from monitor.durable import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,10 +43,10 @@ class Shelf:
         growing.mkdir()
         for name in FILES:
             shutil.copy2(artifact / name, growing / name)
-            _sync(growing / name)
-        _sync(growing)
+            sync(growing / name)
+        sync(growing)  # no power cut leaves a model that is there in part
         growing.rename(place)
-        _sync(self._folder)
+        sync(self._folder)
 
     def models(self, spec: LineSpec) -> dict[str, Model]:
         """The models that a description names. Raises ArtifactError where one cannot be used."""
@@ -64,12 +64,3 @@ class Shelf:
             if place.name not in keep:
                 shutil.rmtree(place, ignore_errors=True)
                 self._loaded.pop(place.name, None)
-
-
-def _sync(path: Path) -> None:
-    """Bring a file or a folder to the disk, so that no power cut leaves a model that is there in part."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
