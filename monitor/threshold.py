@@ -138,6 +138,7 @@ def _by_mad(histogram: Float64, config: ThresholdConfig) -> Float64:
     weight = np.cumsum(np.take_along_axis(histogram, order, axis=1), axis=1)
     half = (weight < 0.5 * weight[:, -1:]).sum(axis=1)
     rows = np.arange(len(histogram))
-    mad = distance[rows, order[rows, np.minimum(half, BINS - 1)]]
+    # Scores that all fall into one bin are known no better than that bin is wide.
+    mad = np.maximum(distance[rows, order[rows, np.minimum(half, BINS - 1)]], median * (RATIO - 1) / 2)
     threshold: Float64 = median + config.deviations * MAD_TO_DEVIATION * mad
     return threshold

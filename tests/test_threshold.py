@@ -34,12 +34,12 @@ ONE = np.array([0], np.int32)
 
 
 def config(**changes: Any) -> ThresholdConfig:
-    """What ships, at a tick a second; without bounds, so that the rule itself is seen."""
+    """A rule by a high quantile and what ships, at a tick a second; without bounds, so that the rule is seen."""
     ships = ThresholdSettings()
     plain = ThresholdConfig(
-        rule=ships.rule,
-        quantile=ships.quantile,
-        margin=ships.margin,
+        rule="quantile",
+        quantile=0.999,
+        margin=1.2,
         deviations=ships.deviations,
         horizon_ticks=ships.horizon_s,
         min_rows=1,
@@ -100,6 +100,13 @@ def test_the_mad_rule_is_the_median_and_so_many_deviations() -> None:
     mad = np.median(np.abs(scores - median))
     exact = median + 4.0 * MAD_TO_DEVIATION * mad
     assert now(fed(rule, scores), rule) == pytest.approx(exact, rel=0.1)
+
+
+@pytest.mark.parametrize("level", [2.0, 2.09, 50.0])
+def test_the_mad_rule_leaves_room_above_scores_that_never_move(level: float) -> None:
+    """Wherever in its bin the level lies: else an accepted state that is steady would be above its threshold."""
+    rule = config(rule="mad", deviations=6.0, horizon_ticks=1e12)
+    assert 1.2 * level < now(fed(rule, [level] * 100), rule) < 1.6 * level
 
 
 def test_scores_outside_the_histogram_count_in_its_outermost_bins() -> None:
