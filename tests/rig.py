@@ -4,20 +4,48 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from monitor.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.servers.brokers import Broker
 
 COMMAND = [str(Path(sys.executable).with_name("enginewatch"))]
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Callable[[], Path]]:
+    """A file system of its own at the folder; gives a function that fills it and returns the file to delete.
+
+    Skips the test where none can be mounted.
+    """
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+
+    def fill() -> Path:
+        filler = folder / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)) == 4096:
+                pass
+        return filler
+
+    try:
+        yield fill
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a failed test may hold files open
 
 
 def open_files() -> int:

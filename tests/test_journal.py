@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.journal import FORGOTTEN_AT_ONCE, Journal, JournalError
 from monitor.records import Batch, Change, Clock, Command, Message, Record
+from tests.rig import small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,17 +206,10 @@ def append_for_ever(journal: Journal) -> None:
 def test_a_really_full_disk(tmp_path: Path) -> None:
     """The same on a file system without room, where the write-ahead log is what cannot grow."""
     disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system cannot be mounted here")
-    try:
+    with small_disk(disk, "400k") as fill:
         journal = Journal(disk / "journal.db")
         journal.append([message(1)], 0)
-        filler = disk / "filler"
-        filler.touch()
-        with pytest.raises(OSError, match="No space"):
-            filler.write_bytes(bytes(1 << 20))
+        filler = fill()
         with pytest.raises(JournalError) as error:
             append_for_ever(journal)
         assert error.value.full
@@ -226,8 +220,6 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
         assert [record.position for record in found] == list(range(1, kept + 2))
         assert found[-1].payload == message(2)
         journal.close()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_failure_that_is_no_full_disk_says_so(journal: Journal) -> None:

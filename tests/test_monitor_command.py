@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import sqlite3
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.rig import Daemon, plain_settings, run, until
+from tests.rig import Daemon, plain_settings, run, small_disk, until
+from tests.test_check_command import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,9 +65,8 @@ def test_two_daemons_never_share_a_state_folder(folder: Path, broker: Any) -> No
         first.start(listening=False)
         until(broker.was_called)
         said = run("monitor", folder=folder, code=2).stderr
-        state = folder / "state"
-        assert said == (
-            f"enginewatch monitor: {state} is in use by another daemon: give each its own daemon.state_dir\n"
+        assert (
+            said == "enginewatch monitor: state is in use by another daemon: give each its own daemon.state_dir\n"
         )
         first.stop()
     finally:
@@ -88,25 +86,19 @@ def test_a_daemon_without_a_broker_stops_in_order(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "difference"),
+    ("sensors", "difference"),
     [
-        ('name = "flow"', 'name = "flood"', "only the model has flow"),
-        ('unit = ""', 'unit = "bar"', 'flow is in "bar" there and in "" in the model'),
+        ((("load", ""), ("flood", "")), "only the model has flood"),
+        ((("load", ""), ("flow", "bar")), 'flow is in "" there and in "bar" in the model'),
     ],
 )
 def test_a_model_for_other_sensors_or_units_is_refused(
-    folder: Path, broker: Any, pump_model: Path, old: str, new: str, difference: str
+    folder: Path, broker: Any, sensors: tuple[tuple[str, str], ...], difference: str
 ) -> None:
-    """In words that name file, line and difference."""
-    asset = (pump_model / "asset.toml").read_text()
-    assert old in asset or old == 'unit = ""'
-    if old == 'unit = ""':
-        asset = asset.replace('name = "flow"\n', 'name = "flow"\nunit = "bar"\n').replace(
-            'unit = "bar"\nunit = ""', 'unit = "bar"'
-        )
-    (folder / "asset.toml").write_text(asset.replace(old, new))
+    """In one line that names the place in the settings and the difference."""
+    save_model(folder / "model", sensors, period_ms=1000)
     text = (folder / "enginewatch.toml").read_text()
-    text = text.replace('file = "asset.toml"', f'file = "asset.toml"\nmodel = "{pump_model}"')
+    text = text.replace('file = "asset.toml"', 'file = "asset.toml"\nmodel = "model"')
     (folder / "enginewatch.toml").write_text(text)
     said = refused(folder, broker).splitlines()
     found = [line for line in said if difference in line]
@@ -125,35 +117,25 @@ def test_a_journal_of_another_release_is_refused(folder: Path, broker: Any) -> N
     assert len(said.splitlines()) == 1
 
 
-def test_a_model_that_cannot_be_run_stops_the_start(folder: Path, broker: Any, pump_model: Path) -> None:
+def test_a_model_that_cannot_be_run_stops_the_start(folder: Path, broker: Any) -> None:
     """And not the line, at the first window."""
-    damaged = shutil.copytree(pump_model, folder / "model")
-    weights = damaged / "model.onnx"
-    weights.write_bytes(weights.read_bytes()[:-1])
+    save_model(folder / "model")
     text = (folder / "enginewatch.toml").read_text()
     (folder / "enginewatch.toml").write_text(text.replace('file = "asset.toml"', 'model = "model"'))
-    assert "model.onnx" in refused(folder, broker).splitlines()[-1]
+    assert "model.onnx cannot be run" in refused(folder, broker).splitlines()[-1]
 
 
 def test_a_disk_that_is_full_from_the_start(folder: Path, broker: Any) -> None:
     """Nothing is begun, and one line says why; with room it starts."""
-    state = folder / "state"
-    state.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(state)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system cannot be mounted here")
     daemon = Daemon(folder, (folder / "enginewatch.toml").read_text())
-    try:
-        filler = state / "filler"
-        filler.touch()
-        with pytest.raises(OSError, match="No space"):
-            filler.write_bytes(bytes(4 << 20))
+    with small_disk(folder / "state", "2m") as fill:
+        filler = fill()
         said = refused(folder, broker).splitlines()[-1]
         assert said.startswith("enginewatch monitor: ")
         assert "disk is full" in said or "No space left" in said or "disk I/O error" in said
         filler.unlink()
-        daemon.start(listening=False)
-        daemon.stop()
-    finally:
-        daemon.close()
-        subprocess.run(["umount", str(state)], check=True)
+        try:
+            daemon.start(listening=False)
+            daemon.stop()
+        finally:
+            daemon.close()

@@ -32,7 +32,7 @@ def other_model(tmp_path: Path, pump_model: Path) -> Path:
 
 
 def spec(*hashes: str) -> LineSpec:
-    classes = tuple(replace(shipped(f"class {number}"), model_hash=name) for number, name in enumerate(hashes))
+    classes = tuple(replace(shipped(f"class-{number}"), model_hash=name) for number, name in enumerate(hashes))
     return LineSpec(ROOT, 10, classes)
 
 
@@ -86,5 +86,5 @@ def test_a_copy_that_was_cut_short_is_made_anew(shelf: Shelf, pump_model: Path, 
 
 
 def test_a_model_that_nobody_put_there_is_missed_in_words(shelf: Shelf) -> None:
-    with pytest.raises(ArtifactError, match="header.json"):
+    with pytest.raises(ArtifactError, match=r"header\.json"):
         shelf.models(spec("0" * 64))

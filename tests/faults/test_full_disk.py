@@ -1,0 +1,60 @@
+"""The daemon on a disk without room: it acknowledges nothing, stays, and goes on by itself when there is room."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from monitor.decode import encode_telemetry
+from tests.rig import Daemon, json_lines, plain_settings, run, small_disk, until
+from tests.servers.peers import Peer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.servers.brokers import Mosquitto
+
+MESSAGES = 40
+STALE_MS = 2000
+EXTRA = f"[alert]\nstale_after_s = {STALE_MS // 1000}\n[store]\ncheckpoint_s = 0.5"
+
+
+def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Even when the broker restarts meanwhile; and silence that the disk brought about is nobody's alert."""
+    daemon = Daemon(tmp_path, plain_settings(mosquitto, tmp_path, extra=EXTRA))
+    with small_disk(tmp_path / "state", "3m") as fill:
+        try:
+            daemon.start()
+            began = time.time_ns() // 1_000_000 - MESSAGES * 1000
+            _publish(mosquitto, began, range(MESSAGES // 2))
+            until(lambda: daemon.accounted() == MESSAGES)
+            filler = fill()
+            until(lambda: '"event":"disk_full"' in daemon.log.read_text())
+            _publish(mosquitto, began, range(MESSAGES // 2, MESSAGES))
+            refused = run("incidents", "accept", "plant//pump", folder=tmp_path, code=1)
+            assert "not carried out: the journal" in refused.stderr
+            mosquitto.stop()
+            mosquitto.start()
+            until(lambda: daemon.log.read_text().count('"event":"listening"') == 2)
+            time.sleep(STALE_MS / 1000 + 0.5)  # longer than a silence that is an alert
+            assert daemon.process is not None
+            assert daemon.process.poll() is None, daemon.log.read_text()
+            room_again = time.time_ns() // 1_000_000
+            filler.unlink()
+            until(lambda: daemon.accounted() >= 2 * MESSAGES)
+            until(lambda: daemon.books()["outcomes"]["in_row"] == 2 * MESSAGES, why="every value in a row")
+            alerts = json_lines(run("alerts", "--json", folder=tmp_path).stdout)
+            assert not [each for each in alerts if 0 <= each["recorded"] - room_again < STALE_MS]
+            daemon.stop()
+        finally:
+            daemon.close()
+    assert '"event":"disk_has_room"' in daemon.log.read_text()
+
+
+def _publish(broker: Mosquitto, began: int, numbers: range) -> None:
+    """A reading of two values a second of event time; returns when the broker has them."""
+    with Peer(broker) as peer:
+        for number in numbers:
+            values = {"load": 50.0 + number, "flow": 110.0}
+            payload = encode_telemetry(time=began + number * 1000, boot="b", seq=number, values=values)
+            peer.publish("enginewatch/v1/plant/pump/telemetry", payload)
