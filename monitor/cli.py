@@ -61,4 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # The commands raise this module's UserError under its own name, so that is the one to catch.
+    from monitor.cli import main as named_main
+
+    sys.exit(named_main())

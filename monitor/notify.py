@@ -17,6 +17,7 @@ import structlog
 
 from monitor.decode import fill, split_key
 from monitor.mqtt import Backoff, Link
+from monitor.records import OutboxError
 
 if TYPE_CHECKING:
     from config.settings import MqttSettings, NotifySettings
@@ -112,19 +113,26 @@ class Notifier(Link):
             self._awaited.add(self.publish(self._topic(stream), incidents, retain=True))
 
     def _finish_batch(self) -> None:
+        if not self._batch_refused:
+            try:
+                self._outbox.advance(SINK, self._batch_end)
+            except OutboxError as error:  # delivered, but it cannot be remembered: it is delivered again
+                self._put_off(str(error))
         if self._batch_refused:
             self._not_before = time.monotonic() + self._retry.next()
         else:
             self._refusal = ""
             self._retry.reset()
-            self._outbox.advance(SINK, self._batch_end)
 
     def _refuse(self, problem: str) -> None:
+        self._put_off(f"the broker refuses alerts ({problem}): allow mqtt.username to publish to notify.topic")
+
+    def _put_off(self, reason: str) -> None:
+        """The batch has to be published again; a new reason is told once."""
         self._batch_refused = True
-        reason = f"the broker refuses alerts ({problem}): allow mqtt.username to publish to notify.topic"
         if reason != self._refusal:
             self._refusal = reason
-            _log.error("alerts_refused", reason=reason)
+            _log.error("alerts_put_off", reason=reason)
 
     def _topic(self, stream: str) -> str:
         site, area, asset = split_key(stream)

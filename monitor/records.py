@@ -260,6 +260,10 @@ class Model(Protocol):
         """
 
 
+class OutboxError(Exception):
+    """The outbox cannot be written just now; trying again later is of use."""
+
+
 class Outbox(Protocol):
     """How the sinks read the store: everything after a position of their own, at least once, in order."""
 
@@ -267,7 +271,7 @@ class Outbox(Protocol):
         """The last position this sink has delivered, 0 at first."""
 
     def advance(self, sink: str, position: int) -> None:
-        """Remember that everything up to `position` was delivered."""
+        """Remember that everything up to `position` was delivered. Raises OutboxError."""
 
     def scores_after(self, position: int, limit: int) -> list[StoredScores]:
         """Batches after `position`, oldest first, of about `limit` rows together (one batch at the least)."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from monitor.records import OutboxError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -35,7 +37,7 @@ CREATE TABLE IF NOT EXISTS dead_letter (
 """
 
 
-class StoreError(Exception):
+class StoreError(OutboxError):
     """The store cannot go on."""
 
 

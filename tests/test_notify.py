@@ -11,7 +11,7 @@ import pytest
 
 from config.settings import MqttSettings, NotifySettings
 from monitor.notify import Notifier
-from monitor.records import AlertEvent, DeadLetter, SensorFinding, StoredScores, Transition
+from monitor.records import AlertEvent, DeadLetter, OutboxError, SensorFinding, StoredScores, Transition
 from tests.servers import missing
 from tests.servers.brokers import Mosquitto
 from tests.servers.peers import Peer, RecordingProxy, wait_until
@@ -222,3 +222,29 @@ def test_reply_is_published(broker: Broker, notifier: Notifier) -> None:
         notifier.reply("reply/1", b'{"done":true}')
         wait_until(lambda: peer.messages)
         assert peer.messages == [("reply/1", b'{"done":true}', False)]
+
+
+def test_an_outbox_that_cannot_remember_costs_repeats_and_nothing_else(broker: Broker) -> None:
+    """While the store cannot be written the transition is told again and again; the link lives on."""
+
+    class Full(Book):
+        full = True
+
+        def advance(self, sink: str, position: int) -> None:
+            if self.full:
+                raise OutboxError("the disk is full")
+            super().advance(sink, position)
+
+    book = Full()
+    notifier = make(broker, book)
+    with Peer(broker, "enginewatch/#") as peer:
+        notifier.start()
+        book.tell(FIRED)
+        notifier.wake()
+        wait_until(lambda: ids(peer).count("e1") > 1)
+        assert notifier.last_error == "the disk is full"
+        book.full = False
+        wait_until(lambda: book.delivered == 1)
+        wait_until(lambda: not notifier.last_error)
+    notifier.stop()
+    assert notifier.failed is None
