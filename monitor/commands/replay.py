@@ -21,13 +21,15 @@ from rich.live import Live
 
 from config.settings import MqttSettings, TlsSettings
 from monitor.cli import UserError
+from monitor.commands.recordings import read, recording_arguments
 from monitor.mqtt import MqttError
 from simulator.publish import Publisher, PublishError
-from simulator.recording import Recording, RecordingError, read_recording
 from simulator.replay import Plan, period_of, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from simulator.recording import Recording
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 FLUSH_LIMIT_S = 30.0  # for the last acknowledgements
@@ -36,7 +38,7 @@ SHOWN_EVERY_S = 0.25  # the live line
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="CSV or Parquet")
+    recording_arguments(parser, files="CSV or Parquet", period="distance of the rows where there is no time")
     parser.add_argument(
         "--broker",
         default="mqtt://127.0.0.1:1883",
@@ -49,16 +51,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--root", default="enginewatch", help="first level of the topics (%(default)s)")
     parser.add_argument("--site", default="replay", help="site in the topics (%(default)s)")
-    parser.add_argument("--asset-column", metavar="NAME", help="column of the asset's name; else one asset a file")
-    parser.add_argument("--time-column", metavar="NAME", help="column of the time")
-    parser.add_argument("--period-ms", type=int, metavar="MS", help="distance of the rows where there is no time")
-    parser.add_argument(
-        "--columns", type=_names, default=(), metavar="A,B=C", help="sensors: column or name=column"
-    )
-    parser.add_argument("--exclude", type=_names, default=(), metavar="A,B", help="columns that are no sensors")
-    parser.add_argument(
-        "--assets", type=_names, default=(), metavar="GLOBS", help="only these; a leading ! excludes"
-    )
     parser.add_argument(
         "--speed",
         type=_speed,
@@ -216,18 +208,7 @@ def _settings(options: argparse.Namespace) -> MqttSettings:
 
 
 def _recordings(options: argparse.Namespace) -> list[Recording]:
-    try:
-        recordings = read_recording(
-            options.files,
-            asset_column=options.asset_column,
-            time_column=options.time_column,
-            period_ms=options.period_ms,
-            columns=options.columns,
-            exclude=options.exclude,
-            assets=options.assets,
-        )
-    except RecordingError as error:
-        raise UserError(str(error)) from error
+    recordings = read(options, period_ms=options.period_ms, columns=options.columns)
     if not any(len(recording.time) for recording in recordings):
         raise UserError("there are no rows to replay: check the files and --assets")
     return recordings
@@ -236,10 +217,6 @@ def _recordings(options: argparse.Namespace) -> list[Recording]:
 def _in_options(error: Exception) -> str:
     """The settings that an error names have options here."""
     return f"{error} (here by --broker, --password-file and --ca-file)"
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _speed(text: str) -> float:

@@ -18,7 +18,7 @@ from config.files import load_asset_file
 from config.mistakes import SettingsError
 from models.artifact import HEADER
 from monitor.cli import UserError
-from simulator.recording import RecordingError, read_recording
+from monitor.commands.recordings import positive, read, recording_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,25 +35,19 @@ NEEDED = ("torch", "onnx", "safetensors")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
-    add("files", nargs="+", type=Path, metavar="FILE", help="CSV or Parquet, of normal running only")
+    recording_arguments(parser, files="CSV or Parquet, of normal running only", period="length of a tick")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the model")
     add("--force", action="store_true", help="replace the model that is in the folder")
     add("--name", metavar="NAME", help="name of the model; else the folder's")
     add("--asset-file", type=Path, metavar="FILE", help="sensors in order, their units and the period (TOML)")
-    add("--asset-column", metavar="NAME", help="column of the asset's name; else one asset a file")
-    add("--time-column", metavar="NAME", help="column of the time")
-    add("--period-ms", type=_positive, metavar="MS", help="length of a tick")
     add("--hold-ms", type=_natural, default=0, metavar="MS", help="as align.hold_ms of the daemon (%(default)s)")
-    add("--columns", type=_names, default=(), metavar="A,B=C", help="sensors: column or name=column")
-    add("--exclude", type=_names, default=(), metavar="A,B", help="columns that are no sensors")
-    add("--assets", type=_names, default=(), metavar="GLOBS", help="only these; a leading ! excludes")
-    add("--window", type=_positive, default=60, metavar="TICKS", help="ticks in a window (%(default)s)")
-    add("--hidden", type=_positive, default=64, metavar="N", help="units of each LSTM layer (%(default)s)")
-    add("--latent", type=_positive, metavar="N", help="numbers left of a tick; else a third of the sensors")
-    add("--epochs", type=_positive, default=40, metavar="N", help="at the most (%(default)s)")
-    add("--stride", type=_positive, metavar="N", help="fit on every Nth window; else about 15000 are taken")
+    add("--window", type=positive, default=60, metavar="TICKS", help="ticks in a window (%(default)s)")
+    add("--hidden", type=positive, default=64, metavar="N", help="units of each LSTM layer (%(default)s)")
+    add("--latent", type=positive, metavar="N", help="numbers left of a tick; else a third of the sensors")
+    add("--epochs", type=positive, default=40, metavar="N", help="at the most (%(default)s)")
+    add("--stride", type=positive, metavar="N", help="fit on every Nth window; else about 15000 are taken")
     add("--seed", type=_natural, default=0, metavar="N", help="of everything random (%(default)s)")
-    add("--threads", type=_positive, default=1, metavar="N", help="threads of torch (%(default)s)")
+    add("--threads", type=positive, default=1, metavar="N", help="threads of torch (%(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -113,18 +107,7 @@ def _plan(options: argparse.Namespace) -> _Plan:
 
 def _recordings(options: argparse.Namespace, plan: _Plan) -> list[Recording]:
     """The recordings, in which every sensor has some value."""
-    try:
-        recordings = read_recording(
-            options.files,
-            asset_column=options.asset_column,
-            time_column=options.time_column,
-            period_ms=plan.period_ms,
-            columns=plan.columns,
-            exclude=options.exclude,
-            assets=options.assets,
-        )
-    except RecordingError as error:
-        raise UserError(str(error)) from error
+    recordings = read(options, period_ms=plan.period_ms, columns=plan.columns)
     present = np.sum([np.count_nonzero(~np.isnan(each.values), axis=0) for each in recordings], axis=0)  # (C,)
     empty = [name for name, count in zip(recordings[0].sensors, present, strict=True) if count == 0]
     if empty:
@@ -237,19 +220,8 @@ best of {len(trained.epochs)} epochs: {best.number}, error {best.stop_loss:.4f} 
     console.print(text, end="", highlight=False, markup=False, soft_wrap=True)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 def _natural(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
-    return number
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number <= 0:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
     return number
