@@ -108,6 +108,11 @@ class ClassSettings(Section):
     time: Literal["event", "arrival"] = Field("event", description="a reading's time: its own, or when it came")
     payload: Literal["json"] = Field("json", description="form of the payload")
 
+    def mistakes(self) -> Iterator[Mistake]:
+        """A message holds all sensors of its asset."""
+        if any("{sensor}" in topic for topic in self.topics):
+            yield Mistake(("topics",), "{sensor} is not known yet: a message holds its sensors by name")
+
 
 class AlignSettings(Section):
     """From irregular readings to ticks on a grid (the period and the lateness stand in the asset file)."""

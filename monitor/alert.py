@@ -61,6 +61,7 @@ class AlertState:
     phase: UInt8  # (S, P) a `Phase`
     started: Int64  # (S, P) event time at which the incident began
     shelved_until: Int64  # (S, P) NEVER = not shelved
+    critical: Bool  # (S, P) the incident fired as critical, and stays so
     pending_tick: Int64  # (S,) anomaly: since when pending
     below_tick: Int64  # (S,) anomaly: since when below the threshold, NEVER = it is not
     above: npt.NDArray[np.uint64]  # (S,) the last n judged rows, newest lowest: 1 = above the threshold
@@ -76,6 +77,7 @@ class AlertState:
             phase=np.zeros(points, np.uint8),
             started=np.full(points, NEVER),
             shelved_until=np.full(points, NEVER),
+            critical=np.zeros(points, np.bool_),
             pending_tick=np.full(streams, NEVER),
             below_tick=np.full(streams, NEVER),
             above=np.zeros(streams, np.uint64),
@@ -260,18 +262,19 @@ def _anomaly_event(
     score, threshold = float(scores.score[row]), float(scores.threshold[row])
     words = ", ".join(_compared(finding) for finding in top)
     text = f"score {score:.3g} against {threshold:.3g}: {words}" if fired else f"score {score:.3g}: normal again"
+    stream = int(scores.stream[row])
+    if fired:
+        state.critical[stream, ANOMALY] = score >= config.critical_ratio * threshold
     event = _event(
         state,
-        int(scores.stream[row]),
+        stream,
         ANOMALY,
         Transition.FIRED if fired else Transition.CLEARED,
         text,
         int(scores.tick[row]) * config.period_ms,
         moment,
     )
-    critical = fired and score >= config.critical_ratio * threshold
-    severity = "critical" if critical else "warning"
-    return replace(event, score=score, threshold=threshold, top=top, severity=severity)
+    return replace(event, score=score, threshold=threshold, top=top)
 
 
 def _compared(finding: SensorFinding) -> str:
@@ -311,7 +314,7 @@ def _event(
         kind=kind,
         sensor="",
         transition=transition,
-        severity="warning",
+        severity="critical" if state.critical[stream, point] else "warning",
         started=started,
         time=time,
         recorded=moment.now,

@@ -260,10 +260,10 @@ class Daemon:
             return None
         return command
 
-    def _answer(self, command_id: str, text: str) -> None:
+    def _answer(self, command_id: str, done: bool, text: str) -> None:
         """Pass on what the line did: to the socket if it waits there, else over MQTT."""
-        if not self._door.reply(command_id, text):
-            self._reply(command_id, True, text)
+        if not self._door.reply(command_id, done, text):
+            self._reply(command_id, done, text)
 
     def _reply(self, command_id: str, done: bool, text: str) -> None:
         reply = {"id": command_id, "done": done, "reply": text}

@@ -115,7 +115,7 @@ class Door:
         self._folder = folder
         self._submit = submit
         self._store = store
-        self._replies: dict[str, tuple[threading.Event, list[str]]] = {}
+        self._replies: dict[str, tuple[threading.Event, list[tuple[bool, str]]]] = {}
         self._server: socketserver.ThreadingUnixStreamServer | None = None
 
     def start(self) -> None:
@@ -152,7 +152,7 @@ class Door:
             command = check(parse(line), self._store, int(time.time() * 1000))
         except CommandError as error:
             return {"done": False, "reply": str(error)}
-        waiting = (threading.Event(), list[str]())
+        waiting = (threading.Event(), list[tuple[bool, str]]())
         self._replies[command.id] = waiting
         try:
             try:
@@ -161,16 +161,17 @@ class Door:
                 return {"done": False, "reply": str(error)}
             if not waiting[0].wait(REPLY_S):
                 return {"done": True, "reply": "kept; the line is behind and will carry it out"}
-            return {"done": True, "reply": waiting[1][0]}
+            done, text = waiting[1][0]
+            return {"done": done, "reply": text}
         finally:
             self._replies.pop(command.id, None)
 
-    def reply(self, command_id: str, text: str) -> bool:
-        """The line carried out a command: pass on what happened. False where nobody waits for it here."""
+    def reply(self, command_id: str, done: bool, text: str) -> bool:
+        """The line is through with a command: pass on what happened. False where nobody waits for it here."""
         waiting = self._replies.get(command_id)
         if waiting is None:
             return False
-        waiting[1].append(text)
+        waiting[1].append((done, text))
         waiting[0].set()
         return True
 

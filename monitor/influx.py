@@ -263,7 +263,7 @@ class InfluxSink:
     def _degrade(self, error: str, retry_after: float) -> float:
         """Say what is wrong, once; returns the seconds to wait: full jitter under a doubling cap, or as asked."""
         if error != self._last_error:
-            log.warning("influx_degraded", error=error, lines_waiting=self.lag)
+            log.warning("influx_degraded", error=error, lines_in_hand=self.lag)
         self._last_error = error
         longest = self._settings.retry_max_s
         cap = min(longest, self._settings.retry_min_s * 2.0 ** min(self._failures, 30))

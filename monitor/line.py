@@ -35,6 +35,7 @@ RECORDS_AT_ONCE = 64
 RETRY_S = 1.0  # pause before writing to the store is tried again
 LAST_S = 5.0  # how long it goes on with the journal when it is to stop; the next start does the rest
 NOTE_S = 1.0  # how often the books are noted
+QUIET_S = 60.0  # refusals that come sooner after each other are told once; the store has them all
 
 
 class Line:
@@ -52,11 +53,12 @@ class Line:
         self._checkpointed = -1
         self._checkpoint_failed = False
         self._suspect = False
+        self._refused_at = -QUIET_S
         self.state = LineState.empty(LineSpec("", 1, ()))
         self.position = 0
         self.books: dict[str, object] = {}
         self.on_written: Callable[[StepResult], None] = lambda _: None
-        self.on_reply: Callable[[str, str], None] = lambda _id, _reply: None
+        self.on_reply: Callable[[str, bool, str], None] = lambda _id, _done, _reply: None
 
     def recover(self, spec: LineSpec) -> None:
         """Load the newest usable checkpoint and replay the journal to its end.
@@ -67,6 +69,9 @@ class Line:
         found = self._newest_checkpoint()
         if found is not None:
             self.state, self.position = found.state, found.position
+        if self.position and not self._store.written:
+            remedy = "what was not sent is missing; of incidents that are open only what comes next will be known"
+            log.error("store_lost", remedy=remedy)
         self._go_on_where_the_journal_is_new()
         first = self._journal.first()
         if first is not None and first > self.position + 1:
@@ -116,9 +121,10 @@ class Line:
         if record.position > self._store.written:
             self._write(record.position, result)
             self.on_written(result)
+        self._tell_refused(result)
         self.position = record.position
         if isinstance(payload, Command):
-            self.on_reply(payload.id, result.reply)
+            self.on_reply(payload.id, result.done, result.reply)
         elif isinstance(payload, Change) and payload.line is not None:
             log.info("line_changed", classes=[each.name for each in self.state.spec.classes])
         suspect = clock_suspect(self.state)
@@ -127,6 +133,15 @@ class Line:
             log.error(
                 "host_clock_behind" if suspect else "host_clock_right", remedy="synchronise this host's clock"
             )
+
+    def _tell_refused(self, result: StepResult) -> None:
+        """Say that something is refused, with the first reason, and not again as long as it goes on."""
+        now = time.monotonic()
+        if result.dead_letters:
+            first = result.dead_letters[0]
+            if now - self._refused_at > QUIET_S:
+                log.warning("refused", topic=first.topic, reason=first.reason, more="in the dead letters")
+            self._refused_at = now
 
     def _write(self, position: int, result: StepResult) -> None:
         """Write a result, however long the store cannot: the state is ahead of it already."""

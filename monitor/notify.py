@@ -38,6 +38,7 @@ class Notifier(Link):
         """Raises MqttError where the settings cannot be used."""
         super().__init__(mqtt, f"{client_id}-notify")
         self._template = settings.topic
+        self._enabled = settings.mqtt  # without it only replies to commands are published
         self._outbox = outbox
         self._awaited: set[int] = set()  # packet ids of the batch in flight
         self._batch_end = 0  # the outbox position that the batch in flight reaches
@@ -77,7 +78,7 @@ class Notifier(Link):
     def on_turn(self) -> None:
         """Publish replies, and the next batch when the one before is through."""
         self._publish_replies()
-        if not self._awaited and time.monotonic() >= self._not_before:
+        if self._enabled and not self._awaited and time.monotonic() >= self._not_before:
             self._publish_batch()
 
     def on_goodbye(self) -> None:

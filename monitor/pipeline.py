@@ -159,8 +159,7 @@ def step(state: LineState, record: Record, models: Mapping[str, Model]) -> StepR
         case Clock():
             pass
         case Command() as asked:
-            reply = _obey(state, asked, record.time, result)
-            return StepResult(result.scores, result.events, result.dead_letters, reply)
+            return StepResult([], result.events, [], *_obey(state, asked, record.time, result))
         case Change() as change:
             _change(state, change, record.time, models, result)
     if not 0 <= record.time - state.swept_at < SWEEP_MS:
@@ -303,17 +302,17 @@ def _threshold(each: ClassState, scored: Scores, part: slice) -> None:
     status[judged[np.isnan(by)]] = Status.LEARNING
 
 
-def _obey(state: LineState, asked: Command, now: int, result: StepResult) -> str:
-    """Carry out a command, once; says what happened."""
+def _obey(state: LineState, asked: Command, now: int, result: StepResult) -> tuple[bool, str]:
+    """Carry out a command, once; says whether it changed something, and what happened."""
     if asked.id in state.obeyed:
-        return f"command {asked.id} was carried out before"
+        return True, f"command {asked.id} was carried out before"
     state.obeyed = [*state.obeyed[1 - REMEMBERED_COMMANDS :], asked.id]
     if asked.action in {"comment", "verdict"}:
         event = alert.words(asked, alert.Moment([], now, asked.id))
         result.events.append(event)
-        return f"{event.incident_id} {event.transition}"
+        return True, f"{event.incident_id} {event.transition}"
     if asked.action == "accept" and not any(asked.asset in each.number for each in state.classes):
-        return f"nothing to accept: {asked.asset} is not an asset that has been heard"
+        return False, f"nothing to accept: {asked.asset} is not an asset that has been heard"
     done = []
     for each in state.classes:
         done += alert.command(each.alert, asked, each.latest(), alert.Moment(each.keys, now, asked.id))
@@ -324,8 +323,11 @@ def _obey(state: LineState, asked: Command, now: int, result: StepResult) -> str
     said = [f"{event.incident_id} {event.transition}" for event in done]
     if asked.action == "accept":
         said.append(f"{asked.asset} learns anew what is normal")
+    if said:
+        return True, ", ".join(said)
+    more = ", or it is acknowledged already" if asked.action == "acknowledge" else ""
     about = asked.incident or asked.asset
-    return ", ".join(said) or f"nothing to {asked.action}: {about} is not an open incident, nor an asset with one"
+    return False, f"nothing to {asked.action}: {about} is not an open incident, nor an asset with one{more}"
 
 
 def _change(state: LineState, change: Change, now: int, models: Mapping[str, Model], result: StepResult) -> None:

@@ -241,6 +241,7 @@ class StepResult:
     scores: list[StoredScores]
     events: list[AlertEvent]
     dead_letters: list[DeadLetter]
+    done: bool = False  # of a command: it changed something, now or when it came before
     reply: str = ""  # to a command: what happened, in words
 
 

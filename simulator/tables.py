@@ -122,7 +122,8 @@ def read_table(path: Path) -> Table:
     try:
         return _read_parquet(path) if path.suffix.lower() in {".parquet", ".pq"} else _read_csv(path)
     except OSError as error:
-        raise RecordingError(f"{path}: {error.strerror or error}") from error
+        reason = "No such file or directory" if isinstance(error, FileNotFoundError) else error.strerror or error
+        raise RecordingError(f"{path}: {reason}") from error
 
 
 def _read_csv(path: Path) -> Table:

@@ -134,6 +134,17 @@ def test_it_is_critical_from_so_many_times_the_threshold() -> None:
     assert severities == ["warning", "critical"]
 
 
+def test_a_critical_incident_stays_critical_to_its_end() -> None:
+    """Who asks for the critical ones must see them end."""
+    watch_ = Watch(config(k=1, n=1, on_delay_ticks=0, off_delay_ticks=0))
+    watch_.tick = 0
+    (fired,) = watch_.events(9.0)
+    (acknowledged,) = watch_.ask("acknowledge", incident=fired.incident_id)
+    watch_.tick = 1
+    (cleared,) = watch_.events(0.1)
+    assert [event.severity for event in (fired, acknowledged, cleared)] == ["critical"] * 3
+
+
 def test_acknowledged_it_still_clears_by_itself() -> None:
     watch_ = Watch()
     name = watch_.fire().incident_id

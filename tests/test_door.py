@@ -203,7 +203,7 @@ def test_a_command_goes_in_and_the_reply_comes_out(tmp_path: Path, store: Store)
 
     def submit(command: Command) -> None:
         journalled.append(command)
-        assert door.reply(command.id, f"{command.incident} done")
+        assert door.reply(command.id, True, f"{command.incident} done")
 
     with open_door(tmp_path, store, submit) as door:
         assert stat.S_IMODE((tmp_path / SOCKET).stat().st_mode) == 0o600
@@ -212,7 +212,7 @@ def test_a_command_goes_in_and_the_reply_comes_out(tmp_path: Path, store: Store)
         assert call(tmp_path, b"nonsense\n")["reply"].startswith("not a command")
         assert call(tmp_path, b"x" * room.LONGEST_LINE)["done"] is False
         assert [(each.incident, each.asset) for each in journalled] == [("i1", PUMP)]
-        assert not door.reply("c1", "nobody waits any more")
+        assert not door.reply("c1", True, "nobody waits any more")
     assert not (tmp_path / SOCKET).exists()
 
 
@@ -230,7 +230,7 @@ def test_a_folder_with_an_over_long_path(tmp_path: Path, store: Store) -> None:
     """A socket's own path may have 107 bytes; the door goes by the folder's descriptor."""
     folder = tmp_path / ("a" * 100) / ("b" * 100)
     folder.mkdir(parents=True)
-    with open_door(folder, store, lambda command: void(door.reply(command.id, "done"))) as door:
+    with open_door(folder, store, lambda command: void(door.reply(command.id, True, "done"))) as door:
         assert call(folder, line())["reply"] == "done"
 
 
@@ -241,7 +241,7 @@ def void(_: object) -> None:
 def test_a_socket_left_by_a_kill_is_replaced(tmp_path: Path, store: Store) -> None:
     with socket.socket(socket.AF_UNIX) as old:
         old.bind(str(tmp_path / SOCKET))
-    with open_door(tmp_path, store, lambda command: void(door.reply(command.id, "done"))) as door:
+    with open_door(tmp_path, store, lambda command: void(door.reply(command.id, True, "done"))) as door:
         assert call(tmp_path, line())["reply"] == "done"
 
 
@@ -251,7 +251,7 @@ def test_two_clients_at_once_get_their_own_answers(tmp_path: Path, store: Store)
 
     def submit(command: Command) -> None:
         both.wait()
-        door.reply(command.id, f"for {command.id}")
+        door.reply(command.id, True, f"for {command.id}")
 
     answers: dict[str, Any] = {}
     with open_door(tmp_path, store, submit) as door:
@@ -288,7 +288,7 @@ def test_a_journal_that_cannot_keep_it(tmp_path: Path, store: Store) -> None:
 
 def test_clients_leave_nothing_open(tmp_path: Path, store: Store) -> None:
     """Nor does one that says nothing."""
-    with open_door(tmp_path, store, lambda command: void(door.reply(command.id, "done"))) as door:
+    with open_door(tmp_path, store, lambda command: void(door.reply(command.id, True, "done"))) as door:
         call(tmp_path, line())
         before = open_files()
         for _ in range(15):

@@ -320,9 +320,9 @@ def test_the_thread_works_checkpoints_notes_and_finishes(house: House, undisturb
     """Woken by what comes; the checkpoint at its end leaves nothing to replay."""
     house.line._checkpoint_s = 0.01
     house.line.recover(SPEC)
-    replies: list[tuple[str, str]] = []
+    replies: list[tuple[str, bool, str]] = []
     written: list[StepResult] = []
-    house.line.on_reply = lambda name, text: replies.append((name, text))
+    house.line.on_reply = lambda name, done, text: replies.append((name, done, text))
     house.line.on_written = written.append
     thread = threading.Thread(target=house.line.run)
     thread.start()
@@ -335,7 +335,7 @@ def test_the_thread_works_checkpoints_notes_and_finishes(house: House, undisturb
     thread.join(30)
     assert same(house.told(), undisturbed)
     assert len(written) == len(SCRIPT)
-    assert replies == [("c1", f"{undisturbed[1][1].incident_id} acknowledged")]
+    assert replies == [("c1", True, f"{undisturbed[1][1].incident_id} acknowledged")]
     assert checkpoint.position_of(checkpoint.saved(house.folder)[0]) == len(SCRIPT)
     assert house.store.facts()["books"].startswith('{"outcomes":{"in_row":')
     assert house.line.books["streams"] == 2

@@ -248,3 +248,18 @@ def test_an_outbox_that_cannot_remember_costs_repeats_and_nothing_else(broker: B
         wait_until(lambda: not notifier.last_error)
     notifier.stop()
     assert notifier.failed is None
+
+
+def test_switched_off_it_publishes_replies_alone(broker: Broker) -> None:
+    """With notify.mqtt = false no alert leaves, and commands are still answered."""
+    book = Book()
+    settings = MqttSettings(host=broker.host, port=broker.port)
+    notifier = Notifier(NotifySettings(mqtt=False), settings, "daemon", book)
+    with Peer(broker, "enginewatch/#") as peer:
+        book.tell(FIRED)
+        notifier.start()
+        notifier.reply("enginewatch/_monitor/main/reply", b"1")
+        wait_until(lambda: peer.messages)
+        notifier.stop()
+        assert [topic for topic, _, _ in peer.messages] == ["enginewatch/_monitor/main/reply"]
+    assert book.delivered == 0

@@ -193,10 +193,12 @@ def test_a_command_that_comes_again_is_known_by_its_id() -> None:
 def test_a_command_about_nothing_says_so() -> None:
     line = Line(quick(shipped())).listen()
     running(line, 0, 3)
-    assert "not an open incident" in line.take(3000, asked("acknowledge", 1, asset=KEY)).reply
+    refused = line.take(3000, asked("acknowledge", 1, asset=KEY))
+    assert not refused.done
+    assert "not an open incident" in refused.reply
     assert "not an asset that has been heard" in line.take(3001, asked("accept", 2, asset="plant//x")).reply
     comment = line.take(3002, asked("comment", 3, incident="i1", asset=KEY, why="bearing"))
-    assert comment.reply == "i1 commented"
+    assert (comment.done, comment.reply) == (True, "i1 commented")
     assert comment.events[0].summary == "bearing"
 
 

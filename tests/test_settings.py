@@ -162,6 +162,10 @@ def test_a_value_where_a_section_belongs_and_the_other_way_round(file: Path) -> 
             "3: mqtt.tls.key_file: needs cert_file beside it",
         ),
         (
+            '[[classes]]\nname = "pump"\ntopics = ["a/{asset}/{sensor}"]\n',
+            "3: classes.0.topics: {sensor} is not known yet",
+        ),
+        (
             '[notify]\ntopic = "a/{asset}/{sensor}"\n',
             "2: notify.topic: {sensor} has no meaning here, an incident is",
         ),

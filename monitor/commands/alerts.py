@@ -46,12 +46,12 @@ def run(options: argparse.Namespace) -> int:
             position = news[-1][0] if news else position
             wanted = [event for _, event in news if options.asset in {None, event.stream}]
             if wanted:
-                _show(wanted, options)
+                _show(wanted, options, header=False)
     return 0
 
 
-def _show(events: list[AlertEvent], options: argparse.Namespace) -> None:
-    show([_row(event, options.json) for event in events], COLUMNS, as_json=options.json)
+def _show(events: list[AlertEvent], options: argparse.Namespace, *, header: bool = True) -> None:
+    show([_row(event, options.json) for event in events], COLUMNS, as_json=options.json, header=header)
 
 
 def _row(event: AlertEvent, as_json: bool) -> dict[str, Any]:

@@ -79,14 +79,14 @@ def at_least_one(text: str) -> int:
 at_least_one.__name__ = "number"  # argparse tells it to the user
 
 
-def show(rows: Iterable[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+def show(rows: Iterable[dict[str, Any]], columns: Sequence[str], *, as_json: bool, header: bool = True) -> None:
     """Rows as a table, or one JSON object a line. JSON has every field, the table the columns."""
     if as_json:
         for row in rows:
             sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
         sys.stdout.flush()
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, show_header=header)
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:

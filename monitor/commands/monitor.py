@@ -29,5 +29,8 @@ def run(options: argparse.Namespace) -> int:
     configure(loaded.settings.log)
     try:
         return Daemon(loaded.settings, classes).run()
-    except (StartError, JournalError, MqttError, StoreError, OSError, ValueError) as error:
+    except (StartError, JournalError, MqttError, StoreError, ValueError) as error:
         raise UserError(str(error)) from error
+    except OSError as error:
+        folder = loaded.settings.daemon.state_dir
+        raise UserError(f"daemon.state_dir {folder} cannot be used: {error.strerror or error}") from error

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import signal
 import sys
 import time
 from contextlib import contextmanager
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
         publisher = Publisher(settings, f"enginewatch-replay-{os.getpid()}", site=options.site)
     except MqttError as error:
         raise UserError(_in_options(error)) from error
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended in order, as by Ctrl-C
     with _only_errors_logged():
         publisher.start()
         try:

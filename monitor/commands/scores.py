@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,9 @@ def run(options: argparse.Namespace) -> int:
     """Show the latest rows, oldest first."""
     with closing(open_store(options)) as store:
         position, rows = _latest(store, options.limit, options.asset)
-        show(rows, COLUMNS, as_json=options.json)
+        _show(rows, options)
+        if not rows:
+            _say_what_is_known(store)
         while options.follow:
             news = store.scores_after(position, ROWS_AT_ONCE)
             if not news:
@@ -48,8 +51,16 @@ def run(options: argparse.Namespace) -> int:
             position = news[-1].position
             rows = [row for stored in news for row in _rows(stored, options.asset)]
             if rows:
-                show(rows, COLUMNS, as_json=options.json)
+                _show(rows, options, header=False)
     return 0
+
+
+def _say_what_is_known(store: Store) -> None:
+    """Where there is no row, where it stopped."""
+    facts = store.facts()
+    sys.stderr.write(f"no score rows yet; the broker: {facts.get('broker', 'not heard of yet')}\n")
+    for letter in store.dead_letters(1):
+        sys.stderr.write(f"the latest message that was refused, on {letter.topic}: {letter.reason}\n")
 
 
 def _latest(store: Store, limit: int, asset: str | None) -> tuple[int, list[dict[str, Any]]]:
@@ -73,7 +84,7 @@ def _rows(stored: StoredScores, wanted: str | None) -> Iterator[dict[str, Any]]:
         if wanted not in {None, asset}:
             continue
         row: dict[str, Any] = {
-            "time": clock(int(stored.time[i])),
+            "time": int(stored.time[i]),
             "asset": asset,
             "class": stored.asset_class,
             "model": stored.model,
@@ -100,5 +111,16 @@ def _rows(stored: StoredScores, wanted: str | None) -> Iterator[dict[str, Any]]:
 
 
 def _number(value: np.float32) -> float | None:
-    """A value rounded for reading; None where there is none."""
-    return None if math.isnan(value) else float(f"{value:.5g}")
+    """A value; None where there is none."""
+    return None if math.isnan(value) else float(value)
+
+
+def _show(rows: list[dict[str, Any]], options: argparse.Namespace, *, header: bool = True) -> None:
+    """JSON is for machines, as it is; the table is for people: a clock and five digits."""
+    if not options.json:
+        rows = [
+            {name: f"{value:.5g}" if isinstance(value, float) else value for name, value in row.items()}
+            | {"time": clock(row["time"])}
+            for row in rows
+        ]
+    show(rows, COLUMNS, as_json=options.json, header=header)
