@@ -87,7 +87,8 @@ def test_words_from_the_command_line_survive_a_kill(daemon: Daemon) -> None:
     assert done.stdout == f"{SILENT[0]} learns anew what is normal\n"
     refused = run("incidents", "acknowledge", "unheard-of", folder=folder, code=1)
     assert refused.stderr == "there is no incident unheard-of; `enginewatch alerts` lists them\n"
-    assert "nothing to acknowledge" in run("incidents", "acknowledge", first, folder=folder).stdout
+    again = run("incidents", "acknowledge", first, folder=folder, code=1)
+    assert "it is acknowledged already" in again.stderr
     daemon.kill()
     daemon.start()
     assert [(words[1], words[2]) for words in told(daemon)] == [
