@@ -134,8 +134,8 @@ def main() -> None:
         model = options.model or folder / "car"
         if options.model is None:
             train(recording, drives, model)
+        window = json.loads((model / "header.json").read_text())["window"]
         made = line(folder, recording, model, drives, options.extra)
-    window = json.loads((model / "header.json").read_text())["window"]
     hours = made["sent"]["messages"] * PERIOD_MS / 3_600_000
     judged = judge(spans(made["alerts"], made["sent"]["start_time"]), known, window)
     figures = {
