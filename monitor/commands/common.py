@@ -60,7 +60,7 @@ def state_folder(options: argparse.Namespace) -> Path:
 def open_store(options: argparse.Namespace) -> Store:
     """The store of the daemon in question. Raises UserError where there is none, or none that can be read."""
     from monitor.schema import StoreError  # noqa: PLC0415 - `check` and `config` need no store, nor its numpy
-    from monitor.store import Store  # noqa: PLC0415
+    from monitor.store import Store  # noqa: PLC0415 - as above
 
     try:
         return Store(state_folder(options) / "store.db")

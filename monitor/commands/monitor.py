@@ -21,10 +21,10 @@ def run(options: argparse.Namespace) -> int:
     """Check the settings, then run until told to stop."""
     loaded, classes = load_settings(options)
     from monitor.daemon import Daemon, StartError  # noqa: PLC0415 - only a daemon that starts needs its rooms
-    from monitor.journal import JournalError  # noqa: PLC0415
-    from monitor.log import configure  # noqa: PLC0415
-    from monitor.mqtt import MqttError  # noqa: PLC0415
-    from monitor.schema import StoreError  # noqa: PLC0415
+    from monitor.journal import JournalError  # noqa: PLC0415 - as above
+    from monitor.log import configure  # noqa: PLC0415 - as above
+    from monitor.mqtt import MqttError  # noqa: PLC0415 - as above
+    from monitor.schema import StoreError  # noqa: PLC0415 - as above
 
     configure(loaded.settings.log)
     try:
