@@ -1,15 +1,27 @@
-# `make test` and `make lint` do all the set-up on a machine with Python 3.11+.
+# `make demo`, `make test` and `make lint` do all the set-up on a machine with Python 3.11+.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup test lint faults format clean
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: demo setup test lint faults format clean
+
+# A fleet to watch, in a minute: neither torch nor a server is needed.
+demo: $(VENV)/.demo
+	$(BIN)/enginewatch demo
+
+$(VENV)/.demo: pyproject.toml
+	@echo "installing into $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -e '.[demo]'
+	@touch $@
 
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train,dev]'
+	$(PIP) -e '.[train,dev]'
 	touch $@
 
 test: setup
