@@ -28,6 +28,8 @@ SENSORS: dict[str, str] = {  # name -> unit, in the order of config/assets/engin
     "vehicle_speed": "km/h",
 }
 
+RATED_KW = 30.0  # shaft power of a genset's engine at full load
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:
