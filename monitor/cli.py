@@ -13,9 +13,11 @@ from importlib.metadata import version
 # name -> one line for `enginewatch --help`; the module of the same name in monitor.commands has
 # `arguments(parser)` and `run(options) -> exit code`.
 COMMANDS = {
+    "demo": "watch a simulated fleet, one engine of which fails",
     "monitor": "run the daemon",
     "train": "train a model on normal data (needs the extra `train`)",
     "replay": "publish recorded files over MQTT",
+    "simulate": "publish or write a simulated fleet of engines, healthy or failing",
     "scores": "show the latest score rows",
     "alerts": "show incidents and what happened to them",
     "incidents": "acknowledge, shelve, comment or judge an incident",

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from config.settings import MqttSettings
 
+SPOOL_LIMIT = 50_000  # messages; readings of fifteen sensors take 42 MB then
+
 
 @dataclass(slots=True)
 class PublisherCounters:
@@ -41,14 +43,19 @@ class PublisherCounters:
     acknowledged_messages: int = 0  # by a positive PUBACK
     acknowledged_values: int = 0
     refused_messages: int = 0  # by a negative one
+    resent_messages: int = 0  # handed to MQTT once more after a reconnect; `messages` counts them once
+    resent_values: int = 0
+    unspooled_messages: int = 0  # left the spool before their time, because it was full
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Outgoing:
     topic: str
     payload: bytes
     values: int  # 0 = meta or status
     retain: bool = False
+    number: int = 0  # in the order of publishing; 0 = not published yet
+    acknowledged: bool = False
 
 
 class PublishError(Exception):
@@ -58,23 +65,41 @@ class PublishError(Exception):
 class Publisher(Link):
     """Publishes with QoS 1 and at most `in_flight` messages that the broker has not acknowledged.
 
-    What is sent while the connection is down waits in the queue, and paho repeats what was in flight when it
-    broke; nothing else is ever sent twice. Messages carry the publisher's `boot` and a number per asset, by
-    which a receiver can tell such a repeat.
+    What is sent while the connection is down waits in the queue, and what was in flight when it broke is sent
+    again. So is what was acknowledged in the last `spool_s` seconds before, up to SPOOL_LIMIT messages: brokers
+    acknowledge before they save, and one that is killed loses that. Nothing else is ever sent twice. Everything
+    leaves in the order in which it was first sent, old before new, with the same payload: `boot` and a number
+    per asset tell a repeat.
+
+    The daemon tells repeats by the last `align.repeat_ticks` ticks (16) that closed. What lies further back is
+    counted as late instead of duplicate; neither changes a score. So `spool_s` is best no longer than
+    `repeat_ticks` periods, at a speed-up shorter by as much: 8 s at 2 Hz in real time.
     """
 
-    def __init__(self, settings: MqttSettings, client_id: str, *, site: str, in_flight: int = 1000) -> None:
+    def __init__(
+        self,
+        settings: MqttSettings,
+        client_id: str,
+        *,
+        site: str,
+        in_flight: int = 1000,
+        spool_s: float = 0.0,
+    ) -> None:
         """Raises MqttError where the settings cannot be used."""
         own_status = f"{settings.root}/_publisher/{client_id}/status"
         super().__init__(settings, client_id, will=Will(own_status, encode_status(online=False, time=_now())))
         self._own_status = own_status
         self._names = {"root": settings.root, "site": site, "area": ""}
         self._in_flight = in_flight
+        self._spool_s = spool_s
         self._boot = uuid.uuid4().hex
         self._numbers: dict[str, int] = {}  # of the last message of each asset
         self._change = threading.Condition()  # told when something that others wait for has changed
         self._queue: deque[_Outgoing] = deque()
         self._flying: dict[int, _Outgoing] = {}  # packet id -> message
+        self._spool: deque[tuple[float, _Outgoing]] = deque()  # when it was acknowledged, and what
+        self._published = 0  # also the number of the last one
+        self._up = False
         self._ended = False
         self.counters = PublisherCounters()
 
@@ -104,6 +129,10 @@ class Publisher(Link):
         reported = sum(not math.isnan(value) for value in values.values())
         self._enqueue(_Outgoing(self._topic(TELEMETRY_TOPIC, asset), payload, reported))
 
+    def note(self, topic: str, payload: bytes) -> None:
+        """Publish what is no reading, on a topic of its own: neither retained nor counted."""
+        self._enqueue(_Outgoing(topic, payload, 0))
+
     def wait_room(self, timeout: float) -> bool:
         """Wait until `send` would not wait; False where that took too long. Raises PublishError as `send` does."""
         if self._outstanding >= self._in_flight and not self._ended:
@@ -126,34 +155,46 @@ class Publisher(Link):
     # Hooks.
 
     def on_up(self, *, session_present: bool) -> None:  # noqa: ARG002 - there is no session to lose
-        """Publish the publisher's own status."""
+        """Publish the publisher's own status, and queue what has to be sent again before all the rest."""
+        self._up = True
+        self.forget_published()  # paho would repeat what was in flight too early: behind it comes what is older
+        again = [*(outgoing for _, outgoing in self._spool), *self._flying.values()]
+        again.sort(key=lambda outgoing: outgoing.number)
+        self._queue.extendleft(reversed(again))
+        self._flying.clear()  # only now, so that nothing is ever in neither of the two
+        self._spool.clear()  # what is acknowledged again comes back
         self.publish(self._own_status, encode_status(online=True, time=_now()), retain=True)
         self._tell()
 
     def on_down(self, reason: str) -> None:  # noqa: ARG002 - it stands in `problem`
-        """Wake whoever waits for the connection."""
+        """Keep of the spool what is young enough, and wake whoever waits for the connection."""
+        if self._up and self._socket is not None:
+            self._forget_acknowledged(before=self._socket.heard - self._spool_s)
+        self._up = False
         self._tell()
 
     def on_turn(self) -> None:
-        """Publish what is queued."""
-        while self._queue:
+        """Publish what is queued; while much is sent again that takes several turns."""
+        while self._queue and len(self._flying) < self._in_flight:
             outgoing = self._queue[0]
             self._flying[self.publish(outgoing.topic, outgoing.payload, retain=outgoing.retain)] = outgoing
-            self._queue.popleft()  # only now, so that it is never in neither of the two
-            if outgoing.values:
-                self.counters.messages += 1
-                self.counters.values += outgoing.values
+            self._queue.popleft()  # only now, for the same reason as in `on_up`
+            self._count_published(outgoing)
 
     def on_delivered(self, packet_id: int, problem: str) -> None:
         """Count, and make room."""
         outgoing = self._flying.pop(packet_id, None)
         if outgoing is None:
             return
-        if outgoing.values and problem:
-            self.counters.refused_messages += 1
-        elif outgoing.values:
-            self.counters.acknowledged_messages += 1
-            self.counters.acknowledged_values += outgoing.values
+        if not outgoing.acknowledged and outgoing.values:
+            if problem:
+                self.counters.refused_messages += 1
+            else:
+                self.counters.acknowledged_messages += 1
+                self.counters.acknowledged_values += outgoing.values
+        if not problem:
+            outgoing.acknowledged = True
+            self._keep(outgoing)
         self._tell()
 
     def on_goodbye(self) -> None:
@@ -171,6 +212,33 @@ class Publisher(Link):
     @property
     def _outstanding(self) -> int:
         return len(self._queue) + len(self._flying)
+
+    def _count_published(self, outgoing: _Outgoing) -> None:
+        again = outgoing.number > 0
+        if not again:
+            self._published += 1
+            outgoing.number = self._published
+        if outgoing.values and again:
+            self.counters.resent_messages += 1
+            self.counters.resent_values += outgoing.values
+        elif outgoing.values:
+            self.counters.messages += 1
+            self.counters.values += outgoing.values
+
+    def _keep(self, outgoing: _Outgoing) -> None:
+        """Put into the spool what was just acknowledged, and take out what has been there for long enough."""
+        if not self._spool_s:
+            return
+        now = time.monotonic()
+        self._spool.append((now, outgoing))
+        self._forget_acknowledged(before=now - self._spool_s)
+        if len(self._spool) > SPOOL_LIMIT:
+            self._spool.popleft()
+            self.counters.unspooled_messages += 1
+
+    def _forget_acknowledged(self, *, before: float) -> None:
+        while self._spool and self._spool[0][0] < before:
+            self._spool.popleft()
 
     def _enqueue(self, outgoing: _Outgoing) -> None:
         self._queue.append(outgoing)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from config.settings import MqttSettings
+from simulator import publish
 from simulator.publish import Publisher, PublishError
 from tests.servers import free_port, missing
 from tests.servers.brokers import Mosquitto
@@ -26,9 +29,10 @@ TELEMETRY = "enginewatch/v1/site/pump/telemetry"
 
 
 @contextmanager
-def publishing(broker: Any, *, in_flight: int = 1000, **other: Any) -> Iterator[Publisher]:
+def publishing(broker: Any, *, in_flight: int = 1000, spool_s: float = 0.0, **other: Any) -> Iterator[Publisher]:
     fast = {"host": broker.host, "port": broker.port, "reconnect_min_s": 0.01, "reconnect_max_s": 0.05}
-    publisher = Publisher(MqttSettings(**{**fast, **other}), "publisher", site="site", in_flight=in_flight)
+    settings = MqttSettings(**{**fast, **other})
+    publisher = Publisher(settings, "publisher", site="site", in_flight=in_flight, spool_s=spool_s)
     publisher.start()
     try:
         yield publisher
@@ -152,3 +156,140 @@ def test_sending_after_the_end_is_refused(broker: Broker) -> None:
         publisher.wait_connected()
     with pytest.raises(PublishError):
         publisher.send("pump", 1, {"a": 1.0})
+
+
+LONG = 3600.0  # nothing in a test is older
+
+
+@pytest.fixture
+def forgetful(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A mosquitto that saves when it ends in order, and never before; a session called "later" waits in it."""
+    if not Mosquitto.installed():
+        missing("mosquitto")
+    with Mosquitto(tmp_path / "broker", lines=("autosave_interval 100000",)) as server:
+        with Peer(server, "enginewatch/v1/#", session="later"):
+            pass
+        server.stop()
+        server.start()
+        yield server
+
+
+def send(publisher: Publisher, numbers: range) -> None:
+    for number in numbers:
+        publisher.send("pump", number, {"a": float(number), "b": 1.0})
+
+
+def reconnected(publisher: Publisher, connections: int) -> None:
+    wait_until(lambda: publisher.connections > connections)
+    assert publisher.wait_delivered(30.0)
+
+
+def parcels(peer: Peer) -> list[dict[str, Any]]:
+    """The telemetry that arrived, in order."""
+    return [json.loads(payload) for topic, payload, _ in peer.messages if topic == TELEMETRY]
+
+
+@pytest.mark.parametrize(("spool_s", "kept"), [(0.0, []), (LONG, [*range(1, 501)])])
+def test_the_spool_replaces_what_a_killed_broker_had_acknowledged(
+    forgetful: Mosquitto, spool_s: float, kept: list[int]
+) -> None:
+    """All 500 have their PUBACK and die with the broker: without a spool for ever, with it they come again."""
+    with publishing(forgetful, spool_s=spool_s) as publisher:
+        send(publisher, range(500))
+        assert publisher.wait_delivered(30.0)
+        assert publisher.counters.acknowledged_messages == 500
+        forgetful.kill()
+        forgetful.start()
+        reconnected(publisher, 1)
+        publisher.send("pump", 500, {"a": 1.0})
+        assert publisher.wait_delivered(30.0)
+        counters = publisher.counters
+        assert (counters.messages, counters.values) == (501, 1001)
+        assert (counters.acknowledged_messages, counters.acknowledged_values) == (501, 1001)
+        assert (counters.resent_messages, counters.resent_values) == (len(kept), 2 * len(kept))
+        assert (counters.refused_messages, counters.unspooled_messages) == (0, 0)
+        with Peer(forgetful, "enginewatch/v1/#", session="later") as peer:
+            wait_until(lambda: 501 in numbers(peer))
+            assert numbers(peer) == [*kept, 501]
+
+
+def test_nothing_is_missing_when_the_broker_is_killed_under_load(forgetful: Mosquitto) -> None:
+    """Three times, with messages acknowledged, in flight and queued: all arrive, in order but for the repeats."""
+    with publishing(forgetful, in_flight=50, spool_s=LONG) as publisher:
+        sender = threading.Thread(target=send, args=(publisher, range(6_000)))
+        sender.start()
+        for kill in range(1, 4):
+            wait_until(lambda: publisher.counters.messages > 1_500 * kill)  # noqa: B023 - called at once
+            forgetful.kill()
+            forgetful.start()
+        sender.join()
+        assert publisher.wait_delivered(30.0)
+        assert publisher.counters.acknowledged_messages == publisher.counters.messages == 6_000
+        assert publisher.counters.resent_messages > 4_500
+        with Peer(forgetful, "enginewatch/v1/#", session="later") as peer:
+            wait_until(lambda: 6_000 in numbers(peer))
+            assert list(dict.fromkeys(numbers(peer))) == list(range(1, 6_001))
+
+
+def test_a_repeat_is_the_same_message(each_broker: Broker) -> None:
+    """Where the broker lost nothing, a subscriber gets each twice: same bytes, first all of the one, then more."""
+    with publishing(each_broker, spool_s=LONG) as publisher:
+        with Peer(each_broker, "enginewatch/v1/#", session="later"):
+            pass
+        send(publisher, range(100))
+        assert publisher.wait_delivered(30.0)
+        each_broker.stop()
+        each_broker.start()
+        reconnected(publisher, 1)
+        with Peer(each_broker, "enginewatch/v1/#", session="later") as peer:
+            wait_until(lambda: len(numbers(peer)) == 200)
+            first, second = parcels(peer)[:100], parcels(peer)[100:]
+            assert first == second
+            assert [parcel["seq"] for parcel in first] == list(range(1, 101))
+            assert len({parcel["boot"] for parcel in first}) == 1
+
+
+def test_retained_messages_come_again_too(forgetful: Mosquitto) -> None:
+    """A broker that lost them would know of no asset; and the last status is the one that stays."""
+    with publishing(forgetful, spool_s=LONG) as publisher:
+        publisher.announce("pump", {"a": "kPa"}, 500)
+        publisher.retire("pump")
+        assert publisher.wait_delivered(30.0)
+        forgetful.kill()
+        forgetful.start()
+        reconnected(publisher, 1)
+        assert publisher.counters.resent_messages == 0
+        with Peer(forgetful, "enginewatch/v1/#") as peer:
+            wait_until(lambda: len(peer.messages) == 2)
+            assert peer.last("enginewatch/v1/site/pump/status")["online"] is False
+            assert peer.last("enginewatch/v1/site/pump/meta")["period_ms"] == 500
+
+
+def test_what_was_acknowledged_long_before_is_not_sent_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Age counts up to when the broker was last heard, however long it is away then."""
+    shift = [0.0]  # what the publisher's clock differs from the time at which the connection breaks
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + shift[0], time_ns=time.time_ns)
+    monkeypatch.setattr(publish, "time", clock)
+    with publishing(broker, spool_s=100.0) as publisher:
+        for shift[0] in (-190.0, -80.0, -10.0):
+            send(publisher, range(3))
+            assert publisher.wait_delivered(30.0)
+        broker.stop()
+        wait_until(lambda: not publisher.connected)
+        shift[0] = 1000.0
+        broker.start()
+        reconnected(publisher, 1)
+        assert publisher.counters.resent_messages == 6
+
+
+def test_the_spool_is_bounded_and_tells_what_it_let_go(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "SPOOL_LIMIT", 30)
+    with RecordingProxy(broker) as proxy, publishing(proxy, spool_s=LONG) as publisher:
+        send(publisher, range(100))
+        assert publisher.wait_delivered(30.0)
+        assert publisher.counters.unspooled_messages == 70
+        proxy.cut()
+        reconnected(publisher, 1)
+        assert publisher.counters.resent_messages == 30

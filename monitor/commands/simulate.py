@@ -1,0 +1,262 @@
+"""`enginewatch simulate`: a fleet of engines, healthy or failing, published over MQTT or written to a file."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import signal
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monitor.cli import UserError
+from monitor.commands.common import show
+from monitor.commands.connection import broker_arguments, mqtt_settings
+from monitor.commands.publishing import connected, speed, writable_summary
+from monitor.commands.simulation import Simulation
+from simulator.duty import DUTIES
+from simulator.fault_kinds import FAULTS, LEVELS
+from simulator.fleet import Fleet, asset_names
+from simulator.output import OutputError, check_output, check_place, open_output, whole_file
+from simulator.schedule import SYNTAX, ScheduleError, checked, draw_faults, from_line, from_toml, milliseconds
+
+if TYPE_CHECKING:
+    from simulator.faults import Fault
+    from simulator.schedule import Entry
+
+FASTEST_HZ, SLOWEST_HZ = 20.0, 0.5  # between them the physics have been checked
+MOST_ENGINES = 10_000
+FILE_BEGINS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)  # not now: same seed, same bytes
+ROWS_A_BLOCK = 20_000  # written at a time
+RANDOM_FOR_MS = 7 * 86_400_000  # an endless run has random faults for so long
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument_group("the fleet").add_argument
+    add("--engines", type=_engines, default=12, metavar="N", help="how many (%(default)s)")
+    add("--rate", type=_rate, default=2.0, metavar="HZ", help="readings a second of each (%(default)g)")
+    add("--duration", type=_duration, default=math.inf, metavar="TIME", help="such as 90s, 5m, 2h (endless)")
+    add("--seed", type=_seed, default=0, metavar="N", help="same seed, same readings (%(default)s)")
+    add("--duty", choices=DUTIES, default="mixed", help="what the engines are asked to do (%(default)s)")
+    add("--stops", action="store_true", help="engines are switched off and on again now and then")
+    add("--cold", action="store_true", help="start at ambient temperature, not warmed up")
+    add("--ambient", type=_between(-40, 50), metavar="°C", help="mean temperature of the day (each its own)")
+    add("--altitude", type=_between(-400, 5000), metavar="M", help="metres above the sea (each its own)")
+    add = parser.add_argument_group("faults").add_argument
+    add("--fault", action="append", default=[], metavar="LINE", help=f"any number of them: {SYNTAX}")
+    add("--faults", type=Path, metavar="FILE", help="a TOML file with tables [[faults]]: the same words as keys")
+    add("--random-faults", type=float, default=0.0, metavar="RATE", help="mean number per engine and hour (0)")
+    add("--list-faults", action="store_true", help="show every kind with its severities, and why they are so")
+    add("--truth", type=Path, metavar="FILE", help="write what really was wrong here, as JSON")
+    add = parser.add_argument_group("to a file, in place of a broker").add_argument
+    add("--out", type=Path, metavar="FILE", help="write .csv or .parquet: time (epoch ms), asset, sensors")
+    add("--replace", action="store_true", help="overwrite --out and --truth")
+    group = parser.add_argument_group("to a broker")
+    broker_arguments(group, site="simulated")
+    add = group.add_argument
+    add("--speed", type=speed, default=1.0, metavar="X", help="times real time, or max: as acknowledged (1)")
+    add("--spool", type=_seconds, default=0.0, metavar="SECONDS", help="resend so much after a reconnect (0)")
+    add("--truth-topic", metavar="TOPIC", help="where faults are told as they begin and end (ROOT/_truth)")
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="write the counts here, as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Simulate; 0 where all was written or taken by the broker, 130 where the user broke it off, else 1."""
+    if options.list_faults:
+        _list_faults()
+        return 0
+    writable_summary(options.summary)
+    try:
+        if options.truth is not None:
+            check_place(options.truth, replace=options.replace)
+        return _write(options) if options.out is not None else _publish(options)
+    except OutputError as error:
+        raise UserError(str(error)) from error
+
+
+def _ticks(options: argparse.Namespace) -> float:
+    """How many ticks there are; infinite where there is no end."""
+    duration: float = options.duration  # ms
+    return duration if math.isinf(duration) else math.ceil(duration / _period_ms(options))
+
+
+def _period_ms(options: argparse.Namespace) -> int:
+    rate: float = options.rate
+    return round(1000 / rate)
+
+
+def _fleet(options: argparse.Namespace) -> Fleet:
+    """The fleet. It takes a while to warm up, so whatever can be wrong is checked before. Raises UserError."""
+    return Fleet(
+        engines=options.engines,
+        seed=options.seed,
+        duty=options.duty,
+        faults=_faults(options, _ticks(options) * _period_ms(options)),
+        period_ms=_period_ms(options),
+        start="cold" if options.cold else "warm",
+        stops=options.stops,
+        ambient=options.ambient,
+        altitude=options.altitude,
+    )
+
+
+def _truth(options: argparse.Namespace, fleet: Fleet, beginning: int) -> str:
+    """The contents of the truth file; times are epoch ms."""
+    told = {
+        "beginning": beginning,
+        "period_ms": _period_ms(options),
+        "engines": options.engines,
+        "seed": options.seed,
+        "duty": options.duty,
+        "faults": fleet.truth(beginning),
+    }
+    return json.dumps(told, indent=2) + "\n"
+
+
+def _faults(options: argparse.Namespace, end_ms: float) -> list[Fault]:
+    """Those by hand and those at random. Raises UserError."""
+    assets = asset_names(options.engines)
+    try:
+        entries: list[Entry] = [from_line(line, f"--fault {line!r}", assets) for line in options.fault]
+        if options.faults is not None:
+            entries += from_toml(_text(options.faults), str(options.faults), assets)
+        drawn = draw_faults(
+            options.random_faults,
+            options.engines,
+            RANDOM_FOR_MS if math.isinf(end_ms) else int(end_ms),
+            options.seed,
+            beside=checked(entries, end_ms),
+        )
+    except ScheduleError as error:
+        raise UserError(str(error)) from error
+    return [entry.fault for entry in entries] + drawn
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UserError(f"--faults {path}: {reason}") from error
+
+
+def _write(options: argparse.Namespace) -> int:
+    """Write the fleet to a file."""
+    if math.isinf(options.duration):
+        raise UserError("--out needs a --duration: a file has an end")
+    check_output(options.out, replace=options.replace)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended in order, as by Ctrl-C
+    fleet = _fleet(options)
+    rows, left = 0, int(_ticks(options))
+    with ExitStack() as stack:
+        if options.truth is not None:
+            truth = stack.enter_context(whole_file(options.truth))
+            truth.write_text(_truth(options, fleet, FILE_BEGINS), encoding="utf-8")
+        write = stack.enter_context(open_output(options.out, fleet.assets))
+        while left:
+            block = fleet.block(min(left, max(1, ROWS_A_BLOCK // options.engines)))
+            write(block, FILE_BEGINS)
+            left -= len(block.time)
+            rows += int(block.running.sum())
+        if options.summary is not None:
+            counts = {"engines": options.engines, "rows": rows, "file": str(options.out)}
+            summary = stack.enter_context(whole_file(options.summary))
+            summary.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    """Publish the fleet."""
+    settings = mqtt_settings(options)
+    if math.isinf(options.duration) and options.speed > 1:
+        raise UserError("--speed above 1 needs a --duration: an endless run would get ahead of the clock")
+    topic = f"{settings.root}/_truth" if options.truth_topic is None else options.truth_topic
+    _check_truth_topic(topic, settings.root)
+    fleet = _fleet(options)
+    with connected(options, spool_s=options.spool) as publisher:
+        simulation = Simulation(
+            publisher,
+            fleet,
+            ticks=_ticks(options),
+            period_ms=_period_ms(options),
+            speed=options.speed,
+            now=time.time_ns() // 1_000_000,
+            truth_topic=topic,
+        )
+        if options.truth is not None:
+            with whole_file(options.truth) as truth:
+                truth.write_text(_truth(options, fleet, simulation.beginning), encoding="utf-8")
+        return simulation.carry_out("simulate", options.summary)
+
+
+def _check_truth_topic(topic: str, root: str) -> None:
+    """Nothing that a daemon reads may tell it the truth."""
+    if not topic or set(topic) & set("+#\0") or topic.startswith("$"):
+        raise UserError(f"--truth-topic {topic!r} cannot be a topic: leave out +, #, and a leading $")
+    if topic.startswith((f"{root}/v1/", f"{root}/_monitor/", f"{root}/_publisher/")):
+        raise UserError(f"--truth-topic {topic}: the monitor reads there; take one such as {root}/_truth")
+
+
+def _list_faults() -> None:
+    rows = [
+        {
+            "kind": kind.name,
+            "of": "sensor" if kind.on_sensor else "engine",
+            **{level: f"{kind.severities[level]:g}" for level in LEVELS},
+            "unit": kind.unit,
+            "what": kind.what,
+            "why these": kind.reason,
+        }
+        for kind in FAULTS.values()
+    ]
+    show(rows, list(rows[0]), as_json=False)
+
+
+def _duration(text: str) -> float:
+    if text == "endless":
+        return math.inf
+    try:
+        time_ms = milliseconds(text)
+    except ScheduleError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if time_ms <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return time_ms
+
+
+def _between(lowest: float, highest: float) -> Any:
+    """A parser of numbers between two bounds."""
+
+    def parse(text: str) -> float:
+        number = math.nan
+        with contextlib.suppress(ValueError):
+            number = float(text)
+        if not lowest <= number <= highest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {lowest:g} to {highest:g}")
+        return number
+
+    return parse
+
+
+_rate = _between(SLOWEST_HZ, FASTEST_HZ)
+_seconds = _between(0, 3600)
+
+
+def _whole(lowest: int, highest: int) -> Any:
+    """A parser of whole numbers between two bounds."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not lowest <= int(text) <= highest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
+_engines = _whole(1, MOST_ENGINES)
+_seed = _whole(0, 2**63 - 1)
