@@ -38,11 +38,13 @@ from config.classes import resolve_classes
 from config.load import load
 from models.runtime import load_model
 from monitor import alert, threshold
-from monitor.alert import AlertConfig, AlertState, Moment
+from monitor.alert import AlertConfig, AlertState
 from monitor.assemble import line_spec
 from monitor.decode import TELEMETRY_TOPIC, encode_telemetry, fill
-from monitor.pipeline import LineState, joined, step
+from monitor.incident import Moment
+from monitor.pipeline import step
 from monitor.records import Batch, Change, Clock, Message, Record, Scores, Transition
+from monitor.state import LineState, joined
 from monitor.threshold import ThresholdConfig, ThresholdState
 from simulator.recording import read_recording
 from tests.rig import run
@@ -50,8 +52,8 @@ from tests.rig import run
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from monitor.pipeline import ClassSpec
     from monitor.records import AlertEvent, Bool, Int64
+    from monitor.spec import ClassSpec
     from simulator.recording import Recording
 
 PERIOD_MS = recorded_car.PERIOD_MS
@@ -149,7 +151,8 @@ def _told(events: Iterable[AlertEvent]) -> set[tuple[str, str, int]]:
 def judged(recorded: Recorded, changed: dict[str, Any]) -> list[AlertEvent]:
     """The incidents under the default settings with some fields of either configuration changed."""
     limits, life = _changed(recorded.spec.threshold, changed), _changed(recorded.spec.alert, changed)
-    levels, incidents = ThresholdState.empty(limits, len(recorded.keys)), AlertState.empty(len(recorded.keys))
+    streams = len(recorded.keys)
+    levels, incidents = ThresholdState.empty(limits, streams), AlertState.empty(life, streams)
     moment, events = Moment(recorded.keys, 0), []
     for row in recorded.rounds:
         there = np.flatnonzero(~np.isnan(row.score))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from config.mistakes import SettingsError
-from config.settings import AssetFile
+from config.settings import AssetFile, AssetSensor
+from config.shipped import model_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,9 @@ class ResolvedClass:
     name: str
     sensors: tuple[str, ...]  # C, in the model's order
     units: tuple[str, ...]  # C
+    lowest: tuple[float | None, ...]  # C, as all three: of sensors that work; None = not checked
+    highest: tuple[float | None, ...]
+    stuck_s: tuple[float | None, ...]
     period_ms: int
     lateness_ms: int
     one_reading_per_tick: bool
@@ -54,7 +58,8 @@ def resolve_classes(loaded: Loaded) -> list[ResolvedClass]:
             mistakes.append(loaded.mistake(f"{key}.name", sentence))
             continue
         if asset is not None and header is not None:
-            found = [f"{entry.file} and {sentence}" for sentence in _differences(asset, header)]
+            file = entry.file or "the asset file of the package"
+            found = [f"{file} and {sentence}" for sentence in _differences(asset, header)]
             mistakes += [loaded.mistake(f"{key}.model", sentence) for sentence in found]
         resolved.append(_join(entry, asset, header))
     if mistakes:
@@ -62,11 +67,11 @@ def resolve_classes(loaded: Loaded) -> list[ResolvedClass]:
     return resolved
 
 
-def _header(folder: Path) -> Header:
-    """What the model in a folder says of itself. Raises ValueError."""
+def _header(model: Path) -> Header:
+    """What a model says of itself. Raises ValueError."""
     from models.artifact import load_header  # noqa: PLC0415 - classes without a model need nothing of it
 
-    return load_header(folder)
+    return load_header(model_folder(model))
 
 
 def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) -> ResolvedClass:
@@ -74,15 +79,19 @@ def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) 
     described: AssetFile | Header | None = asset or header
     assert described is not None
     grid = AssetFile.model_fields
+    limits = asset.sensors if asset else [AssetSensor(name=sensor.name) for sensor in described.sensors]
     return ResolvedClass(
         settings=entry,
         name=entry.name,
         sensors=tuple(sensor.name for sensor in described.sensors),
         units=tuple(sensor.unit for sensor in described.sensors),
+        lowest=tuple(sensor.min for sensor in limits),
+        highest=tuple(sensor.max for sensor in limits),
+        stuck_s=tuple(sensor.stuck_s for sensor in limits),
         period_ms=described.period_ms,
         lateness_ms=asset.allowed_lateness_ms if asset else grid["allowed_lateness_ms"].default,
         one_reading_per_tick=asset.one_reading_per_tick if asset else grid["one_reading_per_tick"].default,
-        model=entry.model,
+        model=model_folder(entry.model) if entry.model is not None else None,
         model_name=header.name if header else "",
         model_hash=header.hash if header else None,
         window=header.window if header else None,

@@ -48,7 +48,7 @@ ASSETS = """
 ## The asset file
 
 `classes.*.file` names a TOML file of this form; `config/assets/engine.toml` is one. Without it the sensors, their
-units and the period are those of the model.\
+units and the period are those of the model; the model `pretrained:engine` goes with this one.\
 """
 
 

@@ -11,6 +11,7 @@ from config.mistakes import SettingsError, sentences
 from config.schema import fields, is_path, nest, pattern
 from config.secret import check_private, read_secret
 from config.settings import AssetFile, Settings
+from config.shipped import asset_file, is_shipped, model_folder
 from config.sources import from_toml, origin_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from config.schema import Layer
 
-ASSET_FILE = "classes.*.file"
+ASSET_FILE, MODEL = "classes.*.file", "classes.*.model"
 
 
 def check_files(given: Layer, environment: Mapping[str, str]) -> Iterator[str]:
@@ -35,15 +36,36 @@ def check_files(given: Layer, environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def asset_files(given: Layer, mistakes: list[str]) -> dict[str, AssetFile]:
-    """The asset files that are there and right, by the key that names each; appends what is wrong with others."""
+    """The asset files that are there and right, by the key that names each; appends what is wrong with others.
+
+    A class with a model that comes with the package, and without a file, has the file that goes with the model.
+    """
     found: dict[str, AssetFile] = {}
-    for key, value in given.items():
-        if pattern(key) == ASSET_FILE and isinstance(value.value, str) and Path(value.value).is_file():
+    for key, path in {**_shipped_files(given), **_given_files(given)}.items():
+        if path.is_file():
             try:
-                found[key] = load_asset_file(Path(value.value))
+                found[key] = load_asset_file(path)
             except SettingsError as error:
                 mistakes += error.lines
     return found
+
+
+def _given_files(given: Layer) -> dict[str, Path]:
+    """The asset files that are named, by their keys."""
+    return {
+        key: Path(value.value)
+        for key, value in given.items()
+        if pattern(key) == ASSET_FILE and isinstance(value.value, str) and value.value
+    }
+
+
+def _shipped_files(given: Layer) -> dict[str, Path]:
+    """The asset files that go with models of the package, by the keys that could name others."""
+    return {
+        key.replace(".model", ".file"): asset_file(value.value)
+        for key, value in given.items()
+        if pattern(key) == MODEL and is_shipped(value.value)
+    }
 
 
 def load_asset_file(path: Path) -> AssetFile:
@@ -71,7 +93,7 @@ def _check(name: str, path: Path, environment: Mapping[str, str]) -> None:
     elif name == "hmac_key_file":
         check_private(path, environment)
     elif name == "model":
-        if not path.is_dir():
+        if not model_folder(path).is_dir():
             raise SettingsError([f"there is no folder {path}"])
     elif name != "state_dir":  # the daemon makes that one
         path.open("rb").close()

@@ -100,7 +100,9 @@ class ClassSettings(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="name of the class")
     file: Path | None = Field(None, description="asset file: sensors in order with units; empty: the model's own")
-    model: Path | None = Field(None, description="folder of the trained model; empty: nothing is scored")
+    model: Path | None = Field(
+        None, description="folder of the trained model, or pretrained:engine; empty: nothing is scored"
+    )
     topics: tuple[Template, ...] = Field(
         ("{root}/v1/{site}/{asset}/telemetry",), min_length=1, description="topics of the readings"
     )
@@ -120,6 +122,17 @@ class AlignSettings(Section):
     hold_ms: int = Field(0, ge=0, description="how long a sensor's last value stands in for a missing one")
     max_ahead_ms: int = Field(5_000, ge=0, description="a reading further in the future is quarantined")
     repeat_ticks: int = Field(16, ge=1, description="closed ticks in which a repeat is told from a late reading")
+
+
+class SensorCheckSettings(Section):
+    """Whether what sensors report can be measurements (their limits stand in the asset file)."""
+
+    enabled: bool = Field(True, description="find faulty sensors, and keep them from the model")
+    range_s: Positive = Field(
+        3.0, description="out of its range for so long is a fault; one value is only left out"
+    )
+    dropout_s: Positive = Field(10.0, description="missing for so long, while others report, is a fault")
+    clear_s: Positive = Field(10.0, description="good for so long, a faulty sensor is trusted again")
 
 
 class WindowSettings(Section):
@@ -240,6 +253,12 @@ class AssetSensor(Section):
     unit: str = Field("", description="unit of its values")
     min: float | None = Field(None, description="lowest value a working sensor reports")
     max: float | None = Field(None, description="highest value a working sensor reports")
+    stuck_s: float | None = Field(
+        None,
+        gt=0,
+        description="not changing for so many seconds, while most others do, is a fault; "
+        "give at least twice as long as it stands still in normal running; none: not checked",
+    )
     vss: str = Field("", description="path in the COVESA Vehicle Signal Specification")
     pid: str = Field("", description="OBD-II parameter id")
 
@@ -277,6 +296,7 @@ class Settings(BaseSettings):
     mqtt: MqttSettings = Field(MqttSettings(), description="the broker")
     classes: tuple[ClassSettings, ...] = Field((), description="the asset classes")
     align: AlignSettings = Field(AlignSettings(), description="ticks")
+    sensor_check: SensorCheckSettings = Field(SensorCheckSettings(), description="faulty sensors")
     window: WindowSettings = Field(WindowSettings(), description="windows")
     score: ScoreSettings = Field(ScoreSettings(), description="the model")
     threshold: ThresholdSettings = Field(ThresholdSettings(), description="thresholds")

@@ -14,6 +14,7 @@ from config.lines import line_numbers, line_of
 from config.mistakes import SettingsError, unknown
 from config.schema import Given, Layer, flatten, is_list, is_path, is_secret, pattern, sections
 from config.secret import CREDENTIALS, looks_like_key, read_secret
+from config.shipped import is_shipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,4 +165,4 @@ def _text(path: Path) -> str:
 
 def _beside(file: Path, value: Any) -> Any:
     """A path that stands in a file, relative to the file's folder; anything else as it is."""
-    return str(file.parent / value) if isinstance(value, str) and value else value
+    return str(file.parent / value) if isinstance(value, str) and value and not is_shipped(value) else value

@@ -1,32 +1,34 @@
 """The life of an incident: normal, pending, firing, acknowledged, cleared; shelved beside it.
 
-Pure: time comes with the scores (ticks) and as `now`. Every stream has one point for its anomaly and one for its
-silence; a point has at most one incident at a time. k of the last n scored rows above the threshold make an
-anomaly pending, `on_delay_ticks` of that make it fire; `off_delay_ticks` of scores below the threshold less the
-deadband clear it. Rows without a score neither raise nor clear. Silence leaves an open anomaly as it is.
+Pure: time comes with the scores (ticks) and as `now`. Every stream has one point for its anomaly, one for its
+silence, and one for each of its sensors; a point has at most one incident at a time. k of the last n scored rows
+above the threshold make an anomaly pending, `on_delay_ticks` of that make it fire; `off_delay_ticks` of scores
+below the threshold less the deadband clear it. Rows without a score neither raise nor clear. When a sensor is
+faulty, and when it is good again, is for the sensor check to say. Silence leaves all other incidents as they are.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.records import AlertEvent, SensorFinding, Status, Transition
+from monitor.incident import clock, compared, event_id, findings, incident_id
+from monitor.records import AlertEvent, Kind, Status, Transition
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
-    from monitor.records import Bool, Command, Int32, Int64, Scores, UInt8
+    from monitor.incident import Moment
+    from monitor.records import Bool, Command, Int32, Int64, Scores, SensorChange, UInt8
 
-ANOMALY, STALE = 0, 1  # the points of a stream
-KINDS = ("anomaly", "stale")
+ANOMALY, STALE, SENSORS = 0, 1, 2  # the points of a stream; from SENSORS on one for each sensor
+KINDS = tuple(Kind)  # what the state numbers
 NEVER = np.int64(-(2**62))
-TOP_SENSORS = 3
 
 
 class Phase(IntEnum):
@@ -59,6 +61,7 @@ class AlertState:
     """S streams with P points each."""
 
     phase: UInt8  # (S, P) a `Phase`
+    kind: UInt8  # (S, P) the index in KINDS of what the incident is about
     started: Int64  # (S, P) event time at which the incident began
     shelved_until: Int64  # (S, P) NEVER = not shelved
     critical: Bool  # (S, P) the incident fired as critical, and stays so
@@ -70,11 +73,14 @@ class AlertState:
     said_at: Int64  # (S,) arrival of that word
 
     @classmethod
-    def empty(cls, streams: int) -> AlertState:
+    def empty(cls, config: AlertConfig, streams: int) -> AlertState:
         """The state of streams that have not been heard yet."""
-        points = (streams, len(KINDS))
+        points = (streams, SENSORS + len(config.sensors))
+        kind = np.zeros(points, np.uint8)
+        kind[:, STALE] = KINDS.index(Kind.STALE)
         return cls(
             phase=np.zeros(points, np.uint8),
+            kind=kind,
             started=np.full(points, NEVER),
             shelved_until=np.full(points, NEVER),
             critical=np.zeros(points, np.bool_),
@@ -85,20 +91,6 @@ class AlertState:
             offline=np.zeros(streams, np.bool_),
             said_at=np.full(streams, NEVER),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What the events of one record have in common."""
-
-    keys: list[str]  # stream keys by stream number
-    now: int
-    cause: str = ""  # the id of the command that brings an event about
-
-
-def incident_id(stream: str, kind: str, sensor: str, started: int) -> str:
-    """The name of an incident: the same wherever and whenever its readings are processed."""
-    return hashlib.sha256(f"{stream}\n{kind}\n{sensor}\n{started}".encode()).hexdigest()[:16]
 
 
 def frozen(state: AlertState, stream: Int32) -> Bool:
@@ -141,6 +133,26 @@ def judge(state: AlertState, config: AlertConfig, scores: Scores, moment: Moment
     ]
 
 
+def sensors(
+    state: AlertState, config: AlertConfig, changes: Iterable[SensorChange], moment: Moment
+) -> list[AlertEvent]:
+    """Open and close the incidents of sensors; changes `state`. Severity is warning: the machine may be well."""
+    events = []
+    for each in changes:
+        point = SENSORS + each.sensor
+        if each.kind is not None:
+            state.phase[each.stream, point] = Phase.FIRING
+            state.kind[each.stream, point] = KINDS.index(each.kind)
+            state.started[each.stream, point] = each.since * config.period_ms
+            transition = Transition.FIRED
+        else:
+            state.phase[each.stream, point] = Phase.NORMAL
+            transition = Transition.CLEARED
+        time = each.tick * config.period_ms
+        events.append(_event(state, config, each.stream, point, transition, each.summary, time, moment))
+    return events
+
+
 def hear(state: AlertState, stream: Int32, arrival: Int64) -> None:
     """These streams were heard: a goodbye or a last will before that is over; changes `state`."""
     back = stream[(state.gone | state.offline)[stream]]
@@ -172,7 +184,7 @@ def watch(
     `last_arrival` (S,) is when each stream was last heard, `newest` (S,) its newest event time. While the broker
     cannot be heard (`listening_since` is None) silence is nobody's fault, and nothing new fires for it.
     """
-    events = _unshelve(state, moment)
+    events = _unshelve(state, config, moment)
 
     silent = state.gone.copy()
     if listening_since is not None:
@@ -186,37 +198,58 @@ def watch(
         state.phase[stream, STALE] = Phase.FIRING
         state.started[stream, STALE] = newest[stream]
         why = "its last will arrived" if state.gone[stream] else "nothing arrives"
-        text = f"silent since {_clock(int(last_arrival[stream]))}: {why}"
-        events.append(_event(state, int(stream), STALE, Transition.FIRED, text, int(newest[stream]), moment))
+        text = f"silent since {clock(int(last_arrival[stream]))}: {why}"
+        events.append(
+            _event(state, config, int(stream), STALE, Transition.FIRED, text, int(newest[stream]), moment)
+        )
     for stream in np.flatnonzero(ends):
         state.phase[stream, STALE] = Phase.NORMAL
         text = "said goodbye" if state.offline[stream] else "heard again"
-        events.append(_event(state, int(stream), STALE, Transition.CLEARED, text, int(newest[stream]), moment))
+        events.append(
+            _event(state, config, int(stream), STALE, Transition.CLEARED, text, int(newest[stream]), moment)
+        )
     return events
 
 
-def drop(state: AlertState, newest: Int64, moment: Moment) -> list[AlertEvent]:
-    """Clear every open incident, because these streams are no longer watched; changes `state`."""
+def drop(
+    state: AlertState, config: AlertConfig, newest: Int64, moment: Moment, *, sensors_only: bool = False
+) -> list[AlertEvent]:
+    """Clear every open incident, or those of sensors, because it is no longer watched; changes `state`."""
+    first = SENSORS if sensors_only else 0
+    text = "no longer watched, or under other limits" if sensors_only else "no longer watched"
     events = [
-        _event(state, stream, point, Transition.CLEARED, "no longer watched", int(newest[stream]), moment)
-        for stream, point in np.argwhere(state.phase >= Phase.FIRING).tolist()
+        _event(state, config, stream, first + point, Transition.CLEARED, text, int(newest[stream]), moment)
+        for stream, point in np.argwhere(state.phase[:, first:] >= Phase.FIRING).tolist()
     ]
-    state.phase[:] = Phase.NORMAL
+    state.phase[:, first:] = Phase.NORMAL
     return events
 
 
-def command(state: AlertState, asked: Command, newest: Int64, moment: Moment) -> list[AlertEvent]:
+def with_sensors(state: AlertState, fresh: AlertState) -> AlertState:
+    """The state with the points of other sensors, taken from a fresh one of as many streams."""
+
+    def column(name: str) -> npt.NDArray[np.generic]:
+        old: npt.NDArray[np.generic] = getattr(state, name)
+        new: npt.NDArray[np.generic] = getattr(fresh, name)
+        return old if old.ndim == 1 else np.concatenate([old[:, :SENSORS], new[:, SENSORS:]], axis=1)
+
+    return AlertState(*(column(each.name) for each in fields(AlertState)))  # type: ignore[arg-type]  # its own fields
+
+
+def command(
+    state: AlertState, config: AlertConfig, asked: Command, newest: Int64, moment: Moment
+) -> list[AlertEvent]:
     """Do what an operator asks for an open incident, or for all of an asset's; changes `state`."""
     events = []
     for stream, point in np.argwhere(state.phase[: len(moment.keys)] >= Phase.FIRING).tolist():
-        name = incident_id(moment.keys[stream], KINDS[point], "", int(state.started[stream, point]))
+        name = _name(state, config, stream, point, moment)
         # The asset of a named incident comes with the command, and its other incidents are not meant.
         if asked.incident != name if asked.incident else asked.asset != moment.keys[stream]:
             continue
         done = _act(state, stream, point, asked)
         if done is not None:
             text = asked.why or f"{done} by {asked.who or 'somebody'}"
-            event = _event(state, stream, point, done, text, int(newest[stream]), moment)
+            event = _event(state, config, stream, point, done, text, int(newest[stream]), moment)
             events.append(replace(event, who=asked.who, why=asked.why, until=asked.until))
     return events
 
@@ -243,14 +276,14 @@ def settle(state: AlertState, stream: int) -> None:
     state.below_tick[stream] = NEVER
 
 
-def _unshelve(state: AlertState, moment: Moment) -> list[AlertEvent]:
+def _unshelve(state: AlertState, config: AlertConfig, moment: Moment) -> list[AlertEvent]:
     over = (state.shelved_until != NEVER) & (state.shelved_until <= moment.now)  # (S, P)
     events = []
     for stream, point in np.argwhere(over):
         if state.phase[stream, point] >= Phase.FIRING:
             text = "shelving ran out"
             time = int(state.shelved_until[stream, point])
-            events.append(_event(state, int(stream), int(point), Transition.UNSHELVED, text, time, moment))
+            events.append(_event(state, config, int(stream), int(point), Transition.UNSHELVED, text, time, moment))
     state.shelved_until[over] = NEVER
     return events
 
@@ -258,15 +291,16 @@ def _unshelve(state: AlertState, moment: Moment) -> list[AlertEvent]:
 def _anomaly_event(
     state: AlertState, config: AlertConfig, scores: Scores, row: int, *, fired: bool, moment: Moment
 ) -> AlertEvent:
-    top = _findings(config, scores, row)
+    top = findings(config.sensors, config.units, scores, row)
     score, threshold = float(scores.score[row]), float(scores.threshold[row])
-    words = ", ".join(_compared(finding) for finding in top)
+    words = ", ".join(compared(finding) for finding in top)
     text = f"score {score:.3g} against {threshold:.3g}: {words}" if fired else f"score {score:.3g}: normal again"
     stream = int(scores.stream[row])
     if fired:
         state.critical[stream, ANOMALY] = score >= config.critical_ratio * threshold
     event = _event(
         state,
+        config,
         stream,
         ANOMALY,
         Transition.FIRED if fired else Transition.CLEARED,
@@ -277,45 +311,28 @@ def _anomaly_event(
     return replace(event, score=score, threshold=threshold, top=top)
 
 
-def _compared(finding: SensorFinding) -> str:
-    """One sensor in words."""
-    unit = f" {finding.unit}" if finding.unit else ""
-    return f"{finding.sensor} {finding.actual:.4g}{unit} (expected {finding.expected:.4g})"
-
-
-def _findings(config: AlertConfig, scores: Scores, row: int) -> tuple[SensorFinding, ...]:
-    """The sensors that contribute most to a score, and are there to be compared."""
-    contribution = np.where(np.isnan(scores.actual[row]), np.nan, scores.contribution[row])
-    ranked = np.argsort(-np.nan_to_num(contribution, nan=-1.0), kind="stable")[:TOP_SENSORS]
-    return tuple(
-        SensorFinding(
-            config.sensors[c],
-            config.units[c],
-            float(scores.actual[row, c]),
-            float(scores.expected[row, c]),
-            float(contribution[c]),
-        )
-        for c in ranked
-        if not np.isnan(contribution[c])
-    )
-
-
 def _event(
-    state: AlertState, stream: int, point: int, transition: Transition, text: str, time: int, moment: Moment
+    state: AlertState,
+    config: AlertConfig,
+    stream: int,
+    point: int,
+    transition: Transition,
+    text: str,
+    time: int,
+    moment: Moment,
 ) -> AlertEvent:
     """The event of one transition of an incident in the state."""
-    key, kind = moment.keys[stream], KINDS[point]
-    started, shelved = int(state.started[stream, point]), int(state.shelved_until[stream, point])
-    name = incident_id(key, kind, "", started)
+    name = _name(state, config, stream, point, moment)
+    shelved = int(state.shelved_until[stream, point])
     return AlertEvent(
-        event_id=_event_id(name, transition, moment),
+        event_id=event_id(name, transition, moment),
         incident_id=name,
-        stream=key,
-        kind=kind,
-        sensor="",
+        stream=moment.keys[stream],
+        kind=KINDS[state.kind[stream, point]].value,
+        sensor=_sensor(config, point),
         transition=transition,
         severity="critical" if state.critical[stream, point] else "warning",
-        started=started,
+        started=int(state.started[stream, point]),
         time=time,
         recorded=moment.now,
         score=None,
@@ -325,33 +342,12 @@ def _event(
     )
 
 
-def words(asked: Command, moment: Moment) -> AlertEvent:
-    """The event of a comment or a verdict, about an incident that may be long over."""
-    transition = Transition.COMMENTED if asked.action == "comment" else Transition.VERDICT
-    return AlertEvent(
-        event_id=_event_id(asked.incident, transition, moment),
-        incident_id=asked.incident,
-        stream=asked.asset,
-        kind=asked.kind,
-        sensor="",
-        transition=transition,
-        severity="warning",
-        started=asked.started,
-        time=moment.now,
-        recorded=moment.now,
-        score=None,
-        threshold=None,
-        summary=asked.verdict or asked.why,
-        who=asked.who,
-        why=asked.why,
-    )
+def _name(state: AlertState, config: AlertConfig, stream: int, point: int, moment: Moment) -> str:
+    """The id of the incident at a point."""
+    kind = KINDS[state.kind[stream, point]]
+    return incident_id(moment.keys[stream], kind, _sensor(config, point), int(state.started[stream, point]))
 
 
-def _event_id(incident: str, transition: Transition, moment: Moment) -> str:
-    """The idempotency key of a transition: the same whenever the same record is processed."""
-    text = f"{incident}\n{transition}\n{moment.now}\n{moment.cause}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _clock(time: int) -> str:
-    return datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _sensor(config: AlertConfig, point: int) -> str:
+    """The sensor that a point is of, empty where it is of the whole asset."""
+    return config.sensors[point - SENSORS] if point >= SENSORS else ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from monitor.alert import AlertConfig
 from monitor.align import AlignConfig
 from monitor.decode import ClassRoute
-from monitor.pipeline import ClassSpec, LineSpec
+from monitor.sensor_check import SensorCheckConfig
+from monitor.spec import ClassSpec, LineSpec
 from monitor.threshold import ThresholdConfig
 from monitor.window import WindowConfig
 
@@ -47,6 +49,7 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             repeat_ticks=settings.align.repeat_ticks,
             gap_ticks=length,
         ),
+        sensor_check=_sensor_check(settings, each),
         window=WindowConfig(count, length, settings.window.stride, settings.window.min_coverage),
         threshold=ThresholdConfig(
             rule=settings.threshold.rule,
@@ -70,4 +73,27 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             critical_ratio=settings.alert.critical_ratio,
             stale_after_ms=max(int(settings.alert.stale_after_s * 1000), STALE_PERIODS * each.period_ms),
         ),
+    )
+
+
+def _sensor_check(settings: Settings, each: ResolvedClass) -> SensorCheckConfig | None:
+    """What sensors are checked by; None where that is switched off."""
+    given = settings.sensor_check
+    if not given.enabled:
+        return None
+
+    def ticks(seconds: float) -> int:
+        """As many ticks as last this long, one at the least."""
+        return max(1, math.ceil(seconds * 1000 / each.period_ms))
+
+    return SensorCheckConfig(
+        sensors=each.sensors,
+        units=each.units,
+        lowest=each.lowest,
+        highest=each.highest,
+        stuck_ticks=tuple(None if seconds is None else ticks(seconds) for seconds in each.stuck_s),
+        range_ticks=ticks(given.range_s),
+        dropout_ticks=ticks(given.dropout_s),
+        clear_ticks=ticks(given.clear_s),
+        period_ms=each.period_ms,
     )

@@ -15,14 +15,14 @@ import msgspec
 
 from monitor.columns import pack, unpack
 from monitor.durable import sync
-from monitor.pipeline import ClassState, LineSpec, LineState, joined
+from monitor.spec import LineSpec  # noqa: TC001 - msgspec reads the annotations
+from monitor.state import STAGES, ClassState, LineState, joined
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAGIC = b"enginewatch checkpoint 1\n"
+MAGIC = b"enginewatch checkpoint 2\n"
 KEPT = 2
-STAGES = ("align", "window", "threshold", "alert")
 
 
 class CheckpointError(ValueError):

@@ -56,7 +56,7 @@ def parse(text: bytes | str) -> Command:
     texts = (getattr(command, each.name) for each in fields(Command))
     if any(isinstance(text, str) and len(text) > LONGEST_TEXT for text in texts):
         raise CommandError(f"not a command: a text is longer than {LONGEST_TEXT:,} characters")
-    return replace(command, kind="", started=0)  # what the store knows is not for the sender to say
+    return replace(command, kind="", sensor="", started=0)  # what the store knows is not for the sender to say
 
 
 def check(command: Command, store: Store, now: int) -> Command:
@@ -82,7 +82,7 @@ def check(command: Command, store: Store, now: int) -> Command:
     known = store.incident(command.incident)
     if known is None:
         raise CommandError(f"there is no incident {command.incident}; `enginewatch alerts` lists them")
-    return replace(command, asset=known.stream, kind=known.kind, started=known.started)
+    return replace(command, asset=known.stream, kind=known.kind, sensor=known.sensor, started=known.started)
 
 
 def unwrap(payload: bytes, key: bytes | None, *, trust: bool, now: int) -> Command:

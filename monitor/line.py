@@ -11,13 +11,16 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import structlog
 
 from monitor import checkpoint
 from monitor.checkpoint import CheckpointError
-from monitor.pipeline import LineSpec, LineState, clock_suspect, step
+from monitor.pipeline import clock_suspect, step
 from monitor.records import Change, Command, Outcome, Status
 from monitor.schema import StoreError
+from monitor.spec import LineSpec
+from monitor.state import LineState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +57,7 @@ class Line:
         self._checkpoint_failed = False
         self._suspect = False
         self._refused_at = -QUIET_S
+        self._refused: tuple[str, str] | None = None  # topic and reason of the first of those that go on
         self.state = LineState.empty(LineSpec("", 1, ()))
         self.position = 0
         self.books: dict[str, object] = {}
@@ -141,6 +145,7 @@ class Line:
             first = result.dead_letters[0]
             if now - self._refused_at > QUIET_S:
                 log.warning("refused", topic=first.topic, reason=first.reason, more="in the dead letters")
+                self._refused = (first.topic, first.reason)
             self._refused_at = now
 
     def _write(self, position: int, result: StepResult) -> None:
@@ -228,7 +233,7 @@ class Line:
 
     def note(self) -> None:
         """Note the books, for those who look from outside."""
-        self.books = books(self.state) | {"position": self.position}
+        self.books = books(self.state) | {"position": self.position, "refused": self._refused}
         try:
             self._store.note({"books": msgspec.json.encode(self.books).decode()})
         except StoreError:
@@ -236,11 +241,31 @@ class Line:
 
 
 def books(state: LineState) -> dict[str, object]:
-    """What became of all values so far, and of all score rows."""
+    """What became of all values so far, and of all score rows; and how far the streams heard lately are."""
+    heard, warmest = _heard_lately(state)
     return {
         "outcomes": {outcome.name.lower(): int(state.outcomes[outcome]) for outcome in Outcome},
         "waiting": state.waiting_values(),
         "rows": {status.name.lower(): int(state.rows[status]) for status in Status},
         "streams": state.streams(),
+        "heard": heard,
+        "warmest": warmest,
         "clock_suspect": clock_suspect(state),
     }
+
+
+def _heard_lately(state: LineState) -> tuple[int, tuple[int, int] | None]:
+    """How many streams are heard lately, and of those with a model how far the fullest window is (ticks, of T).
+
+    Lately is not a window's length behind the stream that was heard last. None where no such stream has a model.
+    """
+    arrivals = [each.align.last_arrival[: len(each.keys)] for each in state.classes]  # (S,) each
+    last = max((int(arrival.max()) for arrival in arrivals if len(arrival)), default=0)
+    heard, windows = 0, []
+    for each, arrival in zip(state.classes, arrivals, strict=True):
+        grid, length = each.spec.align, each.spec.window.length
+        lately = np.flatnonzero(arrival >= last - grid.gap_ticks * grid.period_ms)
+        heard += len(lately)
+        if len(lately) and each.spec.model_hash:
+            windows.append((int(each.window.filled[lately].max()), length))
+    return heard, max(windows, key=lambda window: window[0] / window[1], default=None)

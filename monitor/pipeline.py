@@ -6,14 +6,14 @@ records from the same state give the same results, bit for bit, wherever they ru
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
-from monitor import alert, align, threshold, window
-from monitor.decode import ClassReadings, ClassRoute, Decoder, encode_telemetry
+from monitor import alert, align, sensor_check, threshold, window
+from monitor.decode import encode_telemetry
+from monitor.incident import Moment, words
 from monitor.records import (
     Batch,
     Change,
@@ -29,122 +29,19 @@ from monitor.records import (
     Windows,
 )
 from monitor.score import score
+from monitor.spec import LineSpec
+from monitor.state import ClassState, decoder, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from monitor.records import Bool, Frames, Int64, Message, Model, Record
+    from monitor.decode import ClassReadings
+    from monitor.records import Bool, Frames, Masks, Message, Model, Record
+    from monitor.state import LineState
 
 SWEEP_MS = 200  # what time alone brings about is looked for this often, and not with every record
 WINDOWS_AT_ONCE = 2_048  # bounds the memory of a batch, whatever its size
 REMEMBERED_COMMANDS = 1_000  # a command that comes again is known by its id
-FIRST_ROOM = 16  # streams that a class has room for at first; it doubles when it is used up
-
-
-@dataclass(frozen=True, slots=True)
-class ClassSpec:
-    """An asset class as the pipeline sees it."""
-
-    name: str
-    route: ClassRoute
-    units: tuple[str, ...]  # (C,)
-    model: str  # its name, empty where nothing is scored
-    model_hash: str
-    align: align.AlignConfig
-    window: window.WindowConfig
-    threshold: threshold.ThresholdConfig
-    alert: alert.AlertConfig
-
-    def keeps_windows_of(self, other: ClassSpec) -> bool:
-        """Whether windows and open ticks filled under the other description mean the same here."""
-        same = (self.route.sensors, self.units, self.align, self.window)
-        return same == (other.route.sensors, other.units, other.align, other.window)
-
-
-@dataclass(frozen=True, slots=True)
-class LineSpec:
-    """The whole description of the pipeline: what a change record and a checkpoint hold."""
-
-    root: str
-    max_streams: int
-    classes: tuple[ClassSpec, ...]
-
-    def encode(self) -> bytes:
-        """As JSON; equal descriptions give equal bytes."""
-        return msgspec.json.encode(self)
-
-    @staticmethod
-    def decode(text: bytes) -> LineSpec:
-        """From JSON."""
-        return msgspec.json.decode(text, type=LineSpec)
-
-
-@dataclass(slots=True)
-class ClassState:
-    """One asset class: its streams by number, and a state a stage with room for `capacity` streams."""
-
-    spec: ClassSpec
-    align: align.AlignState
-    window: window.WindowState
-    threshold: threshold.ThresholdState
-    alert: alert.AlertState
-    keys: list[str] = field(default_factory=list)
-    number: dict[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def empty(cls, spec: ClassSpec, capacity: int = FIRST_ROOM) -> ClassState:
-        """A class of which no stream has been heard."""
-        return cls(
-            spec,
-            align.AlignState.empty(spec.align, capacity),
-            window.WindowState.empty(spec.window, capacity),
-            threshold.ThresholdState.empty(spec.threshold, capacity),
-            alert.AlertState.empty(capacity),
-        )
-
-    def register(self, key: str) -> int:
-        """The number of a new stream."""
-        if len(self.keys) == len(self.align.next_tick):
-            more = ClassState.empty(self.spec, len(self.keys))
-            self.align = joined(align.AlignState, [self.align, more.align])
-            self.window = joined(window.WindowState, [self.window, more.window])
-            self.threshold = joined(threshold.ThresholdState, [self.threshold, more.threshold])
-            self.alert = joined(alert.AlertState, [self.alert, more.alert])
-        self.number[key] = len(self.keys)
-        self.keys.append(key)
-        return self.number[key]
-
-    def latest(self) -> Int64:
-        """The newest event time (S,) of each stream; where all its readings were in the future, when they came."""
-        return np.where(self.align.newest == align.NONE, self.align.last_arrival, self.align.newest)
-
-
-@dataclass(slots=True)
-class LineState:
-    """Everything the line remembers."""
-
-    spec: LineSpec
-    decoder: Decoder
-    classes: list[ClassState]
-    outcomes: Int64  # (6,) values by `Outcome`, since the beginning
-    rows: Int64  # (6,) score rows by `Status`, since the beginning
-    listening_since: int | None = None  # None = the broker cannot be heard
-    swept_at: int = 0
-    obeyed: list[str] = field(default_factory=list)  # the ids of the latest commands
-
-    @classmethod
-    def empty(cls, spec: LineSpec) -> LineState:
-        """A line that has heard nothing."""
-        counts = np.zeros(len(Outcome), np.int64), np.zeros(len(Status), np.int64)
-        return cls(spec, _decoder(spec), [ClassState.empty(each) for each in spec.classes], *counts)
-
-    def waiting_values(self) -> int:
-        """Acknowledged values whose outcome is still open: in open ticks, or in ticks that no row covers yet."""
-        return sum(align.open_values(c.align) + int(c.window.uncovered.sum()) for c in self.classes)
-
-    def streams(self) -> int:
-        """How many streams are known."""
-        return sum(len(each.keys) for each in self.classes)
 
 
 def step(state: LineState, record: Record, models: Mapping[str, Model]) -> StepResult:
@@ -175,7 +72,7 @@ def _sweep(state: LineState, now: int, models: Mapping[str, Model], result: Step
             closed = align.tick_over(each.align, each.spec.align, now, state.listening_since)
             _judge(state, index, closed, now, models, result)
         heard, since = each.align.last_arrival, state.listening_since
-        moment = alert.Moment(each.keys, now)
+        moment = Moment(each.keys, now)
         result.events.extend(alert.watch(each.alert, each.spec.alert, heard, each.latest(), since, moment))
 
 
@@ -252,7 +149,8 @@ def _judge(
     rounds: list[Windows] = []
     waiting = 0
     for closed in frames:
-        cut = window.push(each.window, each.spec.window, closed)
+        masks = _check_sensors(each, closed, now, result)
+        cut = window.push(each.window, each.spec.window, closed, masks)
         if len(cut.stream):
             rounds.append(cut)
             waiting += len(cut.stream)
@@ -261,6 +159,18 @@ def _judge(
             rounds, waiting = [], 0
     if rounds:
         _score_rounds(state, index, rounds, now, models, result)
+
+
+def _check_sensors(each: ClassState, frames: Frames, now: int, result: StepResult) -> Masks | None:
+    """What the model must not see of these ticks; None where sensors are not checked."""
+    config = each.spec.sensor_check
+    if config is None:
+        return None
+    masks, changes = sensor_check.push(each.sensor_check, config, frames)
+    if changes:
+        moment = Moment(each.keys, now)
+        result.events.extend(alert.sensors(each.alert, each.spec.alert, changes, moment))
+    return masks
 
 
 def _score_rounds(
@@ -274,7 +184,7 @@ def _score_rounds(
     """Score all rounds in one call of the model, then judge them one after the other."""
     each = state.classes[index]
     scored = score(joined(Windows, rounds), models.get(each.spec.model_hash))
-    moment = alert.Moment(each.keys, now)
+    moment = Moment(each.keys, now)
     start = 0
     for cut in rounds:
         part = slice(start, start + len(cut.stream))
@@ -308,14 +218,14 @@ def _obey(state: LineState, asked: Command, now: int, result: StepResult) -> tup
         return True, f"command {asked.id} was carried out before"
     state.obeyed = [*state.obeyed[1 - REMEMBERED_COMMANDS :], asked.id]
     if asked.action in {"comment", "verdict"}:
-        event = alert.words(asked, alert.Moment([], now, asked.id))
+        event = words(asked, Moment([], now, asked.id))
         result.events.append(event)
         return True, f"{event.incident_id} {event.transition}"
     if asked.action == "accept" and not any(asked.asset in each.number for each in state.classes):
         return False, f"nothing to accept: {asked.asset} is not an asset that has been heard"
     done = []
     for each in state.classes:
-        done += alert.command(each.alert, asked, each.latest(), alert.Moment(each.keys, now, asked.id))
+        done += alert.command(each.alert, each.spec.alert, asked, each.latest(), Moment(each.keys, now, asked.id))
         if asked.action == "accept" and asked.asset in each.number:
             alert.settle(each.alert, each.number[asked.asset])  # also what is pending, which freezes learning
             threshold.relearn(each.threshold, each.spec.threshold, each.number[asked.asset])
@@ -346,32 +256,17 @@ def _reconfigure(
     for name, (index, each) in old.items():
         if name not in new or not new[name].keeps_windows_of(each.spec):
             _flush(state, index, now, models, result)
+        moment = Moment(each.keys, now)
         if name not in new:
-            moment = alert.Moment(each.keys, now)
-            result.events.extend(alert.drop(each.alert, each.latest(), moment))
+            dropped = alert.drop(each.alert, each.spec.alert, each.latest(), moment)
+            result.events.extend(dropped)
+        elif not new[name].keeps_sensor_faults_of(each.spec):
+            dropped = alert.drop(each.alert, each.spec.alert, each.latest(), moment, sensors_only=True)
+            result.events.extend(dropped)
     state.classes = [
-        _carried(old[each.name][1], each) if each.name in old else ClassState.empty(each) for each in spec.classes
+        old[each.name][1].under(each) if each.name in old else ClassState.empty(each) for each in spec.classes
     ]
-    state.spec, state.decoder = spec, _decoder(spec)
-
-
-def _carried(each: ClassState, spec: ClassSpec) -> ClassState:
-    """The state of a class under its new description."""
-    fresh = ClassState.empty(spec, len(each.align.next_tick))
-    fresh.keys, fresh.number = each.keys, each.number
-    fresh.threshold, fresh.alert = each.threshold, each.alert
-    if spec.keeps_windows_of(each.spec):
-        fresh.align, fresh.window = each.align, each.window
-        return fresh
-    # When they were last heard still says whether they are silent, and a closed tick never reopens.
-    for name in ("last_arrival", "newest", "ahead"):
-        setattr(fresh.align, name, getattr(each.align, name))
-    old, new = each.spec.align.period_ms, spec.align.period_ms
-    fresh.align.next_tick = align.regrid(each.align.next_tick, old, new)
-    fresh.threshold.last_tick = align.regrid(fresh.threshold.last_tick, old, new)
-    fresh.alert.pending_tick = align.regrid(fresh.alert.pending_tick, old, new)
-    fresh.alert.below_tick = align.regrid(fresh.alert.below_tick, old, new)
-    return fresh
+    state.spec, state.decoder = spec, decoder(spec)
 
 
 def _flush(state: LineState, index: int, now: int, models: Mapping[str, Model], result: StepResult) -> None:
@@ -382,17 +277,3 @@ def _flush(state: LineState, index: int, now: int, models: Mapping[str, Model], 
     cut = window.flush(each.window, each.spec.window, each.align.last_frame)
     if len(cut.stream):
         _score_rounds(state, index, [cut], now, models, result)
-
-
-def _decoder(spec: LineSpec) -> Decoder:
-    return Decoder([each.route for each in spec.classes], root=spec.root)
-
-
-Columns = TypeVar("Columns")
-
-
-def joined(kind: type[Columns], parts: list[Columns]) -> Columns:
-    """One batch or state of all rows of several."""
-    if len(parts) == 1:
-        return parts[0]
-    return kind(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(kind)))  # type: ignore[arg-type]  # every kind is a dataclass of arrays

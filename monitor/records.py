@@ -47,6 +47,16 @@ class Status(IntEnum):
     LEARNING = 5  # re-learning its threshold after `accept`: scored, but not judged
 
 
+class Kind(StrEnum):
+    """What an incident is about."""
+
+    ANOMALY = "anomaly"  # the model's
+    STALE = "stale"  # nothing arrives of the whole asset
+    SENSOR_RANGE = "sensor_range"  # a sensor reports what it cannot have measured
+    SENSOR_STUCK = "sensor_stuck"  # a sensor stands still while the others move
+    SENSOR_DROPOUT = "sensor_dropout"  # a sensor is missing while others report
+
+
 class Transition(StrEnum):
     """What happened to an incident (words of OPC UA Part 9 and ISA-18.2)."""
 
@@ -74,8 +84,8 @@ class Message:
 class Command:
     """An operator's word. `incident` or `asset` (the stream key site/area/asset) says what it is about.
 
-    `kind` and `started` are what the store knew of that incident when the command came, so that words about one
-    that is long over need no memory in the core.
+    `kind`, `sensor` and `started` are what the store knew of that incident when the command came, so that words
+    about one that is long over need no memory in the core.
     """
 
     id: str
@@ -88,6 +98,7 @@ class Command:
     why: str = ""
     verdict: str = ""  # "real" or "false"
     kind: str = ""
+    sensor: str = ""
     started: int = 0
 
 
@@ -163,12 +174,34 @@ class Frames:
 
 
 @dataclass(frozen=True, slots=True)
+class Masks:
+    """What of a round of N frames the model must not see."""
+
+    value: Bool  # (N, C) this value is no measurement
+    sensor: Bool  # (N, C) the sensor is faulty or suspect: nothing of it, for as long as this holds
+    history: Bool  # (N, C) what came of the sensor before was none either, as was just found
+
+
+@dataclass(frozen=True, slots=True)
+class SensorChange:
+    """A sensor was found faulty, or is good again."""
+
+    stream: int
+    sensor: int
+    kind: Kind | None  # None = good again
+    since: int  # the tick in which the fault began
+    tick: int  # in which this was found
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
 class Windows:
     """Windows cut at a score row, copied out of the rings: B rows of T ticks."""
 
     stream: Int32  # (B,)
     tick: Int64  # (B,) the last tick
-    values: Float32  # (B, T, C), NaN = missing
+    values: Float32  # (B, T, C), NaN = missing, or not to be seen by the model
+    actual: Float32  # (B, C) reported or held at the last tick, also what `values` leaves out
     status: UInt8  # (B,) SCORED where the window is full, else why not; the values of those mean nothing
     count: Int32  # (B,) values reported in the ticks that the row covers
 
@@ -184,7 +217,7 @@ class Scores:
     threshold: Float32  # (B,) what the score was judged by; NaN = not judged
     contribution: Float32  # (B, C) every sensor's own score; the score is their maximum
     expected: Float32  # (B, C) the model's expectation at the last tick, in the sensors' units
-    actual: Float32  # (B, C) the values at the last tick
+    actual: Float32  # (B, C) the values at the last tick, also those that the model did not see
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +238,7 @@ class AlertEvent:
     event_id: str
     incident_id: str
     stream: str  # the stream key site/area/asset
-    kind: str  # "anomaly" or "stale"
+    kind: str  # a `Kind`
     sensor: str  # empty where the incident is of the whole asset
     transition: Transition
     severity: str  # "warning" or "critical"

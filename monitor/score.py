@@ -36,5 +36,5 @@ def score(windows: Windows, model: Model | None) -> Scores:
         threshold=np.full(rows, np.nan, np.float32),
         contribution=contribution,
         expected=expected,
-        actual=windows.values[:, -1].copy(),
+        actual=windows.actual.copy(),
     )

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from monitor.pipeline import LineSpec
     from monitor.records import Model
+    from monitor.spec import LineSpec
 
 FILES = ("header.json", "model.onnx", "model.safetensors")  # an artifact without its card
 

@@ -1,6 +1,8 @@
 """Ring buffers of all streams, and the windows that are ready.
 
-Pure. A window is copied out of its ring, so that it does not change when the ring goes on.
+Pure. A window is copied out of its ring, so that it does not change when the ring goes on. What the sensor check
+rules out for good never stays in a ring; what it only withholds is left out of the copy, and is there again when
+the suspicion was wrong.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import numpy as np
 from monitor.records import Status, Windows
 
 if TYPE_CHECKING:
-    from monitor.records import Bool, Float32, Frames, Int32, Int64
+    from monitor.records import Bool, Float32, Frames, Int32, Int64, Masks
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class WindowState:
     """S streams."""
 
     ring: Float32  # (S, T, C)
+    latest: Float32  # (S, C) reported or held in the last tick, masked or not
+    withheld: Bool  # (S, C) sensors that the model must not see at present
     position: Int32  # (S,) the slot that the next tick goes to: the oldest one
     filled: Int32  # (S,) ticks in the ring, up to T
     after_gap: Bool  # (S,) filling up again after a gap
@@ -42,6 +46,8 @@ class WindowState:
         """The state of streams that have not closed a tick yet."""
         return cls(
             ring=np.full((streams, config.length, config.sensors), np.nan, np.float32),
+            latest=np.full((streams, config.sensors), np.nan, np.float32),
+            withheld=np.zeros((streams, config.sensors), np.bool_),
             position=np.zeros(streams, np.int32),
             filled=np.zeros(streams, np.int32),
             after_gap=np.zeros(streams, np.bool_),
@@ -50,11 +56,22 @@ class WindowState:
         )
 
 
-def push(state: WindowState, config: WindowConfig, frames: Frames) -> Windows:
-    """Take in one closed tick per stream; changes `state`. Returns a window for every stream whose row is due."""
+def push(state: WindowState, config: WindowConfig, frames: Frames, masks: Masks | None = None) -> Windows:
+    """Take in one closed tick per stream; changes `state`. Returns a window for every stream whose row is due.
+
+    `masks` is what the sensor check says of the frames; None = they were not checked.
+    """
     _restart(state, frames.stream[frames.gap])
     stream = frames.stream
-    state.ring[stream, state.position[stream]] = frames.values
+    values = frames.values
+    if masks is not None:
+        values = np.where(masks.value, np.float32(np.nan), values)
+        if masks.history.any():
+            row, sensor = np.nonzero(masks.history)
+            state.ring[stream[row], :, sensor] = np.nan
+    state.withheld[stream] = False if masks is None else masks.sensor
+    state.latest[stream] = frames.values
+    state.ring[stream, state.position[stream]] = values
     state.position[stream] = (state.position[stream] + 1) % config.length
     state.filled[stream] = np.minimum(state.filled[stream] + 1, config.length)
     state.since_row[stream] += 1
@@ -80,13 +97,17 @@ def _cut(state: WindowState, config: WindowConfig, stream: Int32, tick: Int64) -
     state.uncovered[stream] = 0
     order = (state.position[stream][:, None] + np.arange(config.length)) % config.length  # (B, T) oldest first
     values = state.ring[stream[:, None], order]  # (B, T, C) a copy
+    withheld = state.withheld[stream]
+    if withheld.any():
+        row, sensor = np.nonzero(withheld)
+        values[row, :, sensor] = np.nan
     full = state.filled[stream] >= config.length
     state.after_gap[stream[full]] = False
 
     status = np.where(state.after_gap[stream], Status.GAP, Status.WARMING_UP)
     covered = np.count_nonzero(~np.isnan(values), axis=(1, 2)) >= config.min_coverage * values[0:1].size
     status = np.where(full, np.where(covered, Status.SCORED, Status.TOO_FEW_SENSORS), status).astype(np.uint8)
-    return Windows(stream, tick, values, status, count)
+    return Windows(stream, tick, values, state.latest[stream], status, count)
 
 
 def _restart(state: WindowState, stream: Int32) -> None:

@@ -12,13 +12,13 @@ from monitor.alert import (
     NEVER,
     AlertConfig,
     AlertState,
-    Moment,
     Phase,
     command,
     hear,
     judge,
     watch,
 )
+from monitor.incident import Moment
 from monitor.records import AlertEvent, Command, Status, Transition
 from tests.line_samples import scores
 
@@ -48,7 +48,7 @@ class Watch:
 
     def __init__(self, rule: AlertConfig | None = None) -> None:
         self.rule = rule or config()
-        self.state = AlertState.empty(3)
+        self.state = AlertState.empty(self.rule, 3)
         self.heard = np.full(3, NEVER)
         self.newest = np.full(3, NEVER)
         self.tick = -1
@@ -89,4 +89,4 @@ class Watch:
 
     def ask(self, action: str, now: int = 99_000, **more: Any) -> list[AlertEvent]:
         asked = Command(id="c1", action=action, ts=now, **more)
-        return command(self.state, asked, self.newest, Moment(KEYS, now, "c1"))
+        return command(self.state, self.rule, asked, self.newest, Moment(KEYS, now, "c1"))

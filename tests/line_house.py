@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.journal import Journal
 from monitor.line import Line
-from monitor.pipeline import LineSpec
 from monitor.records import Batch, Change, Clock, Command, Message
+from monitor.spec import LineSpec
 from monitor.store import Store
 from tests.line_samples import MODELS, ROOT, START, pump, quick, shipped, status, telemetry
 from tests.store_samples import same_scores

@@ -15,8 +15,10 @@ from config.settings import ClassSettings, Settings
 from monitor.align import AlignConfig
 from monitor.assemble import line_spec
 from monitor.decode import TELEMETRY_TOPIC, encode_status, encode_telemetry, fill
-from monitor.pipeline import ClassSpec, LineSpec, LineState, step
+from monitor.pipeline import step
 from monitor.records import Batch, Change, Clock, Command, Message, Readings, Record, Scores, Status, StepResult
+from monitor.spec import ClassSpec, LineSpec
+from monitor.state import LineState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -134,6 +136,9 @@ def shipped(
         name=name,
         sensors=SENSORS,
         units=("%", "l/min"),
+        lowest=(None, None),
+        highest=(None, None),
+        stuck_s=(None, None),
         period_ms=period_ms,
         lateness_ms=2000,
         one_reading_per_tick=True,
@@ -241,7 +246,12 @@ class Line:
 def journals(draw: DrawFn) -> list[tuple[int, Payload]]:
     """Records of three pumps with everything that can happen to them, each with its time after START."""
     spec = quick(shipped(), threshold=replace(quick(shipped()).threshold, min_rows=4))
+    assert spec.sensor_check is not None
+    check = replace(spec.sensor_check, highest=(100.0, None), stuck_ticks=(3, 3))
+    check = replace(check, range_ticks=2, dropout_ticks=2, clear_ticks=2)
+    spec = replace(spec, sensor_check=check)
     strict = replace(spec, threshold=replace(spec.threshold, floor=3.0))
+    wider = replace(spec, sensor_check=replace(check, highest=(500.0, None)))
     longer = replace(spec, window=replace(spec.window, length=7))
     records: list[tuple[int, Payload]] = [(0, Change(listening=True, line=spec_of(spec)))]
     now = 0
@@ -251,18 +261,21 @@ def journals(draw: DrawFn) -> list[tuple[int, Payload]]:
         asset = draw(st.sampled_from("abc"))
         payload: Payload
         if kind < 14:
-            messages = [
-                telemetry(each, now - back, pump(50, breach=draw(st.sampled_from([0.0, 1.0, 10.0]))), arrival=now)
-                for each in "abc"
-                for back in draw(st.sampled_from([[0], [0], [1000, 0], [0, 0, 700], [9000], [-60_000], []]))
-            ]
+            messages = []
+            for each in "abc":
+                for back in draw(st.sampled_from([[0], [0], [1000, 0], [0, 0, 700], [9000], [-60_000], []])):
+                    breach = draw(st.sampled_from([0.0, 1.0, 10.0]))
+                    values = pump(draw(st.sampled_from([50, 50, 51, 200])), breach=breach)
+                    missing = draw(st.sampled_from(["", "", "", "load", "flow"]))
+                    values.pop(missing, None)
+                    messages.append(telemetry(each, now - back, values, arrival=now))
             payload = Batch(messages)
         elif kind == 14:
             payload = Clock()
         elif kind == 15:
             payload = Change(listening=draw(st.booleans()))
         elif kind == 16:
-            payload = Change(line=spec_of(draw(st.sampled_from([spec, strict, longer]))))
+            payload = Change(line=spec_of(draw(st.sampled_from([spec, strict, longer, wider]))))
         elif kind == 17:
             payload = Batch([status(asset, now, encode_status(online=False, time=now, reason="shutdown"))])
         else:

@@ -11,16 +11,15 @@ from monitor.alert import (
     ANOMALY,
     STALE,
     AlertState,
-    Moment,
     Phase,
     drop,
     frozen,
-    incident_id,
     judge,
+    sensors,
     settle,
-    words,
 )
-from monitor.records import Command, Status, Transition
+from monitor.incident import Moment, incident_id, words
+from monitor.records import Command, Kind, SensorChange, Status, Transition
 from tests.alert_watch import KEYS, ONE, Watch, config
 from tests.line_samples import scores
 
@@ -247,7 +246,7 @@ def test_streams_that_are_no_longer_watched_are_cleared() -> None:
     watch_.arrive(4000)
     watch_.look(100_000)
     watch_.state.phase[1, ANOMALY] = Phase.PENDING
-    events = drop(watch_.state, watch_.newest, Moment(KEYS, 200_000))
+    events = drop(watch_.state, watch_.rule, watch_.newest, Moment(KEYS, 200_000))
     assert [(event.kind, event.transition) for event in events] == [
         ("anomaly", Transition.CLEARED),
         ("stale", Transition.CLEARED),
@@ -255,10 +254,30 @@ def test_streams_that_are_no_longer_watched_are_cleared() -> None:
     assert not watch_.state.phase.any()
 
 
+def test_every_sensor_has_an_incident_of_its_own_that_freezes_nothing() -> None:
+    """Beside the anomaly, each with a name of its own; with the sensors alone dropped, the anomaly stays open."""
+    watch_ = Watch()
+    found = [SensorChange(0, n, Kind.SENSOR_STUCK, 3, 9, f"sensor {n}") for n in range(2)]
+    flow, load = reversed(sensors(watch_.state, watch_.rule, found, Moment(KEYS, 10_000)))
+    assert (flow.kind, flow.sensor, flow.summary) == ("sensor_stuck", "flow", "sensor 1")
+    assert (flow.started, flow.time, flow.recorded, flow.severity) == (3000, 9000, 10_000, "warning")
+    assert flow.incident_id == incident_id("plant//a", "sensor_stuck", "flow", 3000) != load.incident_id
+    assert frozen(watch_.state, ONE).tolist() == [False]
+
+    good = SensorChange(0, 0, None, 20, 20, "good again")
+    (over,) = sensors(watch_.state, watch_.rule, [good], Moment(KEYS, 21_000))
+    assert (over.incident_id, over.transition, over.started) == (load.incident_id, Transition.CLEARED, 3000)
+
+    watch_.fire()
+    (dropped,) = drop(watch_.state, watch_.rule, watch_.newest, Moment(KEYS, 30_000), sensors_only=True)
+    assert dropped.incident_id == flow.incident_id
+    assert watch_.phase() == Phase.FIRING
+
+
 def incidents(order: Sequence[int]) -> dict[str, str]:
     """The incident of each stream, where the streams were numbered in another order."""
     keys = [KEYS[stream] for stream in order]
-    state = AlertState.empty(3)
+    state = AlertState.empty(config(), 3)
     found = {}
     for tick in range(5):
         rows = scores([0, 1, 2], tick, [2.0 if tick >= order[stream] else 0.0 for stream in range(3)])

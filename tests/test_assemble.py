@@ -9,7 +9,7 @@ import pytest
 from config.classes import resolve_classes
 from config.load import load
 from monitor.assemble import LENGTH_WITHOUT_MODEL, line_spec
-from monitor.pipeline import LineSpec
+from monitor.spec import LineSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,10 @@ root = "plant"
 hold_ms = 1
 max_ahead_ms = 2
 repeat_ticks = 3
+[sensor_check]
+range_s = 0.3
+dropout_s = 2
+clear_s = 4
 [window]
 stride = 4
 min_coverage = 0.25
@@ -62,6 +66,9 @@ allowed_lateness_ms = 500
 [[sensors]]
 name = "speed"
 unit = "rpm"
+min = 0
+max = 9000
+stuck_s = 3
 [[sensors]]
 name = "load"
 """
@@ -86,6 +93,11 @@ def test_every_setting_arrives(spec: LineSpec) -> None:
     assert (align.sensors, align.period_ms, align.lateness_ms, align.one_reading_per_tick) == (2, 200, 500, True)
     assert (align.hold_ms, align.max_ahead_ms, align.repeat_ticks) == (1, 2, 3)
     assert (engine.window.sensors, engine.window.stride, engine.window.min_coverage) == (2, 4, 0.25)
+    check = engine.sensor_check
+    assert check is not None
+    assert (check.sensors, check.units, check.period_ms) == (("speed", "load"), ("rpm", ""), 200)
+    assert (check.lowest, check.highest, check.stuck_ticks) == ((0, None), (9000, None), (15, None))
+    assert (check.range_ticks, check.dropout_ticks, check.clear_ticks) == (2, 10, 20)  # 0.3 s are not one tick
     rule = engine.threshold
     assert (rule.rule, rule.quantile, rule.margin, rule.deviations) == ("mad", 0.75, 1.5, 8)
     assert (rule.min_rows, rule.floor, rule.cap) == (9, 2, 11)
@@ -94,6 +106,13 @@ def test_every_setting_arrives(spec: LineSpec) -> None:
     assert (alert.sensors, alert.units, alert.period_ms) == (("speed", "load"), ("rpm", ""), 200)
     assert (alert.k, alert.n, alert.on_delay_ticks, alert.off_delay_ticks) == (2, 12, 13, 14)
     assert (alert.deadband, alert.critical_ratio, alert.stale_after_ms) == (0.5, 15, 1500)
+
+
+def test_switched_off_sensors_are_not_checked(tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text(OTHER)
+    overrides = ["classes.0.name=a", f"classes.0.file={tmp_path / 'other.toml'}", "sensor_check.enabled=false"]
+    loaded = load(None, overrides=overrides, environment={})
+    assert line_spec(loaded.settings, resolve_classes(loaded)).classes[0].sensor_check is None
 
 
 def test_without_a_model_there_is_still_a_length(spec: LineSpec) -> None:

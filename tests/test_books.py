@@ -109,9 +109,13 @@ def test_the_books_add_up_after_every_record(journal: list[tuple[int, Payload]])
     for time, payload in journal:
         line.take(time, payload)
         if isinstance(payload, Batch):
-            sent += 2 * sum(message.topic.endswith(b"telemetry") for message in payload.messages)
+            payloads = [message.payload for message in payload.messages if message.topic.endswith(b"telemetry")]
+            sent += sum(each.count(name) for each in payloads for name in (b'"load"', b'"flow"'))
         assert int(line.state.outcomes.sum()) + line.state.waiting_values() == sent
     rows = [batch.rows for batch in line.batches]
+    # A row is of one tick here, and shows all that was reported in it, whatever the model was shown.
+    shown = sum(int(np.count_nonzero(~np.isnan(row.actual))) for row in rows)
+    assert shown == line.state.outcomes[Outcome.IN_ROW]
     counted = sum((np.bincount(row.status, minlength=len(Status)) for row in rows), np.zeros(len(Status), int))
     assert line.state.rows.tolist() == counted.tolist()
     for key in ("plant//a", "plant//b", "plant//c"):

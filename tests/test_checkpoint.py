@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from monitor import checkpoint
-from monitor.checkpoint import MAGIC, STAGES, CheckpointError, decode, encode
-from monitor.pipeline import FIRST_ROOM
+from monitor.checkpoint import MAGIC, CheckpointError, decode, encode
 from monitor.records import Command
+from monitor.state import FIRST_ROOM, STAGES
 from tests.line_samples import START, Line, pump, shipped, telemetry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from monitor.pipeline import LineState
+    from monitor.state import LineState
 
 
 def heard(streams: int = 3, seconds: int = 60) -> Line:
@@ -96,7 +96,7 @@ def test_what_is_not_whole_is_refused() -> None:
             decode(data[:length])
 
 
-@pytest.mark.parametrize("data", [b"", b"enginewatch checkpoint 2\n", MAGIC[:-1]])
+@pytest.mark.parametrize("data", [b"", b"enginewatch checkpoint 1\n", MAGIC[:-1]])
 def test_another_format_is_refused(data: bytes) -> None:
     with pytest.raises(CheckpointError, match="not a checkpoint of this format"):
         decode(data)

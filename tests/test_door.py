@@ -60,8 +60,10 @@ def asked(action: str, **changes: Any) -> Command:
 def test_words_about_an_incident_get_what_the_store_knows(store: Store, command: Command) -> None:
     """Its asset, kind and beginning, whatever the sender said of them; so the core needs no memory of it."""
     lied = json.loads(json.dumps({name: getattr(command, name) for name in Command.__slots__}))
-    found = check(parse(json.dumps(lied | {"asset": "lie//lie", "kind": "lie", "started": 1})), store, NOW)
-    assert (found.asset, found.kind, found.started) == (PUMP, "anomaly", START)
+    found = check(
+        parse(json.dumps(lied | {"asset": "lie//lie", "kind": "lie", "sensor": "lie", "started": 1})), store, NOW
+    )
+    assert (found.asset, found.kind, found.sensor, found.started) == (PUMP, "anomaly", "", START)
     assert (found.action, found.why, found.verdict, found.until) == (
         command.action, command.why, command.verdict, command.until,
     )  # fmt: skip

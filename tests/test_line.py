@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 
 from monitor import checkpoint
 from monitor import line as room
-from monitor.pipeline import LineSpec
 from monitor.records import Change, Clock, Outcome, Status, Transition
 from monitor.schema import StoreError
+from monitor.spec import LineSpec
 from monitor.store import Store
 from tests.line_house import SCRIPT, SECONDS, SPEC, CrashError, House, same
 from tests.line_samples import HASH

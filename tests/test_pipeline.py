@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from monitor import checkpoint
 from monitor.decode import encode_status
-from monitor.pipeline import LineSpec, LineState, clock_suspect, step
+from monitor.pipeline import clock_suspect, step
 from monitor.records import Change, Outcome, Record, Status, StepResult
+from monitor.spec import LineSpec
+from monitor.state import LineState
 from tests.line_samples import (
     FAST,
     MODELS,

@@ -34,6 +34,7 @@ def windows(status: list[Status]) -> Windows:
         stream=np.arange(rows, dtype=np.int32),
         tick=np.arange(rows, dtype=np.int64) + 100,
         values=values,
+        actual=values[:, -1].copy(),
         status=np.array(status, np.uint8),
         count=np.full(rows, 2, np.int32),
     )

@@ -132,3 +132,14 @@ def test_where_there_is_no_row_it_says_where_it_stopped(
     told = capsys.readouterr().err
     assert "the broker: connected" in told
     assert "plant/a: ts is missing" in told
+
+
+def test_where_there_is_no_row_it_passes_on_what_the_daemon_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path / "store.db")
+    store.note({"broker": "connected", "not_scoring": "warming up: 1/60", "not_scoring_at": "1700000000000"})
+    store.close()
+    assert main(["scores", "--state", str(tmp_path)]) == 0
+    told = capsys.readouterr().err
+    assert told == "no score rows yet; at 2023-11-14 22:13:20 the daemon noted: warming up: 1/60\n"

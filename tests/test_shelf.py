@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from models.artifact import ArtifactError, load_header
-from monitor.pipeline import LineSpec
 from monitor.shelf import FILES, Shelf
+from monitor.spec import LineSpec
 from tests.line_samples import ROOT, shipped
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from monitor.alert import Moment, Phase, frozen, incident_id, report, watch
+from monitor.alert import Phase, frozen, report, watch
+from monitor.incident import Moment, incident_id
 from tests.alert_watch import KEYS, ONE, Watch
 
 

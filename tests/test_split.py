@@ -17,6 +17,18 @@ def test_many_runs_are_dealt_whole_in_proportion() -> None:
     assert words == "20 whole runs dealt out"
 
 
+def test_the_runs_of_an_asset_stay_together_where_there_are_assets_enough() -> None:
+    """Ten assets of four runs each: seven assets fit, one stops, two calibrate. Nine would be dealt run by run."""
+    parts, words = split_runs([run(f"asset{number % 10}", 50) for number in range(40)], seed=3)
+    of_asset = [{int(part[0]) for part in parts[number::10]} for number in range(10)]
+    assert all(len(which) == 1 for which in of_asset)
+    assert [of_asset.count({which.value}) for which in Part] == [7, 1, 2]
+    assert words == "40 whole runs of 10 assets dealt out, an asset's together"
+    parts, words = split_runs([run(f"asset{number % 9}", 50) for number in range(36)], seed=3)
+    assert any(len({int(part[0]) for part in parts[number::9]}) > 1 for number in range(9))
+    assert words == "36 whole runs dealt out"
+
+
 def test_one_huge_run_leaves_something_for_every_part() -> None:
     parts, _ = split_runs([run("huge", 10_000), *(run(str(number), 20) for number in range(9))], seed=0)
     assert {int(part[0]) for part in parts} == set(Part)

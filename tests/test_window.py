@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.records import Frames, Status, Windows
+from monitor.records import Frames, Masks, Status, Windows
 from monitor.window import WindowConfig, WindowState, flush, push
 from tests.line_samples import FAST
 
@@ -110,6 +110,47 @@ def test_a_flush_gives_a_row_to_what_no_row_covers_yet_and_to_nothing_else() -> 
     last = np.array([7, 8, 0], np.int64)
     assert cuts(flush(state, strided, last)) == [(0, 7, Status.WARMING_UP, None, 2)]
     assert cuts(flush(state, strided, last)) == []
+
+
+def masks(*, value: bool = False, sensor: bool = False, history: bool = False) -> Masks:
+    """What the sensor check says of the first sensor of one stream."""
+    return Masks(*(np.array([[each, False]]) for each in (value, sensor, history)))
+
+
+def test_what_the_model_must_not_see_is_left_out_of_the_window_and_told_as_it_was_reported() -> None:
+    """A value for good, a sensor for as long as it is withheld, what came before when that is worth nothing."""
+    state = WindowState.empty(config(min_coverage=0.0), 1)
+    found = []
+    said = [masks(), masks(value=True), masks(), masks(sensor=True), masks(), masks(history=True, value=True)]
+    for tick, each in enumerate(said):
+        row = frames((0, tick, (tick, -tick), 2, False))
+        found.append(push(state, config(min_coverage=0.0), row, each))
+    assert [table(each.values[0]) for each in found[2:]] == [
+        [[0, 0], [None, -1], [2, -2]],
+        [[None, -1], [None, -2], [None, -3]],
+        [[2, -2], [3, -3], [4, -4]],
+        [[None, -3], [None, -4], [None, -5]],
+    ]
+    assert [each.actual[0].tolist() for each in found] == [[tick, -tick] for tick in range(6)]
+
+
+def test_a_flush_and_an_unchecked_tick_know_what_is_withheld() -> None:
+    strided = config(length=2, stride=4, min_coverage=0.0)
+    state = WindowState.empty(strided, 1)
+    for tick in range(2):
+        push(state, strided, frames((0, tick, (1, 1), 2, False)), masks(sensor=True))
+    flushed = flush(state, strided, np.array([1], np.int64))
+    assert table(flushed.values[0]) == [[None, 1], [None, 1]]
+    assert flushed.actual.tolist() == [[1, 1]]
+    push(state, strided, frames((0, 2, (2, 2), 2, False)))
+    assert table(flush(state, strided, np.array([2], np.int64)).values[0]) == [[1, 1], [2, 2]]
+
+
+def test_too_much_withheld_is_not_scored() -> None:
+    whole = config(min_coverage=0.6)
+    state = WindowState.empty(whole, 1)
+    found = [push(state, whole, frames((0, tick, (1, 1), 2, False)), masks(sensor=tick > 2)) for tick in range(4)]
+    assert [Status(each.status[0]) for each in found[2:]] == [Status.SCORED, Status.TOO_FEW_SENSORS]
 
 
 class SlowWindow:

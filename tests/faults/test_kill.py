@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.alert import incident_id
+from monitor.incident import incident_id
 from monitor.records import Status, Transition
 from monitor.store import Store
 from tests import recordings

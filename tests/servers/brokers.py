@@ -6,7 +6,6 @@ Both keep their port and their disk over `kill()` and `start()`, so that a test 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from monitor.broker import write_settings
 from tests.servers import find, free_port, missing
 
 if TYPE_CHECKING:
@@ -178,19 +178,12 @@ class Nats(Broker):
         self, folder: Path, *, ack_wait: str = "2s", authorization: Mapping[str, object] | None = None
     ) -> None:
         super().__init__(folder)
-        settings: dict[str, object] = {
-            "server_name": "test",
-            "host": self.host,
-            "port": free_port(),
-            "jetstream": {"store_dir": str(folder / "jetstream")},
-            "mqtt": {"host": self.host, "port": self.port, "ack_wait": ack_wait},
-        }
-        if authorization is not None:
-            settings["authorization"] = authorization
-        (folder / "nats.conf").write_text(json.dumps(settings))  # its own format is a superset of JSON
+        self._arguments = write_settings(
+            folder / "nats.json", port=self.port, ack_wait=ack_wait, authorization=authorization
+        )
 
     def command(self) -> list[str]:
-        return [self.program, "-c", str(self.folder / "nats.conf")]
+        return [self.program, *self._arguments]
 
 
 def any_broker(folder: Path) -> Broker:

@@ -1,0 +1,200 @@
+"""Whether what a sensor reports can be a measurement: in range, moving, and there at all.
+
+Pure: time is ticks. A sensor fault is not an engine fault, so it must not reach the model: a value out of range is
+masked alone and at once; a sensor that is faulty, or suspected of being stuck, is withheld for as long as that
+lasts; and when it turns out to have been stuck, what the window holds of it is taken out as well.
+
+Ticks in which the asset reports nothing say nothing of any sensor. A sensor is still only in ticks in which most
+of the asset's other sensors moved: where all stand still, it is the machine that stands. A faulty sensor is good
+again after `clear_ticks` in which it reported, in range and not stuck; until then it keeps the fault it was found
+with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from monitor.incident import after
+from monitor.records import Kind, Masks, SensorChange
+
+if TYPE_CHECKING:
+    from monitor.records import Bool, Float32, Frames, Int32, Int64, UInt8
+
+# F faults, in the order in which one wins where a tick shows two.
+FAULTS = (Kind.SENSOR_RANGE, Kind.SENSOR_STUCK, Kind.SENSOR_DROPOUT)
+RANGE, STUCK, DROPOUT = range(len(FAULTS))
+GOOD = np.uint8(len(FAULTS))
+
+# A sensor is suspect before it is stuck, or the model would see it stand still for long enough to call the engine
+# faulty: when it has stood for twice as long as it ever did before it moved again. One with noise on it, of which
+# the model expects movement, is suspect within these few ticks; a coarse one after this share of what is stuck.
+SUSPECT_TICKS = 4
+SUSPECT_SHARE = 0.5
+NO_TICK = np.int64(-(2**62))
+NEVER = np.int32(2**31 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class SensorCheckConfig:
+    """The asset file explains the limits of each sensor, the settings' section `sensor_check` the rest."""
+
+    sensors: tuple[str, ...]  # C
+    units: tuple[str, ...]
+    lowest: tuple[float | None, ...]  # a value below is no measurement; None = no bound
+    highest: tuple[float | None, ...]
+    stuck_ticks: tuple[int | None, ...]  # still for so long is stuck; None = not checked
+    range_ticks: int
+    dropout_ticks: int
+    clear_ticks: int
+    period_ms: int
+
+
+@dataclass(slots=True)
+class SensorCheckState:
+    """S streams."""
+
+    value: Float32  # (S, C) the last one reported, NaN = none yet
+    count: Int32  # (S, F, C) ticks for which it has been out of range, still, missing
+    since: Int64  # (S, F, C) the first of them
+    usual: Int32  # (S, C) ticks for which it was still at the longest without being stuck
+    fault: UInt8  # (S, C) the index of the fault it was found with, or GOOD
+    good: Int32  # (S, C) ticks for which a faulty sensor has been good
+
+    @classmethod
+    def empty(cls, sensors: int, streams: int) -> SensorCheckState:
+        """The state of streams that have not closed a tick yet."""
+        return cls(
+            value=np.full((streams, sensors), np.nan, np.float32),
+            count=np.zeros((streams, len(FAULTS), sensors), np.int32),
+            since=np.full((streams, len(FAULTS), sensors), NO_TICK),
+            usual=np.zeros((streams, sensors), np.int32),
+            fault=np.full((streams, sensors), GOOD),
+            good=np.zeros((streams, sensors), np.int32),
+        )
+
+
+class _Limits(NamedTuple):
+    """A description as arrays."""
+
+    lowest: Float32  # (C,)
+    highest: Float32  # (C,)
+    ticks: Int32  # (F, C) for so long makes a fault
+    suspect: Int32  # (C,) still for so long makes a suspicion at the latest
+
+
+def push(state: SensorCheckState, config: SensorCheckConfig, frames: Frames) -> tuple[Masks, list[SensorChange]]:
+    """Take in one closed tick per stream; changes `state`. Returns what to mask, and what was found."""
+    limits = _limits(config)
+    _restart(state, frames.stream[frames.gap])
+    stream, values = frames.stream, frames.values
+    here = (frames.count > 0)[:, None]  # (N, 1) whether the asset reported anything
+    known = ~np.isnan(values)  # (N, C)
+    there = known & here  # (N, C)
+    outside = known & ((values < limits.lowest) | (values > limits.highest))  # (N, C)
+
+    before = state.value[stream]  # (N, C)
+    changed = there & (values != before)
+    state.value[stream] = np.where(there, values, before)
+    fault = state.fault[stream]  # (N, C)
+    still = there & ~changed & _others_moved(there & (fault == GOOD), changed)
+    missing = here & ~known & ~np.isnan(before)
+    goes_on = np.stack([outside & here, still, missing], axis=1)  # (N, F, C)
+    ends = np.stack([there & ~outside, changed, there], axis=1)  # (N, F, C)
+    count = state.count[stream]  # (N, F, C)
+    suspect = _suspect_after(state, limits, stream, np.where(changed, count[:, STUCK], 0))  # (N, C)
+    count = np.where(ends, 0, count + goes_on)
+    state.count[stream] = count
+    row, which, sensor = np.nonzero(goes_on & (count == 1))
+    state.since[stream[row], which, sensor] = frames.tick[row]
+
+    found = count >= limits.ticks  # (N, F, C)
+    is_faulty = found[:, RANGE] | found[:, STUCK] | found[:, DROPOUT]  # (N, C)
+    fires = is_faulty & (fault == GOOD)
+    good = np.where(is_faulty | outside | ~known | (fault == GOOD), 0, state.good[stream] + here)  # (N, C)
+    clears = (fault != GOOD) & (good >= config.clear_ticks)
+    news = fires | clears
+    if news.any():
+        row, sensor = np.nonzero(fires)
+        fault[row, sensor] = found[row, :, sensor].argmax(axis=1)
+        fault[clears] = GOOD
+        state.fault[stream] = fault
+    state.good[stream] = good
+
+    masks = Masks(
+        value=outside | found[:, STUCK],
+        sensor=(fault != GOOD) | (count[:, STUCK] >= suspect),
+        history=still & (count[:, STUCK] == limits.ticks[STUCK]),
+    )
+    if not news.any():
+        return masks, []
+    return masks, [_change(state, config, frames, *place) for place in np.argwhere(news).tolist()]
+
+
+def _others_moved(telling: Bool, changed: Bool) -> Bool:
+    """For every sensor, whether most of the others (N, C) that can be told by have changed."""
+    moved = telling & changed
+    others = np.count_nonzero(telling, axis=1, keepdims=True) - telling
+    moved_others = np.count_nonzero(moved, axis=1, keepdims=True) - moved
+    most: Bool = 2 * moved_others > others
+    return most
+
+
+def _suspect_after(state: SensorCheckState, limits: _Limits, stream: Int32, was_still: Int32) -> Int32:
+    """Learn from stillness that is over (N, C), in ticks; for how long each sensor may now be still (N, C)."""
+    ended_well = np.where(was_still < limits.ticks[STUCK], was_still, 0)
+    usual = np.maximum(state.usual[stream], ended_well)
+    state.usual[stream] = usual
+    soonest = np.where(limits.suspect == NEVER, NEVER, np.maximum(2 * usual, SUSPECT_TICKS))
+    longest: Int32 = np.minimum(soonest, limits.suspect)
+    return longest
+
+
+def _restart(state: SensorCheckState, stream: Int32) -> None:
+    """After a gap everything is counted anew; what is faulty stays so until it is seen to be good."""
+    state.count[stream] = 0
+    state.good[stream] = 0
+
+
+def _change(
+    state: SensorCheckState, config: SensorCheckConfig, frames: Frames, row: int, sensor: int
+) -> SensorChange:
+    """What was found of one sensor, in words."""
+    stream, tick = int(frames.stream[row]), int(frames.tick[row])
+    name = config.sensors[sensor]
+    unit = after(config.units[sensor])
+    value = f"{frames.values[row, sensor]:.6g}{unit}"
+    fault = int(state.fault[stream, sensor])
+    if fault == GOOD:
+        return SensorChange(stream, sensor, None, tick, tick, f"{name} {value}: good again")
+    since = int(state.since[stream, fault, sensor])
+    seconds = (tick + 1 - since) * config.period_ms / 1000
+    if fault == STUCK:
+        text = f"{name} stuck at {value} for {seconds:.6g} s"
+    elif fault == DROPOUT:
+        text = f"{name} has not been reported for {seconds:.6g} s"
+    else:
+        text = f"{name} {value}, {_bounds(config.lowest[sensor], config.highest[sensor])}{unit}"
+    return SensorChange(stream, sensor, FAULTS[fault], since, tick, text)
+
+
+def _bounds(lowest: float | None, highest: float | None) -> str:
+    """What a value that is out of range is beyond."""
+    if lowest is not None and highest is not None:
+        return f"outside {lowest:.6g} to {highest:.6g}"
+    return f"above {highest:.6g}" if lowest is None else f"below {lowest:.6g}"
+
+
+@lru_cache(maxsize=256)
+def _limits(config: SensorCheckConfig) -> _Limits:
+    stuck = np.array([NEVER if ticks is None else ticks for ticks in config.stuck_ticks], np.int32)  # (C,)
+    others = np.full(len(stuck), config.range_ticks), np.full(len(stuck), config.dropout_ticks)
+    return _Limits(
+        lowest=np.array([-np.inf if bound is None else bound for bound in config.lowest], np.float32),
+        highest=np.array([np.inf if bound is None else bound for bound in config.highest], np.float32),
+        ticks=np.stack([others[0], stuck, others[1]]).astype(np.int32),
+        suspect=np.where(stuck == NEVER, NEVER, np.ceil(stuck * SUSPECT_SHARE)).astype(np.int32),
+    )

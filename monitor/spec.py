@@ -1,0 +1,58 @@
+"""The description of the line: what change records and checkpoints hold, and every stage is given. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from monitor.alert import AlertConfig  # noqa: TC001 - msgspec reads the annotations
+from monitor.align import AlignConfig  # noqa: TC001 - msgspec reads the annotations
+from monitor.decode import ClassRoute  # noqa: TC001 - msgspec reads the annotations
+from monitor.sensor_check import SensorCheckConfig  # noqa: TC001 - msgspec reads the annotations
+from monitor.threshold import ThresholdConfig  # noqa: TC001 - msgspec reads the annotations
+from monitor.window import WindowConfig  # noqa: TC001 - msgspec reads the annotations
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSpec:
+    """An asset class as the pipeline sees it."""
+
+    name: str
+    route: ClassRoute
+    units: tuple[str, ...]  # (C,)
+    model: str  # its name, empty where nothing is scored
+    model_hash: str
+    align: AlignConfig
+    window: WindowConfig
+    threshold: ThresholdConfig
+    alert: AlertConfig
+    sensor_check: SensorCheckConfig | None = None  # None = sensors are not checked
+
+    def keeps_windows_of(self, other: ClassSpec) -> bool:
+        """Whether windows and open ticks filled under the other description mean the same here."""
+        same = (self.route.sensors, self.units, self.align, self.window)
+        return same == (other.route.sensors, other.units, other.align, other.window)
+
+    def keeps_sensor_faults_of(self, other: ClassSpec) -> bool:
+        """Whether what was found of sensors under the other description would have been found here."""
+        same = (self.route.sensors, self.units, self.align.period_ms, self.sensor_check)
+        return same == (other.route.sensors, other.units, other.align.period_ms, other.sensor_check)
+
+
+@dataclass(frozen=True, slots=True)
+class LineSpec:
+    """The whole description of the pipeline: what a change record and a checkpoint hold."""
+
+    root: str
+    max_streams: int
+    classes: tuple[ClassSpec, ...]
+
+    def encode(self) -> bytes:
+        """As JSON; equal descriptions give equal bytes."""
+        return msgspec.json.encode(self)
+
+    @staticmethod
+    def decode(text: bytes) -> LineSpec:
+        """From JSON."""
+        return msgspec.json.decode(text, type=LineSpec)
