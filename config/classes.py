@@ -42,7 +42,8 @@ def resolve_classes(loaded: Loaded) -> list[ResolvedClass]:
     """The asset classes in their order. Raises SettingsError with everything that does not fit together."""
     if not loaded.settings.classes:
         place = loaded.path or "no settings file"
-        raise SettingsError([f"{place}: classes: none is given; add [[classes]] with a name and a file or model"])
+        sentence = "classes: none is given; add [[classes]] with a name and a file or model"
+        raise SettingsError([f"{place}: {sentence}, or see it work without settings: enginewatch demo"])
     mistakes: list[str] = []
     resolved: list[ResolvedClass] = []
     for number, entry in enumerate(loaded.settings.classes):

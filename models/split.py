@@ -1,8 +1,9 @@
 """Which normal windows fit the network, which stop the training, and which calibrate the score [pure].
 
 No cell is in two parts. With ten runs or more, whole runs are dealt out: calibration then sees runs that the
-network has never seen, as it will in service. With fewer, each run is cut into blocks of time that take turns,
-and a window that reaches back over the edge of a block is left out.
+network has never seen, as it will in service; where they are of ten assets or more, an asset's runs stay together,
+so that it sees assets that are new. With fewer, each run is cut into blocks of time that take turns, and a window
+that reaches back over the edge of a block is left out.
 """
 
 from __future__ import annotations
@@ -46,24 +47,30 @@ class Run:
 
 def split_runs(runs: list[Run], seed: int) -> tuple[list[npt.NDArray[np.int_]], str]:
     """The Part, or LEFT_OUT, of every window of every run (B,), and in words how it was done."""
+    names = [run.name for run in runs]
+    assets = list(dict.fromkeys(names))
+    if len(runs) > len(assets) >= RUNS_TO_DEAL:
+        words = f"{len(runs)} whole runs of {len(assets)} assets dealt out, an asset's together"
+        return _deal(runs, [assets.index(name) for name in names], seed), words
     if len(runs) >= RUNS_TO_DEAL:
-        return _deal(runs, seed), f"{len(runs)} whole runs dealt out"
+        return _deal(runs, list(range(len(runs))), seed), f"{len(runs)} whole runs dealt out"
     return [_blocks(run) for run in runs], f"blocks of time within {len(runs)} run(s)"
 
 
-def _deal(runs: list[Run], seed: int) -> list[npt.NDArray[np.int_]]:
-    """Each run, the longest first and then in random order, goes to the part that is least filled."""
-    sizes = np.array([len(run.tick) for run in runs])
-    order = np.random.default_rng(seed).permutation(len(runs))
+def _deal(runs: list[Run], hand: list[int], seed: int) -> list[npt.NDArray[np.int_]]:
+    """Each hand, the largest first and then in random order, goes to the part that is least filled.
+
+    `hand` is the number, from 0 on, of the hand that each run belongs to.
+    """
+    sizes = np.bincount(hand, weights=[len(run.tick) for run in runs])
+    order = np.random.default_rng(seed).permutation(len(sizes))
     order = order[np.argsort(order != np.argmax(sizes), kind="stable")]
     filled = np.zeros(len(SHARES))
-    parts = [np.empty(0, np.int_)] * len(runs)
+    part = np.empty(len(sizes), np.int_)
     for index in order:
-        size = sizes[index]
-        part = int(np.argmin(filled / SHARES))
-        filled[part] += size
-        parts[index] = np.full(size, part)
-    return parts
+        part[index] = np.argmin(filled / SHARES)
+        filled[part[index]] += sizes[index]
+    return [np.full(len(run.tick), part[number]) for run, number in zip(runs, hand, strict=True)]
 
 
 def _blocks(run: Run) -> npt.NDArray[np.int_]:

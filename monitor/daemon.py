@@ -25,6 +25,7 @@ from monitor.records import Change, DeadLetter
 from monitor.schema import StoreError
 from monitor.shelf import Shelf
 from monitor.store import Store
+from monitor.watch import Facts, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +57,7 @@ class Daemon:
         self._threads: list[threading.Thread] = []
         self._failure: Exception | None = None
         self._heard = False
+        self._broker = f"no answer yet from {settings.mqtt.host}:{settings.mqtt.port}"  # empty while it is heard
         self._prune_failed = False
         folder = settings.daemon.state_dir
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +116,7 @@ class Daemon:
         self._append(Change(listening=False, line=spec.encode() if changed else None))
         while self._line.advance():
             pass
+        self._line.note()
         needed = self._line.needed_models()
         if needed is not None:
             self._shelf.clear_but(needed)
@@ -148,15 +151,42 @@ class Daemon:
         log.info("started", id=self._settings.daemon.id, classes=[each.name for each in self._classes])
 
     def _supervise(self) -> None:
-        """Wait for the end; a thread that fails brings it about."""
+        """Wait for the end; a thread that fails brings it about. Meanwhile say where it stopped."""
         pruned = time.monotonic()
+        slowest = max(each.period_ms * self._settings.window.stride + each.lateness_ms for each in self._classes)
+        watch = Watch(time.monotonic(), self._facts(), slowest_row_s=slowest / 1000)
         while not self._stop.wait(WATCH_S):
             for link in (self._receiver, self._notifier):
                 if link.failed is not None:
                     self._fail(type(link).__name__.lower(), link.failed)
+            self._look(watch)
             if time.monotonic() - pruned >= PRUNE_S:
                 pruned = time.monotonic()
                 self._prune()
+
+    def _look(self, watch: Watch) -> None:
+        """Tell and note whether anything is scored, or where it stopped."""
+        before, facts = watch.sentence, self._facts()
+        tell = watch.look(time.monotonic(), facts)
+        if watch.sentence != before:
+            self._note({"not_scoring": watch.sentence, "not_scoring_at": str(int(time.time() * 1000))})
+        if tell and not watch.sentence:
+            log.info("scoring", streams=facts.streams, after_s=round(watch.seconds, 1))
+        elif tell:
+            say = log.info if watch.passes else log.warning
+            say("not_scoring", where=watch.sentence, for_s=round(watch.seconds))
+
+    def _facts(self) -> Facts:
+        """What the rooms know at this moment."""
+        return Facts.of_books(
+            self._line.books,
+            broker=self._broker,
+            topics=tuple(self._topics()),
+            disk_full=self._intake.full,
+            messages=self._receiver.counters.received,
+            behind=self._journal.last() - self._line.position,
+            unmodelled=tuple(each.name for each in self._classes if each.model is None),
+        )
 
     def _shut_down(self) -> None:
         """Inputs first, outputs last, so that what came in still goes out."""
@@ -222,7 +252,11 @@ class Daemon:
         if listening and not self._heard:
             log.info("listening", subscriptions=self._subscriptions())
         self._heard = listening
-        facts = {"session": self._client_id, "broker": "connected"} if listening else {"broker": reason}
+        self._broker = "" if listening else reason
+        self._note({"session": self._client_id, "broker": "connected"} if listening else {"broker": reason})
+
+    def _note(self, facts: dict[str, str]) -> None:
+        """Keep facts for those who look from outside, if the store can."""
         try:
             self._store.note(facts)
         except StoreError as error:
@@ -238,11 +272,17 @@ class Daemon:
 
     def _subscriptions(self) -> list[str]:
         """Telemetry, the status beside it, and our own commands."""
-        root = self._settings.mqtt.root
-        templates = [topic for each in self._classes for topic in each.settings.topics]
-        beside = [status for status in map(status_template, templates) if status is not None]
-        filters = [subscription(template, root) for template in [*templates, *beside]]
+        beside = [status for status in map(status_template, self._templates()) if status is not None]
+        filters = [*self._topics(), *(subscription(status, self._settings.mqtt.root) for status in beside)]
         return [*dict.fromkeys(filters), f"{self._own_topic}/command"]
+
+    def _topics(self) -> list[str]:
+        """Where telemetry is subscribed."""
+        filters = [subscription(template, self._settings.mqtt.root) for template in self._templates()]
+        return list(dict.fromkeys(filters))
+
+    def _templates(self) -> list[str]:
+        return [topic for each in self._classes for topic in each.settings.topics]
 
     def _read_command(self, message: Message) -> Command | None:
         """A command that came over MQTT; what is refused is answered and kept as a dead letter."""

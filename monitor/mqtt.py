@@ -69,6 +69,8 @@ class Backoff:
 class Link:
     """One connection, kept up for ever, and its thread. The hooks are the methods `on_…` and `may_read`."""
 
+    good_at_once = True  # False: a connection is good only when the room calls `good`; until then a reason holds
+
     def __init__(
         self,
         settings: MqttSettings,
@@ -99,6 +101,7 @@ class Link:
         self._fault: Exception | None = None  # raised by a hook that paho called
         self._unconfirmed: set[int] = set()  # packet ids of what was published and has no PUBACK yet
         self._reported = ""
+        self._session_present = False
         self.connected = False
         self.connections = 0  # made so far; also the generation of the present one
         self.problem = ""  # why there is no connection, in words; empty while there is one
@@ -167,6 +170,11 @@ class Link:
         packet_id = self._client.publish(topic, payload, qos=1, retain=retain).mid
         self._unconfirmed.add(packet_id)
         return packet_id
+
+    def good(self) -> None:
+        """The connection does what it is for: log it, and from now on every loss anew, whatever its reason."""
+        self._reported = ""
+        _log.info("mqtt_connected", client_id=self._client_id, session_present=self._session_present)
 
     def forget_published(self) -> None:
         """Have paho not repeat what was published on an earlier connection (for `on_up`)."""
@@ -311,8 +319,9 @@ class Link:
             return
         self.connected = True
         self.connections += 1
-        self._reported = ""
-        _log.info("mqtt_connected", client_id=self._client_id, session_present=flags.session_present)
+        self._session_present = flags.session_present
+        if self.good_at_once:
+            self.good()
         self._guarded(self.on_up, session_present=flags.session_present)
 
     def _lost(

@@ -46,7 +46,7 @@ def connect_problem(error: Exception, settings: MqttSettings) -> str:
         return f"there is no route to {place}: check mqtt.host and the network"
     if settings.tls.enabled and isinstance(error, ConnectionResetError):
         return _not_tls(settings)
-    return f"cannot connect to {place}: {error}"
+    return f"cannot connect to {place} ({error}): check mqtt.host and mqtt.port"
 
 
 def tls_problem(error: ssl.SSLError, settings: MqttSettings) -> str:

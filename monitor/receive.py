@@ -61,6 +61,8 @@ class _Pending:
 class Receiver(Link):
     """Subscribes with a persistent session and hands over what arrives."""
 
+    good_at_once = False  # only when all subscriptions stand
+
     def __init__(
         self,
         *,
@@ -137,6 +139,7 @@ class Receiver(Link):
         if self._subscriptions:
             self._client.subscribe([(topic_filter, 1) for topic_filter in self._subscriptions])
         else:
+            self.good()
             self._tell(True, "")
 
     def on_down(self, reason: str) -> None:
@@ -196,6 +199,7 @@ class Receiver(Link):
             # Hanging up is loud, and the next attempt finds out whether the broker has been told better.
             self.problem = mqtt_words.subscription_refused(refused[0])
         else:
+            self.good()
             self._guarded(self._tell, True, "")
 
     def _tell(self, listening: bool, reason: str) -> None:

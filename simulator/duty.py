@@ -52,7 +52,7 @@ class Duty:
 
     courses: list[_Course]
     period_s: float
-    stops: bool
+    stops: float
     tick: int = 0
 
     @classmethod
@@ -62,13 +62,14 @@ class Duty:
         generators: Sequence[np.random.Generator],
         *,
         period_s: float,
-        stops: bool = False,
+        stops: float = 0.0,
         ambient: float | None = None,
         altitude: float | None = None,
     ) -> Duty:
-        """One engine for each generator. With `stops` engines are switched off and on again now and then.
+        """One engine for each generator.
 
-        `ambient` is the day's mean temperature in °C, `altitude` in m; None leaves each engine its own.
+        With `stops` 1 engines are switched off and on again now and then, with more so much oftener. `ambient` is
+        the day's mean temperature in °C, `altitude` in m; None leaves each engine its own.
         """
         courses = []
         for index, generator in enumerate(generators):
@@ -117,7 +118,7 @@ class Duty:
         generator, period = course.generator, self.period_s
         # Both are drawn in any case, so that `stops` does not change what is done in between.
         pause, length = generator.random(), generator.uniform(120, 1200)
-        if self.stops and pause < STOP_SHARE[course.kind] and course.speed == 0:
+        if pause < self.stops * STOP_SHARE[course.kind] and course.speed == 0:
             course.power = 0.0
             return np.zeros((max(1, int(length / period)), 3))
         match course.kind:

@@ -278,7 +278,8 @@ class _Step:
 
         Hottest at lambda 1 and full flow, cooled on its way by the port's walls [H, 6.5].
         """
-        hottest = 870.0 * self.own.exhaust - 900.0 * np.abs(mixture - 1.0) - 700.0 * missing
+        beside = np.minimum(np.abs(mixture - 1.0), 0.35)  # beyond that, what burns at all burns like that
+        hottest = 870.0 * self.own.exhaust - 900.0 * beside - 700.0 * missing
         keeps = 1 - 0.6 * np.exp(-air / 20.0)
         burning = state.coolant + (hottest - state.coolant) * keeps
         pumped = np.where(cut, 0.55 * burning + 0.45 * state.coolant, burning)

@@ -52,7 +52,7 @@ class Fleet:
         faults: Sequence[Fault] = (),
         period_ms: int = 500,
         start: str = "warm",
-        stops: bool = False,
+        stops: float = 0.0,
         ambient: float | None = None,
         altitude: float | None = None,
         parameters_seed: int | None = None,

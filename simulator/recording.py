@@ -6,6 +6,7 @@ file, the line and the column. The one guess is the unit of numeric times, and i
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from monitor.records import Float32, Float64, Int64
 
-__all__ = ["Recording", "RecordingError", "read_recording", "safe_name"]
+__all__ = ["Recording", "RecordingError", "data_hash", "read_recording", "safe_name"]
 
 MILLISECONDS_FROM = 1e11  # as ms this is 1973, as s the year 5138
 TOO_FINE_FROM = 1e14  # as ms the year 5138: these are micro- or nanoseconds
@@ -90,6 +91,16 @@ def read_recording(
         raise RecordingError(f"no rows in {', '.join(map(str, paths))}")
     names = tuple(sensors)
     return [_join(asset, names, parts[asset], period_ms) for asset in _selected(list(parts), assets)]
+
+
+def data_hash(recordings: Sequence[Recording]) -> str:
+    """SHA-256 of names, sensors, times and values: the same data, in whatever file, have the same."""
+    digest = hashlib.sha256()
+    for each in recordings:
+        digest.update("\0".join((each.asset, *each.sensors, "")).encode())
+        digest.update(each.time.astype("<i8").tobytes())
+        digest.update(each.values.astype("<f4").tobytes())
+    return digest.hexdigest()
 
 
 def safe_name(name: str) -> str:

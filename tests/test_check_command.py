@@ -115,7 +115,8 @@ def test_settings_without_a_class_watch_nothing_and_are_refused(tmp_path: Path) 
     done = check(tmp_path)
     assert done.returncode == 2
     assert done.stderr == (
-        "no settings file: classes: none is given; add [[classes]] with a name and a file or model\n"
+        "no settings file: classes: none is given; add [[classes]] with a name and a file or model, "
+        "or see it work without settings: enginewatch demo\n"
     )
 
 

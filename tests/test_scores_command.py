@@ -141,5 +141,6 @@ def test_where_there_is_no_row_it_passes_on_what_the_daemon_found(
     store.note({"broker": "connected", "not_scoring": "warming up: 1/60", "not_scoring_at": "1700000000000"})
     store.close()
     assert main(["scores", "--state", str(tmp_path)]) == 0
-    told = capsys.readouterr().err
-    assert told == "no score rows yet; at 2023-11-14 22:13:20 the daemon noted: warming up: 1/60\n"
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "no score rows yet; at 2023-11-14 22:13:20 the daemon noted: warming up: 1/60\n"

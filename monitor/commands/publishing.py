@@ -124,6 +124,9 @@ class Run(ABC):
             "values": counters.values,
             "acknowledged_messages": counters.acknowledged_messages,
             "acknowledged_values": counters.acknowledged_values,
+            "resent_messages": counters.resent_messages,
+            "resent_values": counters.resent_values,
+            "unspooled_messages": counters.unspooled_messages,
             "first_time": self._first_time,
             "last_time": self._last_time,
         }

@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> int:
     """Show the latest rows, oldest first."""
     with closing(open_store(options)) as store:
         position, rows = _latest(store, options.limit, options.asset)
-        _show(rows, options)
+        if rows or options.follow:
+            _show(rows, options)
         if not rows:
             _say_what_is_known(store)
         while options.follow:
@@ -58,7 +59,11 @@ def run(options: argparse.Namespace) -> int:
 def _say_what_is_known(store: Store) -> None:
     """Where there is no row, where it stopped."""
     facts = store.facts()
-    sys.stderr.write(f"no score rows yet; the broker: {facts.get('broker', 'not heard of yet')}\n")
+    if facts.get("not_scoring"):
+        when = clock(int(facts["not_scoring_at"]))
+        sys.stderr.write(f"no score rows yet; at {when} the daemon noted: {facts['not_scoring']}\n")
+    else:
+        sys.stderr.write(f"no score rows yet; the broker: {facts.get('broker', 'not heard of yet')}\n")
     for letter in store.dead_letters(1):
         sys.stderr.write(f"the latest message that was refused, on {letter.topic}: {letter.reason}\n")
 

@@ -34,6 +34,11 @@ FILE_BEGINS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)  # not no
 ROWS_A_BLOCK = 20_000  # written at a time
 RANDOM_FOR_MS = 7 * 86_400_000  # an endless run has random faults for so long
 
+SPOOL = (
+    "after a lost connection send again what was acknowledged in the last SECONDS before it; the daemon knows "
+    "repeats of up to align.repeat_ticks, 8 s at 2 Hz (0)"
+)
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
@@ -60,7 +65,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     broker_arguments(group, site="simulated")
     add = group.add_argument
     add("--speed", type=speed, default=1.0, metavar="X", help="times real time, or max: as acknowledged (1)")
-    add("--spool", type=_seconds, default=0.0, metavar="SECONDS", help="resend so much after a reconnect (0)")
+    add("--spool", type=_seconds, default=0.0, metavar="SECONDS", help=SPOOL)
     add("--truth-topic", metavar="TOPIC", help="where faults are told as they begin and end (ROOT/_truth)")
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write the counts here, as JSON")
 
@@ -99,7 +104,7 @@ def _fleet(options: argparse.Namespace) -> Fleet:
         faults=_faults(options, _ticks(options) * _period_ms(options)),
         period_ms=_period_ms(options),
         start="cold" if options.cold else "warm",
-        stops=options.stops,
+        stops=float(options.stops),
         ambient=options.ambient,
         altitude=options.altitude,
     )

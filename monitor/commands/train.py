@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import hashlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from config.mistakes import SettingsError
 from models.artifact import HEADER
 from monitor.cli import UserError
 from monitor.commands.recordings import positive, read, recording_arguments
+from simulator.recording import data_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,7 +185,7 @@ def _save(
         sensors=sensors,
         units=units,
         period_ms=plan.period_ms,
-        data_sha256=_data_hash(recordings),
+        data_sha256=data_hash(recordings),
         assets=len(recordings),
         rows=sum(len(each.time) for each in recordings),
     )
@@ -193,16 +193,6 @@ def _save(
         return save_trained(options.out, trained, config, origin)
     except OSError as error:
         raise UserError(f"--out {options.out} cannot be written: {error.strerror}") from error
-
-
-def _data_hash(recordings: Sequence[Recording]) -> str:
-    """SHA-256 of names, sensors, times and values: the same data, in whatever file, have the same."""
-    digest = hashlib.sha256()
-    for each in recordings:
-        digest.update("\0".join((each.asset, *each.sensors, "")).encode())
-        digest.update(each.time.astype("<i8").tobytes())
-        digest.update(each.values.astype("<f4").tobytes())
-    return digest.hexdigest()
 
 
 def _summary(console: Console, folder: Path, header: Header, trained: Trained, rows: int) -> None:

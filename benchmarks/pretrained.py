@@ -1,0 +1,112 @@
+"""Makes the model that comes with the package, and judges it.
+
+    python -m benchmarks.pretrained build [--out FOLDER]     train it, judge it, write its card
+    python -m benchmarks.pretrained judge [--model FOLDER] [--days N]
+    python -m benchmarks.pretrained verify                   build it again elsewhere and compare
+
+`build` needs the extra `train` and about a quarter of an hour. The same machine and libraries give the same model
+bit for bit; others give an equivalent one, which is what `verify` asks: scores of the same windows within
+TOLERANCE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.pretrained_data import JUDGING_SEEDS, PERIOD_MS, training_data
+from benchmarks.pretrained_judge import faults_found, quiet_days, report
+from config.files import load_asset_file
+from models import training
+from models.artifact import CARD
+from models.card import Origin, save_trained
+from models.runtime import load_model
+from monitor.commands.recorded_windows import windows_of
+from simulator.fleet import Fleet
+from simulator.recording import data_hash
+from simulator.records import SENSORS
+
+HOME = Path(__file__).parent.parent
+MODEL = HOME / "models" / "pretrained" / "engine"
+ASSET_FILE = HOME / "config" / "assets" / "engine.toml"
+CONFIG = training.TrainingConfig(hidden=32, latent=6, epochs=50, stride=15, patience=50)
+WINDOW = 60
+DAYS = 10.0
+TOLERANCE = 0.25  # of the score, relative: median over normal windows, between two trainings
+
+
+def build(out: Path, *, days: float, epochs: int | None = None) -> None:
+    """Train and judge."""
+    recordings = training_data()
+    runs = windows_of(recordings, period_ms=PERIOD_MS, window=WINDOW)
+    config = CONFIG if epochs is None else replace(CONFIG, epochs=epochs)
+    trained = training.train(runs, config, lambda epoch: _say(f"epoch {epoch.number}: {epoch.stop_loss:.5f}"))
+    asset = load_asset_file(ASSET_FILE)
+    origin = Origin(
+        name="engine",
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        sensors=tuple(SENSORS),
+        units=tuple(sensor.unit for sensor in asset.sensors),
+        period_ms=PERIOD_MS,
+        data_sha256=data_hash(recordings),
+        assets=len(recordings),
+        rows=sum(len(each.time) for each in recordings),
+    )
+    save_trained(out, trained, config, origin)
+    if days:
+        judged = judge(out, days)
+        card = out / CARD
+        body, limits, rest = card.read_text(encoding="utf-8").partition("## Limits\n")
+        card.write_text(f"{body}{judged}\n{limits}{rest}", encoding="utf-8")
+
+
+def judge(folder: Path, days: float) -> str:
+    """The chapter of the card."""
+    found, early = faults_found(folder)
+    return report(found, early, quiet_days(folder, days))
+
+
+def verify() -> bool:
+    """Whether a model built anew scores as the one that ships."""
+    fleet = Fleet(16, seed=JUDGING_SEEDS[2], period_ms=PERIOD_MS)
+    values = fleet.block(20 * WINDOW).values  # (T, N, C)
+    windows = np.concatenate([values[i : i + WINDOW].transpose(1, 0, 2) for i in range(0, len(values), WINDOW)])
+    with tempfile.TemporaryDirectory() as name:
+        build(Path(name), days=0)
+        ours, theirs = (load_model(folder).score(windows)[2] for folder in (MODEL, Path(name)))
+    difference = float(np.median(np.abs(np.log(ours / theirs))))
+    _say(f"median relative difference of {len(windows)} scores: {difference:.4f} (allowed {TOLERANCE})")
+    return difference <= TOLERANCE
+
+
+def main() -> int:
+    """Run one of the commands."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("build", "judge", "verify"))
+    parser.add_argument("--out", type=Path, default=MODEL)
+    parser.add_argument("--model", type=Path, default=MODEL)
+    parser.add_argument("--days", type=float, default=DAYS, help="engine-days for the false alarms (%(default)s)")
+    parser.add_argument("--epochs", type=int, help="fewer, to try something")
+    options = parser.parse_args()
+    match options.command:
+        case "build":
+            build(options.out, days=options.days, epochs=options.epochs)
+        case "judge":
+            sys.stdout.write(judge(options.model, options.days))
+        case _:
+            return 0 if verify() else 1
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - progress
+
+
+if __name__ == "__main__":
+    sys.exit(main())

