@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo setup test lint faults format clean
+.PHONY: demo setup test lint faults quality format clean
 
 # A fleet to watch, in a minute: neither torch nor a server is needed.
 demo: $(VENV)/.demo
@@ -36,6 +36,10 @@ lint: setup
 # The daemon killed twenty times under load; `make test` does it a few times.
 faults: setup
 	ENGINEWATCH_KILLS=20 $(BIN)/pytest tests/faults
+
+# The shipped model built anew and compared: a quarter of an hour.
+quality: setup
+	$(BIN)/python -m benchmarks.pretrained verify
 
 format: setup
 	$(BIN)/ruff format .

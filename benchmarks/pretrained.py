@@ -1,7 +1,7 @@
 """Makes the model that comes with the package, and judges it.
 
     python -m benchmarks.pretrained build [--out FOLDER]     train it, judge it, write its card
-    python -m benchmarks.pretrained judge [--model FOLDER] [--days N]
+    python -m benchmarks.pretrained judge [--out FOLDER]     judge it again, and write its card
     python -m benchmarks.pretrained verify                   build it again elsewhere and compare
 
 `build` needs the extra `train` and about a quarter of an hour. The same machine and libraries give the same model
@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.pretrained_data import JUDGING_SEEDS, PERIOD_MS, training_data
-from benchmarks.pretrained_judge import faults_found, quiet_days, report
+from benchmarks.pretrained_judge import faults_found, quiet
+from benchmarks.pretrained_report import chapters, judged_card
 from config.files import load_asset_file
 from models import training
 from models.artifact import CARD
@@ -60,21 +61,20 @@ def build(out: Path, *, days: float, epochs: int | None = None) -> None:
     )
     save_trained(out, trained, config, origin)
     if days:
-        judged = judge(out, days)
-        card = out / CARD
-        body, limits, rest = card.read_text(encoding="utf-8").partition("## Limits\n")
-        card.write_text(f"{body}{judged}\n{limits}{rest}", encoding="utf-8")
+        judge(out, days)
 
 
-def judge(folder: Path, days: float) -> str:
-    """The chapter of the card."""
-    found, early = faults_found(folder)
-    return report(found, early, quiet_days(folder, days))
+def judge(folder: Path, days: float) -> None:
+    """Find out what the model finds, and write it into its card in place of what stood there."""
+    found, early = faults_found(folder, JUDGING_SEEDS[0])
+    text = chapters(found, early, quiet(folder, days, JUDGING_SEEDS[1:]))
+    card = folder / CARD
+    card.write_text(judged_card(card.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 
 def verify() -> bool:
     """Whether a model built anew scores as the one that ships."""
-    fleet = Fleet(16, seed=JUDGING_SEEDS[2], period_ms=PERIOD_MS)
+    fleet = Fleet(16, seed=JUDGING_SEEDS[-1], period_ms=PERIOD_MS)
     values = fleet.block(20 * WINDOW).values  # (T, N, C)
     windows = np.concatenate([values[i : i + WINDOW].transpose(1, 0, 2) for i in range(0, len(values), WINDOW)])
     with tempfile.TemporaryDirectory() as name:
@@ -90,7 +90,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("build", "judge", "verify"))
     parser.add_argument("--out", type=Path, default=MODEL)
-    parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--days", type=float, default=DAYS, help="engine-days for the false alarms (%(default)s)")
     parser.add_argument("--epochs", type=int, help="fewer, to try something")
     options = parser.parse_args()
@@ -98,7 +97,7 @@ def main() -> int:
         case "build":
             build(options.out, days=options.days, epochs=options.epochs)
         case "judge":
-            sys.stdout.write(judge(options.model, options.days))
+            judge(options.out, options.days)
         case _:
             return 0 if verify() else 1
     return 0
