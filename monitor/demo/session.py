@@ -1,0 +1,139 @@
+"""What happens in a demo: history, then engines that run and fail, and at last the books."""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from monitor.demo import books, words
+from monitor.demo.plan import faults
+from monitor.demo.stream import Stream
+from monitor.demo.watch import event_of
+from simulator.fleet import Fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import RenderableType
+
+    from monitor.demo.house import House
+    from monitor.demo.screen import Screen, Signals
+    from monitor.demo.wishes import Wishes
+    from simulator.faults import Fault
+
+ACCOUNT_LIMIT_S = 30.0  # for the daemon to account for what was published last
+SEND_LIMIT_S = 10.0  # for it to tell the last alerts
+STEP_S = 0.05
+PLANNED_MS = 7 * 86_400_000  # an endless demo has faults for so long
+
+
+class Session:
+    """One fleet in one house."""
+
+    def __init__(self, wishes: Wishes, house: House, screen: Screen, signals: Signals) -> None:
+        """Simulate the fleet up to where the demo begins."""
+        self._house = house
+        self._screen = screen
+        self._signals = signals
+        self._live_ms = 1000 * wishes.live_s
+        # A window, and what the threshold wants to see before it follows the scores of an engine.
+        self._history_ms = house.period_ms * (house.window + house.settings.threshold.min_rows)
+        self._after_ms = house.period_ms * (house.window + house.settings.alert.off_delay_ticks)
+        until = self._history_ms + int(min(self._live_ms, PLANNED_MS))
+        self._plan = faults(wishes.engines, wishes.seed, from_ms=self._history_ms, until_ms=until)
+        self._fleet = Fleet(wishes.engines, seed=wishes.seed, faults=self._plan, period_ms=house.period_ms)
+        self._alerts: list[books.Alert] = []
+
+    def live(self) -> None:
+        """Publish history and then what happens, until it ends or the user asks for the end.
+
+        Raises ProcessError and PublishError.
+        """
+        house = self._house
+        self._beginning = _now() - self._history_ms  # of the fleet, epoch ms
+        end = self._beginning + self._history_ms + self._live_ms
+        self._stream = Stream(
+            house.publisher, self._fleet, beginning=self._beginning, end=end, period_ms=house.period_ms
+        )
+        self._stream.announce()
+        news = self._news()
+        at, told = next(news)
+        while not self._signals.asked and not self._stream.ended:
+            pause = self._stream.turn(_now())
+            while at <= self._stream.time:
+                self._screen.say(told())
+                at, told = next(news)
+            self._look()
+            time.sleep(min(pause, STEP_S))
+
+    def finish(self) -> dict[str, Any]:
+        """Say goodbye, wait until everything is accounted for and told, and add it up.
+
+        Raises ProcessError. Who asks for the end once more does not want to wait.
+        """
+        house, publisher = self._house, self._house.publisher
+        impatient = self._signals.asked + 1
+        self._screen.say("The end: the engines say goodbye, and the daemon accounts for the last readings.")
+        self._stream.retire()
+
+        def wait(what: Callable[[], bool], limit: float) -> None:
+            until = time.monotonic() + limit
+            while not what() and time.monotonic() < until and self._signals.asked < impatient:
+                self._look()
+                time.sleep(STEP_S)
+
+        wait(lambda: publisher.wait_delivered(STEP_S), ACCOUNT_LIMIT_S)
+        published = publisher.counters.acknowledged_values
+        wait(lambda: house.watch.accounted() >= published, ACCOUNT_LIMIT_S)
+        wait(lambda: house.watch.unsent() == 0, SEND_LIMIT_S)
+        publisher.stop()
+        house.stop_daemon()
+        self._look()
+        return self._add_up(published)
+
+    def _add_up(self, published: int) -> dict[str, Any]:
+        begun = [fault for fault in self._plan if self._beginning + fault.start_ms <= self._stream.time]
+        return books.summary(
+            published=published,
+            outcomes=self._house.watch.books().get("outcomes", {}),
+            stored=self._house.watch.stored(),
+            faults=begun,
+            assets=self._fleet.assets,
+            beginning=self._beginning,
+            alerts=self._alerts,
+            after_ms=self._after_ms,
+        )
+
+    def _look(self) -> None:
+        """Tell what came, and bring the live line up to date."""
+        self._house.check()
+        for came, raw in self._house.listener.news():
+            self._alerts.append((came, raw))
+            event = event_of(raw)
+            asset = event.stream.rpartition("/")[2]
+            self._screen.say(words.told(event, asset, came, self._since_fault(raw, came)))
+        if self._screen.due():
+            self._screen.show(words.status(self._house.watch.state()))
+
+    def _since_fault(self, event: dict[str, Any], came: int) -> float | None:
+        """Seconds since the fault began that an incident can be of; None where there is none."""
+        for fault in self._plan:
+            if books.explains(fault, self._fleet.assets[fault.engine], self._beginning, event, self._after_ms):
+                return (came - self._beginning - fault.start_ms) / 1000
+        return None
+
+    def _news(self) -> Iterator[tuple[float, Callable[[], RenderableType]]]:
+        """What the simulation does to the engines: when (epoch ms), and how that is told; without an end."""
+        acts: list[tuple[float, Callable[..., RenderableType], Fault]] = []
+        for fault in self._plan:
+            acts += [(fault.start_ms, words.begins, fault), (fault.end_ms, words.ends, fault)]
+        for at, how, fault in sorted(acts, key=lambda act: act[0]):
+            time_ms = self._beginning + int(at)
+            yield time_ms, partial(how, fault, self._fleet.assets[fault.engine], time_ms)
+        yield math.inf, lambda: ""
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

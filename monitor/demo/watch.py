@@ -1,0 +1,171 @@
+"""What the demo sees of the daemon, from outside as anybody could: its store, and its alerts over MQTT."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from monitor.demo.books import stored_values
+from monitor.demo.words import State
+from monitor.mqtt import Link
+from monitor.notify import SINK
+from monitor.records import AlertEvent
+from monitor.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from paho.mqtt.client import MQTTMessage
+
+    from config.settings import MqttSettings
+
+COUNTED = 10_000  # a lag is counted up to here
+RATE_S = 5.0  # over which a rate is taken
+
+
+class Listener(Link):
+    """Subscribes to the transitions of incidents, and gathers them with the time at which each came (epoch ms)."""
+
+    def __init__(self, settings: MqttSettings, client_id: str, topic_filter: str) -> None:
+        """Raises MqttError where the settings cannot be used."""
+        super().__init__(settings, client_id)
+        self._client.on_subscribe = lambda *_: setattr(self, "subscribed", True)
+        self._filter = topic_filter
+        self._seen: set[str] = set()  # they are delivered at least once
+        self._news: deque[tuple[int, dict[str, Any]]] = deque()
+        self.subscribed = False
+
+    def on_up(self, *, session_present: bool) -> None:  # noqa: ARG002 - it has no session
+        """Subscribe."""
+        self._client.subscribe(self._filter, 1)
+
+    def on_message(self, message: MQTTMessage) -> None:
+        """Keep a transition that has not been seen yet."""
+        event = json.loads(message.payload)
+        if event["event_id"] not in self._seen:
+            self._seen.add(event["event_id"])
+            self._news.append((time.time_ns() // 1_000_000, event))
+
+    def news(self) -> list[tuple[int, dict[str, Any]]]:
+        """What came since the last call."""
+        return [self._news.popleft() for _ in range(len(self._news))]
+
+
+class Rate:
+    """How fast a count grows, from its latest changes."""
+
+    def __init__(self) -> None:
+        self._counts: deque[tuple[float, int]] = deque()
+
+    def take(self, now: float, count: int) -> float | None:
+        """The rate a second; None before there are two counts."""
+        counts = self._counts
+        if not counts or counts[-1][1] != count:
+            counts.append((now, count))
+        elif now - counts[-1][0] > RATE_S:  # it stands still
+            counts.clear()
+            counts.append((now, count))
+            return 0.0
+        while len(counts) > 2 and now - counts[0][0] > RATE_S:  # noqa: PLR2004 - a rate needs two
+            counts.popleft()
+        (began, first), (ended, last) = counts[0], counts[-1]
+        return (last - first) / (ended - began) if ended > began else None
+
+
+class Watch:
+    """Looks at the daemon's store."""
+
+    def __init__(self, state_dir: Path, *, influx: bool, acknowledged: Callable[[], int]) -> None:
+        """`influx`: it sends to InfluxDB as well; `acknowledged` counts the readings that the broker took."""
+        self._file = state_dir / "store.db"
+        self._influx = influx
+        self._acknowledged = acknowledged
+        self._readings = Rate()
+        self._scored = Rate()
+        self._opened: Store | None = None
+
+    @property
+    def store(self) -> Store | None:
+        """The store; None before the daemon has made it."""
+        if self._opened is None and self._file.exists():
+            self._opened = Store(self._file)
+        return self._opened
+
+    def listening(self) -> bool:
+        """Whether the daemon hears the broker."""
+        return self.broker() == "connected"
+
+    def broker(self) -> str:
+        """What the daemon says of its connection to the broker."""
+        return self._facts().get("broker", "the daemon has not said anything yet")
+
+    def books(self) -> dict[str, Any]:
+        """What became of all values; empty where nothing was noted yet."""
+        books: dict[str, Any] = json.loads(self._facts().get("books", "{}"))
+        return books
+
+    def accounted(self) -> int:
+        """How many values have an outcome, once none waits for one any more; else 0."""
+        books = self.books()
+        return sum(books["outcomes"].values()) if books and not books["waiting"] else 0
+
+    def stored(self) -> int:
+        """How many values stand in score rows, read back one by one."""
+        if self.store is None:
+            return 0
+        with closing(self.store.latest_scores()) as batches:
+            return stored_values(batches)
+
+    def state(self) -> State:
+        """What the status line tells."""
+        now = time.monotonic()
+        facts, store = self._facts(), self.store
+        readings = self._readings.take(now, self._acknowledged())
+        books = self.books()
+        if store is None or not books:
+            return State(readings_s=readings, trouble="the daemon is starting")
+        scored = books["rows"]["scored"]
+        return State(
+            readings_s=readings,
+            scored_s=self._scored.take(now, scored),
+            streams=books["streams"],
+            warming_up=None if scored or not books["warmest"] else tuple(books["warmest"]),
+            open_incidents=len(store.open_incidents()),
+            lags=self._lags(store),
+            trouble=facts.get("not_scoring", "") if self.listening() else self.broker(),
+        )
+
+    def unsent(self) -> int:
+        """What waits for any sink."""
+        return 0 if self.store is None else sum(self._lags(self.store).values())
+
+    def _lags(self, store: Store) -> dict[str, int]:
+        """Transitions that wait for MQTT; for InfluxDB also batches of score rows."""
+        lags = {"mqtt": len(store.events_after(store.position(SINK), COUNTED))}
+        if self._influx:
+            from monitor.influx import EVENTS, SCORES  # noqa: PLC0415 - its library takes long to import
+
+            with closing(store.latest_scores()) as newest_first:
+                newest = next((batch.position for batch in newest_first), 0)
+            events = len(store.events_after(store.position(EVENTS), COUNTED))
+            lags["influx"] = newest - store.position(SCORES) + events
+        return lags
+
+    def _facts(self) -> dict[str, str]:
+        return {} if self.store is None else self.store.facts()
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._opened is not None:
+            self._opened.close()
+
+
+def event_of(raw: dict[str, Any]) -> AlertEvent:
+    """A transition as the rooms know it."""
+    return msgspec.convert(raw, AlertEvent)
