@@ -112,3 +112,15 @@ def test_no_sensor_of_an_engine_at_work_leaves_the_range_of_the_asset_file() -> 
     for column, sensor in enumerate(described):
         assert reported[:, :, column].min() >= sensor["min"], sensor["name"]
         assert reported[:, :, column].max() <= sensor["max"], sensor["name"]
+
+
+@pytest.mark.parametrize(
+    ("name", "true", "reported"),
+    [("lambda", 5.0, 1.99), ("lambda", 0.2, 0.6), ("engine_load", 150.0, 100.0), ("oil_pressure", -50.0, 0.0)],
+)
+def test_a_sensor_ends_where_its_element_does(name: str, true: float, reported: float) -> None:
+    """Beyond a wide-band probe's 0.6 to 1.99, a share's 100 % and a gauge's zero the reading stands at the end."""
+    truth = steady(20, 3)
+    truth[:, :, NAMES.index(name)] = true
+    signal = made(3).signal(truth, np.random.default_rng(1).standard_normal(truth.shape))
+    np.testing.assert_allclose(quantise(signal)[:, :, NAMES.index(name)], reported, atol=1e-6)
