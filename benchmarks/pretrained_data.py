@@ -50,8 +50,8 @@ TRAINING = (
     Part("mixed", engines=240, minutes=8, start="cold"),
     Part("plant", engines=80, minutes=8, start="cold"),
     Part("idle", engines=40, minutes=8, start="cold"),
-    Part("mixed", engines=240, minutes=25, stops=8, after_start_minutes=4),
-    Part("idle", engines=60, minutes=25, stops=8, after_start_minutes=4),
+    Part("mixed", engines=240, minutes=60, stops=1, after_start_minutes=4),
+    Part("idle", engines=60, minutes=60, stops=1, after_start_minutes=4),
 )
 
 

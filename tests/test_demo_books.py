@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from monitor.demo import books
+from monitor.records import AlertEvent, Transition
 from simulator.faults import Fault
 
 BEGINNING = 1_790_000_000_000
@@ -21,8 +22,22 @@ def alert(
 ) -> books.Alert:
     """A transition of that second of the fleet, which came 200 ms later."""
     time = BEGINNING + int(second * 1000)
-    event: dict[str, Any] = {"stream": f"demo//{asset}", "kind": kind, "sensor": sensor}
-    return time + 200, event | {"transition": transition, "time": time}
+    event = AlertEvent(
+        event_id="e",
+        incident_id="i",
+        stream=f"demo//{asset}",
+        kind=kind,
+        sensor=sensor,
+        transition=Transition(transition),
+        severity="warning",
+        started=time,
+        time=time,
+        recorded=time,
+        score=None,
+        threshold=None,
+        summary="",
+    )
+    return time + 200, event
 
 
 def summed(*alerts: books.Alert) -> dict[str, Any]:

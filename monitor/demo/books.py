@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
-from monitor.records import Kind, Transition
+from monitor.records import AlertEvent, Kind, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,22 +16,22 @@ if TYPE_CHECKING:
     from simulator.faults import Fault
 
 # Times are epoch ms; an alert is a transition as its subscriber received it, beside the time at which it came.
-Alert = tuple[int, "Mapping[str, Any]"]
+Alert = tuple[int, AlertEvent]
 
 
-def explains(fault: Fault, asset: str, beginning: int, event: Mapping[str, Any], after_ms: int) -> bool:
+def explains(fault: Fault, asset: str, beginning: int, event: AlertEvent, after_ms: int) -> bool:
     """Whether an incident can be of a fault: the engine's or the sensor's, and in its time.
 
     A window still holds a fault for its own length after it; `after_ms` allows for that, and for what has to cool
     down. `beginning` is that of the fleet.
     """
-    if event["stream"].rpartition("/")[2] != asset:
+    if event.stream.rpartition("/")[2] != asset:
         return False
     if fault.sensor:
-        fits = event["kind"].startswith("sensor_") and event["sensor"] == fault.sensor
+        fits = event.kind.startswith("sensor_") and event.sensor == fault.sensor
     else:
-        fits = event["kind"] == Kind.ANOMALY
-    return bool(fits) and beginning + fault.start_ms <= event["time"] <= beginning + fault.end_ms + after_ms
+        fits = event.kind == Kind.ANOMALY
+    return fits and beginning + fault.start_ms <= event.time <= beginning + fault.end_ms + after_ms
 
 
 def seconds_to_alert(
@@ -38,7 +39,7 @@ def seconds_to_alert(
 ) -> float | None:
     """From the fault's beginning until its first alert came; None where none has."""
     for came, event in alerts:
-        if event["transition"] == Transition.FIRED and explains(fault, asset, beginning, event, after_ms):
+        if event.transition == Transition.FIRED and explains(fault, asset, beginning, event, after_ms):
             return round((came - beginning - fault.start_ms) / 1000, 2)
     return None
 
@@ -48,8 +49,8 @@ def false_alarms(
 ) -> int:
     """Incidents that no fault explains. That an asset is silent is no alarm of a fault."""
     return sum(
-        event["transition"] == Transition.FIRED
-        and event["kind"] != Kind.STALE
+        event.transition == Transition.FIRED
+        and event.kind != Kind.STALE
         and not any(explains(fault, assets[fault.engine], beginning, event, after_ms) for fault in faults)
         for _, event in alerts
     )
@@ -87,7 +88,7 @@ def summary(
             }
             for fault in faults
         ],
-        "alerts": [dict(event) for _, event in alerts],
+        "alerts": [msgspec.to_builtins(event) for _, event in alerts],
         "false_alarms": false_alarms(faults, assets, beginning, alerts, after_ms),
     }
 

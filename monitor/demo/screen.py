@@ -69,7 +69,9 @@ class Signals:
         self.asked = 0  # how often
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._ask) for number in self.NUMBERS}
+        # What is ignored stays so: that is how nohup asks for a run that outlives its terminal.
+        heeded = [number for number in self.NUMBERS if signal.getsignal(number) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._ask) for number in heeded}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from monitor.demo import books, words
 from monitor.demo.plan import faults
 from monitor.demo.stream import Stream
-from monitor.demo.watch import event_of
 from simulator.fleet import Fleet
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from monitor.demo.house import House
     from monitor.demo.screen import Screen, Signals
     from monitor.demo.wishes import Wishes
+    from monitor.records import AlertEvent
     from simulator.faults import Fault
 
 ACCOUNT_LIMIT_S = 30.0  # for the daemon to account for what was published last
@@ -91,12 +91,12 @@ class Session:
         publisher.stop()
         house.stop_daemon()
         self._look()
-        return self._add_up(published)
+        return self._add_up()
 
-    def _add_up(self, published: int) -> dict[str, Any]:
+    def _add_up(self) -> dict[str, Any]:
         begun = [fault for fault in self._plan if self._beginning + fault.start_ms <= self._stream.time]
         return books.summary(
-            published=published,
+            published=self._house.publisher.counters.acknowledged_values,
             outcomes=self._house.watch.books().get("outcomes", {}),
             stored=self._house.watch.stored(),
             faults=begun,
@@ -109,15 +109,14 @@ class Session:
     def _look(self) -> None:
         """Tell what came, and bring the live line up to date."""
         self._house.check()
-        for came, raw in self._house.listener.news():
-            self._alerts.append((came, raw))
-            event = event_of(raw)
+        for came, event in self._house.listener.news():
+            self._alerts.append((came, event))
             asset = event.stream.rpartition("/")[2]
-            self._screen.say(words.told(event, asset, came, self._since_fault(raw, came)))
+            self._screen.say(words.told(event, asset, came, self._since_fault(event, came)))
         if self._screen.due():
             self._screen.show(words.status(self._house.watch.state()))
 
-    def _since_fault(self, event: dict[str, Any], came: int) -> float | None:
+    def _since_fault(self, event: AlertEvent, came: int) -> float | None:
         """Seconds since the fault began that an incident can be of; None where there is none."""
         for fault in self._plan:
             if books.explains(fault, self._fleet.assets[fault.engine], self._beginning, event, self._after_ms):

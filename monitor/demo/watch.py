@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +15,7 @@ from monitor.demo.words import State
 from monitor.mqtt import Link
 from monitor.notify import SINK
 from monitor.records import AlertEvent
+from monitor.schema import StoreError
 from monitor.store import Store
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Listener(Link):
         self._client.on_subscribe = lambda *_: setattr(self, "subscribed", True)
         self._filter = topic_filter
         self._seen: set[str] = set()  # they are delivered at least once
-        self._news: deque[tuple[int, dict[str, Any]]] = deque()
+        self._news: deque[tuple[int, AlertEvent]] = deque()
         self.subscribed = False
 
     def on_up(self, *, session_present: bool) -> None:  # noqa: ARG002 - it has no session
@@ -46,13 +47,16 @@ class Listener(Link):
         self._client.subscribe(self._filter, 1)
 
     def on_message(self, message: MQTTMessage) -> None:
-        """Keep a transition that has not been seen yet."""
-        event = json.loads(message.payload)
-        if event["event_id"] not in self._seen:
-            self._seen.add(event["event_id"])
+        """Keep a transition that has not been seen yet; at a broker of others anything may come."""
+        try:
+            event = msgspec.json.decode(message.payload, type=AlertEvent)
+        except msgspec.DecodeError:
+            return
+        if event.event_id not in self._seen:
+            self._seen.add(event.event_id)
             self._news.append((time.time_ns() // 1_000_000, event))
 
-    def news(self) -> list[tuple[int, dict[str, Any]]]:
+    def news(self) -> list[tuple[int, AlertEvent]]:
         """What came since the last call."""
         return [self._news.popleft() for _ in range(len(self._news))]
 
@@ -94,7 +98,8 @@ class Watch:
     def store(self) -> Store | None:
         """The store; None before the daemon has made it."""
         if self._opened is None and self._file.exists():
-            self._opened = Store(self._file)
+            with suppress(StoreError):  # the daemon is just making it
+                self._opened = Store(self._file)
         return self._opened
 
     def listening(self) -> bool:
@@ -164,8 +169,3 @@ class Watch:
         """Let go of the store."""
         if self._opened is not None:
             self._opened.close()
-
-
-def event_of(raw: dict[str, Any]) -> AlertEvent:
-    """A transition as the rooms know it."""
-    return msgspec.convert(raw, AlertEvent)
