@@ -40,11 +40,14 @@ def last_windows(*faults: Fault) -> Float32:
 
 
 def test_it_is_small_and_whole() -> None:
-    """Less than 2 MB, with a card for people beside the weights."""
+    """Less than 2 MB, with a card for people, and the weights that its header names."""
     assert names() == ["engine"]
     files = {path.name: path.stat().st_size for path in folder("engine").iterdir()}
     assert {"header.json", "model.onnx", "model.safetensors", "asset.toml", "card.md"} == set(files)
     assert sum(files.values()) < 2_000_000
+    card = (folder("engine") / "card.md").read_text(encoding="utf-8")
+    assert "## What it finds" in card
+    assert "| all |" in card
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:

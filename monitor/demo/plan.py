@@ -28,8 +28,8 @@ class Act:
 PROGRAMME = (
     Act("misfire", "severe", 60),
     Act("dropout", "severe", 40, sensor="oil_pressure"),
-    Act("oil_pump_wear", "severe", 60),
     Act("lean_mixture", "severe", 60),
+    Act("oil_pump_wear", "severe", 60),
     Act("low_ignition_voltage", "severe", 60),
     Act("stuck", "severe", 60, sensor="map"),
     Act("bearing_wear", "severe", 60),
