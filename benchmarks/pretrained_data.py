@@ -43,15 +43,15 @@ class Part:
 # quarter as many it took one engine in ten, in some state that it held for minutes, for a faulty one. What is rare
 # in operation is given its own share: cold starts, and the minutes after a stop.
 TRAINING = (
-    Part("mixed", engines=240, minutes=10),
-    Part("motorway", engines=120, minutes=12),
-    Part("plant", engines=100, minutes=10),
-    Part("idle", engines=40, minutes=8),
-    Part("mixed", engines=240, minutes=8, start="cold"),
-    Part("plant", engines=80, minutes=8, start="cold"),
-    Part("idle", engines=40, minutes=8, start="cold"),
-    Part("mixed", engines=240, minutes=60, stops=1, after_start_minutes=4),
-    Part("idle", engines=60, minutes=60, stops=1, after_start_minutes=4),
+    Part("mixed", engines=400, minutes=8),
+    Part("motorway", engines=200, minutes=8),
+    Part("plant", engines=160, minutes=8),
+    Part("idle", engines=60, minutes=6),
+    Part("mixed", engines=400, minutes=7, start="cold"),
+    Part("plant", engines=120, minutes=7, start="cold"),
+    Part("idle", engines=60, minutes=8, start="cold"),
+    Part("mixed", engines=300, minutes=60, stops=1, after_start_minutes=4),
+    Part("idle", engines=80, minutes=60, stops=1, after_start_minutes=4),
 )
 
 

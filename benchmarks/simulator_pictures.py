@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simulator.engine import advance, warm_state
+from simulator.engine import DRAWS, advance, warm_state
 from simulator.faults import Fault
 from simulator.fleet import Fleet
 from simulator.parameters import draw_parameters
@@ -122,20 +122,20 @@ def relations(car: Car) -> Figure:
 
 
 def load_step() -> Figure:
-    """A genset's true values when its load goes from 3 to 21 kW within two seconds, in ticks of a tenth."""
+    """A genset's true values when its load goes from 3 to 18 kW within two seconds, in ticks of a tenth."""
     period, before, after = 0.1, 60.0, 40.0
     time = np.arange(-before, after, period)
     shape = (len(time), 1)
     demand = Demand(
         running=np.ones(shape, bool),
         vehicle_speed=np.zeros(shape),
-        shaft_power=np.interp(time, [0.0, 2.0], [3.0, 21.0])[:, None],
+        shaft_power=np.interp(time, [0.0, 2.0], [3.0, 18.0])[:, None],
         ambient_temperature=np.full(shape, 20.0),
         ambient_pressure=np.full(shape, 101.325),
     )
     own = draw_parameters([np.random.default_rng(0)], spread=0.0)
     truth = advance(
-        warm_state(1, own), own, demand, Effects.healthy(*shape), period, np.zeros((*shape, 2))
+        warm_state(1, own), own, demand, Effects.healthy(*shape), period, np.zeros((*shape, DRAWS))
     )  # (T, 1, C)
     shown = ("torque", "engine_speed", "map", "throttle_position", "fuel_rate", "exhaust_gas_temperature")
     figure, axes = _panels(2, 3, 10.0, 4.6)

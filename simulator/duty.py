@@ -4,9 +4,9 @@ Pure. Each engine has random numbers of its own, and its demand is drawn piece b
 engine more changes nothing for the others, and the sizes of the blocks change nothing at all.
 
 The pieces are of our own making. Their ranges follow the published statistics of the standard cycles: urban as the
-low and medium phases of WLTP (mean 19 and 40 km/h, standing 26 and 11 % of the time, accelerations to 1.6 m/s²),
-motorway as its extra-high phase (mean 92, up to 131 km/h), UN Regulation 154; a genset's load steps as in
-ISO 8528-5.
+low and medium phases of WLTP class 3b (mean 19 and 40 km/h, standing 26 and 11 % of the time, accelerations to
+1.6 m/s²), motorway as its extra-high phase (mean 92, up to 131 km/h); a genset's loads are levels over its range,
+as test cycles for constant-speed engines have them.
 """
 
 from __future__ import annotations

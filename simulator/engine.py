@@ -9,7 +9,7 @@ that costs power shows in throttle, manifold pressure and fuel, as in life, and 
 
 Sources, by the names used below: [H] Heywood, Internal Combustion Engine Fundamentals (1988); [G] Guzzella and
 Onder, Introduction to Modeling and Control of Internal Combustion Engine Systems (2010); [B] Bosch Automotive
-Handbook.
+Handbook. docs/simulator.md says which of them were checked.
 """
 
 from __future__ import annotations
@@ -20,31 +20,40 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.records import RATED_KW, SENSORS
+from simulator.relations import KMH, burns, next_gear, orifice, road_power, towards, viscosity
 
 if TYPE_CHECKING:
     from monitor.records import Bool, Float64
     from simulator.parameters import Parameters
     from simulator.records import Demand, Effects
 
-LHV = 43_500.0  # kJ/kg, lower heating value of petrol [H, app. D]
+LHV = 43_500.0  # kJ/kg, lower heating value of petrol [B]
 STOICHIOMETRIC = 14.7  # kg of air for a kg of petrol
 PETROL = 0.745  # kg/l
 GAS = 0.287  # kJ/(kg K), of air
 CYLINDERS = 4
-KMH = 3.6
+DRAWS = 3  # random numbers that an engine takes each tick
+RPM = 60 / (2 * np.pi)  # rpm in a rad/s
 
-UPSHIFT = np.array([17.0, 32.0, 50.0, 68.0, 92.0])  # km/h at which the next gear is taken
-DOWNSHIFT = np.array([11.0, 24.0, 40.0, 57.0, 78.0])  # and at which it is left again
 SPEED_PER_KMH = np.array([128.0, 72.0, 48.0, 36.5, 29.0, 23.5])  # rpm per km/h in each gear
-GOVERNED = 1500.0  # rpm of a genset without load (50 Hz, four poles); a droop of 2 % at full load
-DROOP = 0.02
+GOVERNED = 1500.0  # rpm of a genset at half load (50 Hz, four poles)
+DROOP = 0.02  # from no load to full load
+GOVERNING_S = 0.8  # in which the governor takes a deviation of the speed back
+GENSET_INERTIA = 3.0  # kg m² (Perkins 404D-22G, 2.2 l: engine 0.44, flywheel 2.55; the alternator comes to them)
+CRANKED = 900.0  # rpm up to which a starter and the first firings bring it
+SAGS_BELOW = 1425.0  # rpm below which the voltage regulator lets the load's voltage sag with the speed
 
 INERTIA_S = 0.35  # lag of the engine's speed behind the wheels' or the governor's
-FILLING_S = 0.18  # lag of the manifold [G, 2.3]
+FILLING_S = 0.18  # lag of the manifold [G, ch. 2]
+SPOOL_S = 1.0  # lag of the turbocharger's speed (Porsche 1800 rpm: 3 s to full torque)
+SPARE_BOOST = 0.03  # pressure ratio that it has in hand beyond what is asked for
+OVERRUN_KPA = 21.0  # manifold pressure with the throttle shut: what the idle bypass lets in
 EXHAUST_S = 9.0  # of the exhaust and its thermocouple's well
 WAX_S = 12.0  # of the thermostat's wax
 OIL_MASS = 22.0  # kJ/K of oil and what it washes
 CUT_BELOW_KW = -1.5  # on overrun below this the injectors stay shut
+SWING = 0.012  # of lambda about its target: the control's limit cycle under a two-point sensor [G, ch. 4]
+SWING_S = 0.15  # its correlation time; ticks of half a second see a cycle of 1 to 3 Hz as noise
 SPARK_MARGIN_V = 1.5  # what the ignition can lose before it misses under load
 
 
@@ -55,7 +64,10 @@ class EngineState:
     speed: Float64  # (N,) rpm
     gear: Float64  # (N,) 0 to 5
     vehicle: Float64  # (N,) km/h at the last tick
+    surplus: Float64  # (N,) Nm beyond what a genset's load took at the last tick; negative: short of it
     manifold: Float64  # (N,) kPa
+    spool: Float64  # (N,) pressure ratio that the turbocharger gives now, less one
+    swing: Float64  # (N,) where the lambda control is in its limit cycle, standard deviation 1
     coolant: Float64  # (N,) °C
     oil: Float64  # (N,) °C
     thermostat: Float64  # (N,) opening, 0 to 1
@@ -70,7 +82,10 @@ def cold_state(engines: int, ambient: Float64) -> EngineState:
         speed=np.zeros(engines),
         gear=np.zeros(engines),
         vehicle=np.zeros(engines),
+        surplus=np.zeros(engines),
         manifold=np.full(engines, 100.0),
+        spool=np.zeros(engines),
+        swing=np.zeros(engines),
         coolant=ambient.copy(),
         oil=ambient.copy(),
         thermostat=np.zeros(engines),
@@ -94,7 +109,8 @@ def advance(
 ) -> Float64:
     """T ticks of all engines: the true values (T, N, C), in the order of `SENSORS`; changes `state`.
 
-    `noise` (T, N, 2) is standard normal: of the idle governor, and of the combustion from cycle to cycle.
+    `noise` (T, N, DRAWS) is standard normal: of the idle governor, of the combustion from cycle to cycle, and of
+    the lambda control.
     """
     ticks, engines = demand.running.shape
     truth = np.empty((ticks, engines, len(SENSORS)))
@@ -121,11 +137,13 @@ class _Step:
     def __init__(self, parameters: Parameters, period_s: float) -> None:
         self.own = parameters
         self.dt = period_s
-        self.spins = _towards(INERTIA_S, period_s)
-        self.fills = _towards(FILLING_S, period_s)
-        self.heats = _towards(EXHAUST_S, period_s)
-        self.melts = _towards(WAX_S, period_s)
+        self.spins = towards(INERTIA_S, period_s)
+        self.fills = towards(FILLING_S, period_s)
+        self.heats = towards(EXHAUST_S, period_s)
+        self.melts = towards(WAX_S, period_s)
+        self.spools = towards(SPOOL_S, period_s)
         self.hunts = float(np.exp(-period_s / 1.5))
+        self.swings = float(np.exp(-period_s / SWING_S))
         self.litres = parameters.displacement / (4 * np.pi)  # (N,) Nm per kPa of mean effective pressure
 
     def take(self, state: EngineState, asked: _At, wrong: _At, noise: Float64) -> Float64:
@@ -136,29 +154,32 @@ class _Step:
         plant = asked.shaft_power > 0
 
         # What is asked of the shaft, and at which speed.
-        wheel = _road_power(own, asked.vehicle_speed, state.vehicle, dt)  # kW
+        wheel = road_power(own, asked.vehicle_speed, state.vehicle, dt)  # kW
         power = np.where(plant, asked.shaft_power, wheel)
-        state.gear = _gear(state.gear, asked.vehicle_speed)
+        state.gear = next_gear(state.gear, asked.vehicle_speed)
         geared = SPEED_PER_KMH[state.gear.astype(np.intp)] * asked.vehicle_speed
         cold = np.clip((60.0 - state.coolant) / 80.0, 0.0, 1.0)  # a cold engine idles faster [B]
         idle = own.idle_speed * (1 + 0.4 * cold)
         wanted = np.where(plant, GOVERNED * (1 + DROOP * (0.5 - power / RATED_KW)), np.maximum(idle, geared))
-        state.speed += self.spins * (wanted * runs - state.speed)
+        swung = state.speed + dt * state.surplus / GENSET_INERTIA * RPM  # a genset's mass turns freely
+        governed = plant & (runs > 0) & (state.speed > CRANKED)
+        state.speed = np.where(governed, swung, state.speed + self.spins * (wanted * runs - state.speed))
         missing = np.clip(wrong.misfire_share + self._weak_sparks(state, wrong), 0.0, 1.0) / CYLINDERS
         rough = 1 + 40 * missing
         state.hunting = self.hunts * state.hunting + np.sqrt(1 - self.hunts**2) * 6.0 * rough * noise[:, 0]
         speed = np.maximum(state.speed + state.hunting * runs * np.exp(-power.clip(0) / 15), 1.0)
-        omega = speed * (2 * np.pi / 60)  # rad/s
+        omega = speed / RPM  # rad/s
 
-        # Torque: what the shaft gives, and what friction and the alternator take [H, 13.5].
+        # Torque: what the shaft gives, and what friction, gas exchange and the alternator take.
         krpm = speed / 1000
-        thin = _viscosity(state.oil) / _viscosity(90.0)
-        rubbing = (
-            own.friction * (97 + 15 * krpm + 5 * krpm**2) * thin**0.24 * (1 + 0.05 * (wrong.bearing_clearance - 1))
-        )
-        taken = rubbing * self.litres + 800 / omega  # Nm; the alternator and pumps take 0.8 kW
+        rubbing = self._rubbing(krpm, state.oil, wrong) * self.litres  # Nm
+        pumping = np.maximum(asked.ambient_pressure - state.manifold, 0.0) * self.litres  # Nm, past the throttle
+        taken = rubbing + pumping + 800 / omega  # Nm; the alternator and pumps take 0.8 kW
         cut = (power < CUT_BELOW_KW) & (speed > 1.4 * own.idle_speed)
-        shaft = np.where(cut, -taken, np.maximum(power, 0.0) * 1000 / omega)  # Nm
+        sags = np.where(plant, np.minimum(speed / SAGS_BELOW, 1.0) ** 2, 1.0)
+        load = np.maximum(power, 0.0) * sags * 1000 / omega  # Nm
+        steer = np.where(governed, GENSET_INERTIA / RPM * (wanted - state.speed) / GOVERNING_S, 0.0)  # Nm
+        shaft = np.where(cut, -taken, np.maximum(load + steer, 0.0))
         indicated = np.where(cut, 0.0, shaft + taken)
 
         # Air: as much as the torque takes, as far as the manifold can be filled.
@@ -171,20 +192,23 @@ class _Step:
         most = upstream * blown * 0.97
         rich = np.clip((state.manifold - 130) / 60, 0.0, 1.0) * 0.12  # enrichment that protects the turbine [B]
         target = 1 - rich + wrong.lambda_bias
-        efficiency = own.indicated_efficiency * _burns(target) * (1 - missing)
+        efficiency = own.indicated_efficiency * burns(target) * (1 - missing)
         inlet = 300 + 0.25 * (state.coolant - 20)  # K
         breathes = own.volumetric_efficiency * (1 - 0.035 * (krpm - 3.2) ** 2)
         drawn = own.displacement * speed * breathes / (120 * GAS * inlet)  # g/s per kPa above the residual gas's
         needed = indicated * omega / 1000 / (efficiency * LHV) * STOICHIOMETRIC * target * 1000  # g/s
-        pressure = np.clip(needed / drawn + 9.0, 16.0, most)  # 9 kPa of the charge are residual gas [H, 6.4]
+        wish = needed / drawn + 9.0  # kPa, of which 9 are residual gas [H, ch. 6]
+        ratio = np.clip(wish / (upstream * 0.97) - 1 + SPARE_BOOST, 0.0, blown - 1)
+        state.spool += self.spools * (ratio - state.spool)
+        pressure = np.clip(wish, OVERRUN_KPA, np.minimum(upstream * 0.97 * (1 + state.spool), most))
         state.manifold += np.where(runs > 0, self.fills, 1.0) * (
             np.where(runs > 0, pressure, asked.ambient_pressure) - state.manifold
         )
         air = runs * drawn * np.maximum(state.manifold - 9.0, 1.0)  # g/s
 
-        # Throttle, and what comes past it through a leak [G, 2.3.2, isentropic flow].
+        # Throttle, and what comes past it through a leak (isentropic flow) [G, ch. 2].
         before = np.maximum(upstream, state.manifold * 1.02)
-        flow = _orifice(state.manifold / before) * before / np.sqrt(GAS * 1000 * 300)  # g/s per mm²
+        flow = orifice(state.manifold / before) * before / np.sqrt(GAS * 1000 * 300)  # g/s per mm²
         leaking = np.minimum(wrong.manifold_leak * flow * (state.manifold < asked.ambient_pressure), 0.6 * air)
         metered = air - leaking
         area = np.clip(metered / np.maximum(flow, 1e-6) / 1300.0, 0.0, 1.0)  # of a 52 mm bore's usable area
@@ -193,7 +217,9 @@ class _Step:
         # Fuel: what is measured is what the control asks for; its trim reaches a quarter each way [B].
         ask = np.where(runs > 0, air / np.maximum(metered, 1e-6), 1.0) / np.maximum(wrong.injector_scale, 0.05)
         trim = np.clip(ask, 0.75, 1.25)
-        mixture = target * ask / trim
+        state.swing = self.swings * state.swing + np.sqrt(1 - self.swings**2) * noise[:, 2]
+        swing = SWING * state.swing * (rich == 0)  # enrichment is open-loop
+        mixture = target * ask / trim * (1 + swing)
         burnt = np.where(cut, 0.0, air / STOICHIOMETRIC / mixture)  # g/s
         commanded = burnt / np.maximum(wrong.injector_scale, 0.05) * (1 + 0.5 * missing)
         # A cylinder that does not fire exhales its air; the sensor burns some of the fuel beside it.
@@ -202,9 +228,10 @@ class _Step:
         shaft = np.where(
             cut, -taken, air / 1000 / STOICHIOMETRIC / mixture * LHV * efficiency * 1000 / omega - taken
         )
+        state.surplus = np.where(governed, shaft - load, 0.0)
         shaft = shaft * runs + np.where(runs > 0, 2.0 * rough * noise[:, 1], 0.0)
 
-        self._warm(state, asked, wrong, burnt, taken * omega / 1000, runs)
+        self._warm(state, asked, wrong, burnt, rubbing * omega / 1000 * runs, runs)
         heat = self._exhaust(state, air, mixture, missing, cut, runs, asked)
         state.exhaust += self.heats * (heat - state.exhaust)
         state.vehicle, state.was_running = asked.vehicle_speed, runs
@@ -230,6 +257,17 @@ class _Step:
             axis=1,
         )
 
+    def _rubbing(self, krpm: Float64, oil: Float64, wrong: _At) -> Float64:
+        """Mean effective pressure in kPa of what rubs and of the pumps.
+
+        The correlation of Barnes and Moss [H, ch. 13] is of an engine at full load and holds the gas exchange,
+        some 20 kPa of it, which is counted by itself here. Thick oil rubs more (Shayler et al., SAE 2005-01-1654).
+        """
+        thick = (viscosity(oil) / viscosity(90.0)) ** 0.24
+        worn = 1 + 0.05 * (wrong.bearing_clearance - 1)
+        rubbing: Float64 = self.own.friction * (77 + 15 * krpm + 5 * krpm**2) * thick * worn
+        return rubbing
+
     def _weak_sparks(self, state: EngineState, wrong: _At) -> Float64:
         """Share of one cylinder's cycles that a weak ignition misses.
 
@@ -243,7 +281,8 @@ class _Step:
     ) -> None:
         """Coolant, oil and thermostat: heat in, heat out.
 
-        About 28 % of the fuel's energy goes to the coolant [H, 12.3].
+        Of the fuel's energy 23 % goes to the coolant at full load and some 35 % at idle: measured engines give
+        coolant and oil 27.5 % at full and 32.5 % at part load (FEV). What rubs heats oil and coolant by halves.
         """
         own, fuel_kw = self.own, burnt / 1000 * LHV
         opening = np.clip((state.coolant - own.thermostat) / 9.0, 0.0, 1.0)
@@ -254,13 +293,15 @@ class _Step:
             np.where(asked.shaft_power > 0, 9.0, asked.vehicle_speed / KMH) ** 0.6
         )  # m/s; a genset's fan always turns
         fan = 0.45 * np.clip((state.coolant - 97.0) / 4.0, 0.0, 1.0) * runs
-        left = 1 - wrong.coolant_loss
+        # The expansion tank holds 15 %; below it the pump draws air, and at 65 % nothing circulates any more.
+        left = np.clip(1 - (wrong.coolant_loss - 0.15) / 0.5, 0.0, 1.0)
         over = state.coolant - asked.ambient_temperature
         out = own.radiator * opening * (0.09 + 0.14 * wind + fan) * left * over + 0.02 * over
         out = out + 6.0 * np.maximum(state.coolant - 122.0, 0.0)  # the cap opens, and coolant boils off [B]
         to_oil = 0.28 * (state.oil - state.coolant)
-        mass = own.thermal_mass * (0.45 + 0.55 * left)
-        state.coolant += self.dt / mass * (0.28 * fuel_kw * (1 + 0.05 * wrong.coolant_loss) - out + to_oil)
+        mass = own.thermal_mass * (1 - 0.35 * wrong.coolant_loss)
+        walls = (0.22 + 0.20 * np.exp(-fuel_kw / 20)) * fuel_kw
+        state.coolant += self.dt / mass * (walls + 0.5 * friction_kw - out + to_oil)
         lost = 0.004 * (state.oil - asked.ambient_temperature) * (1 + wind)
         state.oil += self.dt / OIL_MASS * (0.5 * friction_kw + 0.035 * fuel_kw - to_oil - lost)
 
@@ -276,7 +317,7 @@ class _Step:
     ) -> Float64:
         """Temperature in °C towards which the exhaust goes.
 
-        Hottest at lambda 1 and full flow, cooled on its way by the port's walls [H, 6.5].
+        Hottest at lambda 1 and full flow, cooled on its way by the port's walls [H, ch. 6].
         """
         beside = np.minimum(np.abs(mixture - 1.0), 0.35)  # beyond that, what burns at all burns like that
         hottest = 870.0 * self.own.exhaust - 900.0 * beside - 700.0 * missing
@@ -288,7 +329,7 @@ class _Step:
     def _oil_pressure(self, speed: Float64, oil: Float64, wrong: _At) -> Float64:
         """Pressure in kPa: a gear pump against the bearings' clearances, and a relief valve [B]."""
         flow = self.own.oil_delivery * (1 - wrong.oil_pump_loss) * speed / 2000.0
-        thick = (_viscosity(oil) / _viscosity(95.0)) ** 0.5
+        thick = (viscosity(oil) / viscosity(95.0)) ** 0.5
         # A third of the oil leaves through the main bearings, with the square of their clearance.
         line = 330.0 * flow * thick / (0.7 + 0.3 * wrong.bearing_clearance**2)
         relief = self.own.oil_relief
@@ -298,7 +339,7 @@ class _Step:
         return pressure
 
     def _vibration(self, krpm: Float64, indicated: Float64, missing: Float64, wrong: _At) -> Float64:
-        """Vibration in mm/s rms; its parts add by their power (ISO 10816 gives the scale).
+        """Vibration in mm/s rms; its parts add by their power; the scale is a choice.
 
         Second-order inertia forces with a resonance of the mounts, combustion, the half order of a cylinder that
         misses, and knocking bearings.
@@ -318,52 +359,3 @@ class _Step:
         )
         volts: Float64 = np.where(starts > 0, 10.4, np.where(runs > 0, charging, 12.6))
         return volts
-
-
-def _towards(lag_s: float, period_s: float) -> float:
-    """The share of the way that a first-order lag goes in one tick, exactly."""
-    return float(1 - np.exp(-period_s / lag_s))
-
-
-def _gear(gear: Float64, speed: Float64) -> Float64:
-    """One gear up or down a tick, with the distance between shift speeds as hysteresis."""
-    at = gear.astype(np.intp)
-    up = (at < len(UPSHIFT)) & (speed > UPSHIFT[np.minimum(at, len(UPSHIFT) - 1)])
-    down = (at > 0) & (speed < DOWNSHIFT[np.maximum(at - 1, 0)])
-    return gear + up - down
-
-
-def _road_power(own: Parameters, speed: Float64, last: Float64, dt: float) -> Float64:
-    """Power in kW at the engine for a car's speed: rolling, drag, and inertia with a tenth for what turns [B]."""
-    metres = speed / KMH
-    force = own.mass * 9.81 * 0.011 * (speed > 0) + 0.5 * 1.2 * own.drag * metres**2
-    force = force + 1.1 * own.mass * (speed - last) / KMH / dt
-    power: Float64 = force * metres / 1000
-    return np.where(power > 0, power / 0.92, power * 0.92)
-
-
-def _viscosity(oil: Float64 | float) -> Float64:
-    """Viscosity in mm²/s of SAE 5W-30 by Vogel's equation, through a data sheet's 62 at 40 and 10.5 at 100 °C."""
-    viscous: Float64 = np.exp(-1.645 + 779.3 / (np.maximum(oil, -30.0) + 95.0))
-    return viscous
-
-
-def _burns(mixture: Float64) -> Float64:
-    """Indicated efficiency relative to lambda 1 [H, fig. 15-6].
-
-    Rich loses its unburnt fuel; lean gains a little and then burns badly.
-    """
-    rich = np.minimum(mixture, 1.0)
-    lean = np.maximum(mixture - 1.0, 0.0)
-    relative: Float64 = rich * (1 + 0.35 * lean - 4.0 * np.maximum(lean - 0.12, 0.0) ** 2)
-    return np.maximum(relative, 0.3)
-
-
-def _orifice(ratio: Float64) -> Float64:
-    """Flow function of an isentropic flow with kappa 1.4, in g/s per mm² at 1 kPa and 1 J/kg [G, eq. 2.10].
-
-    The units: kPa mm² / sqrt(J/kg) = 1e3 Pa 1e-6 m² / (m/s) = 1e-3 kg/s = 1 g/s.
-    """
-    ratio = np.clip(ratio, 0.528, 0.995)
-    flow: Float64 = np.sqrt(7.0 * (ratio ** (2 / 1.4) - ratio ** (2.4 / 1.4)))
-    return flow

@@ -71,8 +71,8 @@ _ENGINE = (
         "share of one cylinder's cycles",
         _levels(0.08, 0.20, 0.60),
         *(0.0, 1.0),
-        "of four cylinders' firings 2 %, 5 % and 15 %: misfire monitors take 1 to 3 % as harmful to emissions and "
-        "never less than 5 % as harmful to the catalyst (OBD-II, 13 CCR 1968.2 (e)(3))",
+        "of four cylinders' firings 2 %, 5 % and 15 %: makers' misfire monitors (OBD-II, 13 CCR 1968.2 (e)(3)) "
+        "take 1 to 5 % as harmful to emissions and, by speed and load, 2.5 to 30 % as harmful to the catalyst",
         effect="misfire_share",
     ),
     FaultKind(
@@ -81,8 +81,7 @@ _ENGINE = (
         "lambda below the target",
         _levels(0.04, 0.10, 0.20),
         *(0.0, 0.35),
-        "beyond the window of a three-way catalyst (about ±0.01); full-load enrichment all the time; sooted plugs "
-        "(Heywood, Internal Combustion Engine Fundamentals, ch. 11.6)",
+        "beyond the window of a three-way catalyst (about ±0.01); full-load enrichment all the time; sooted plugs",
         effect="lambda_bias",
         slope=-1.0,
     ),
@@ -92,8 +91,8 @@ _ENGINE = (
         "lambda above the target",
         _levels(0.04, 0.10, 0.25),
         *(0.0, 0.45),
-        "beyond the catalyst's window; best economy; near the lean limit of homogeneous petrol engines "
-        "(Heywood, ch. 9.4: 1.3 to 1.4)",
+        "beyond the catalyst's window; best economy; near the lean limit of homogeneous petrol engines (1.3 to "
+        "1.4)",
         effect="lambda_bias",
     ),
     FaultKind(
@@ -102,8 +101,9 @@ _ENGINE = (
         "V",
         _levels(1.0, 2.0, 3.0),
         *(0.0, 6.0),
-        "from the usual 14.1 V: below the 13.2 V at which workshops call a battery not charged; an alternator "
-        "that gives nothing; 62 % of a coil's energy left, which goes with the square of the voltage",
+        "from the usual 14.1 V: below the 13.2 V under which workshops call the charging too low; an "
+        "alternator that gives nothing; at a fixed dwell 62 % of a coil's energy left, which goes with the "
+        "voltage's square",
         effect="ignition_voltage_loss",
     ),
     FaultKind(
@@ -112,7 +112,8 @@ _ENGINE = (
         "share of the coolant",
         _levels(0.15, 0.35, 0.60),
         *(0.0, 0.95),
-        "an expansion tank emptied; the radiator's upper part dry; the water pump draws air",
+        "an expansion tank emptied; the radiator's upper part dry; the water pump draws air and hardly "
+        "anything circulates",
         effect="coolant_loss",
     ),
     FaultKind(
@@ -121,8 +122,8 @@ _ENGINE = (
         "opening, 0 shut to 1 open",
         _levels(0.5, 0.75, 1.0),
         *(0.3, 1.0),
-        "half, three quarters and fully open; a code (P0128) is set where the coolant stays some 11 °C below the "
-        "thermostat's temperature",
+        "half, three quarters and fully open; makers set a code (P0128) where the coolant does not reach 70 to "
+        "75 °C, 11 to 16 below this thermostat's",
         effect="thermostat_opening",
     ),
     FaultKind(
@@ -131,8 +132,8 @@ _ENGINE = (
         "opening, 0 shut to 1 open",
         _levels(0.10, 0.05, 0.0),
         *(0.0, 0.3),
-        "a tenth, a twentieth and nothing of the way to the radiator is open: enough for idling, for light load, "
-        "for neither",
+        "a tenth, a twentieth and nothing of the way to the radiator is open: enough for idling, for light "
+        "load, for neither",
         effect="thermostat_opening",
     ),
     FaultKind(
@@ -142,7 +143,7 @@ _ENGINE = (
         _levels(0.15, 0.30, 0.50),
         *(0.0, 0.95),
         "a rotor at the service limit of its clearance; well beyond; hot idling near the least pressure that "
-        "manuals allow (30 to 80 kPa)",
+        "manuals allow (30 to 110 kPa)",
         effect="oil_pump_loss",
     ),
     FaultKind(
@@ -151,16 +152,18 @@ _ENGINE = (
         "clearance relative to new",
         _levels(1.5, 2.0, 3.0),
         *(1.0, 6.0),
-        "within the limit; at it (standard 0.019 to 0.043 mm, limit 0.08 mm in a typical manual); knocking",
+        "within manuals' limits; beyond the strictest (Toyota 2ZR-FE: 0.016 to 0.039 mm new, 0.050 allowed); "
+        "beyond the widest (Isuzu 3.2 V6: 0.019 to 0.043 and 0.080), knocking",
         effect="bearing_clearance",
     ),
     FaultKind(
         "clogged_air_filter",
         "the air filter holds air back",
-        "kPa at rated air flow",
+        "kPa at 40 g/s of air",
         _levels(2.5, 6.2, 10.0),
         *(0.0, 30.0),
-        "10, 25 and 40 inches of water beyond a clean one: service indicators trip at 20 to 25 (5.0 to 6.2 kPa)",
+        "10, 25 and 40 inches of water beyond a clean one: service indicators of petrol engines trip at 20 at "
+        "the most (5.0 kPa), of diesels at 25",
         effect="air_filter_drop",
     ),
     FaultKind(
@@ -169,7 +172,7 @@ _ENGINE = (
         "share of the fuel missing",
         _levels(0.08, 0.15, 0.25),
         *(-0.5, 0.9),
-        "beyond the ±3 % of a matched set; noticeable; the reach of the usual fuel trim, ±25 % (P0171)",
+        "beyond the ±3 % of a matched set; noticeable; the reach of the fuel trim (P0171; Saab: 25 %)",
         effect="injector_scale",
         base=1.0,
         slope=-1.0,
@@ -180,8 +183,7 @@ _ENGINE = (
         "mm² of leak",
         _levels(3.0, 12.0, 28.0),
         *(0.0, 200.0),
-        "holes of 2, 4 and 6 mm; an idling two-litre engine draws about 2.5 g/s, which at choked flow is 10 mm² "
-        "(Heywood, appendix C)",
+        "holes of 2, 4 and 6 mm; an idling two-litre engine draws about 2.5 g/s, which at choked flow is 11 mm²",
         effect="manifold_leak",
     ),
     FaultKind(
@@ -190,7 +192,8 @@ _ENGINE = (
         "share of the pressure rise",
         _levels(0.15, 0.30, 0.60),
         *(0.0, 1.0),
-        "made up for by the control; about where underboost codes are set (P0299); hardly any boost",
+        "made up for by the control; about where underboost codes are set (P0299: 27 kPa short, Acura); hardly "
+        "any boost",
         effect="turbo_loss",
     ),
 )

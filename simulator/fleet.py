@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simulator.duty import DUTIES, Duty
-from simulator.engine import advance, cold_state, warm_state
+from simulator.engine import DRAWS, advance, cold_state, warm_state
 from simulator.faults import SensorFaults, effects, mistake, truth_record
 from simulator.parameters import draw_parameters
 from simulator.records import SENSORS, Block
@@ -104,7 +104,7 @@ class Fleet:
             demand,
             effects(self._faults, time, engines, self._seed),
             self._period_ms / 1000,
-            _normal(self._running_random, ticks, 2),
+            _normal(self._running_random, ticks, DRAWS),
         )
         signal = self._sensors.signal(truth, _normal(self._noise_random, ticks, len(SENSORS)))
         self._sensor_faults.apply(signal, time)

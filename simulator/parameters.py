@@ -25,7 +25,7 @@ USUAL = {
     "friction": (1.0, 0.04),  # relative to the correlation of Barnes-Moss
     "boost": (0.9, 0.03),  # the turbocharger's pressure ratio at full delivery, less one
     "thermostat": (86.0, 0.008),  # °C at which it begins to open
-    "thermal_mass": (62.0, 0.05),  # kJ/K of block and coolant
+    "thermal_mass": (68.0, 0.05),  # kJ/K of block and coolant
     "radiator": (1.0, 0.06),
     "oil_delivery": (1.0, 0.03),
     "oil_relief": (430.0, 0.025),  # kPa

@@ -28,7 +28,7 @@ SENSORS: dict[str, str] = {  # name -> unit, in the order of config/assets/engin
     "vehicle_speed": "km/h",
 }
 
-RATED_KW = 30.0  # shaft power of a genset's engine at full load
+RATED_KW = 22.0  # shaft power of a genset's engine at full load; its load steps go to 90 % of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Effects:
     thermostat_opening: Float64  # (T, N) where the thermostat is stuck, 0 shut to 1 open; NaN = it works
     oil_pump_loss: Float64  # (T, N) share of the oil pump's delivery that is lost
     bearing_clearance: Float64  # (T, N) main bearings' clearance relative to new, 1 = new
-    air_filter_drop: Float64  # (T, N) kPa lost in the filter at rated air flow, beyond a clean one's
+    air_filter_drop: Float64  # (T, N) kPa lost in the filter at 40 g/s of air, beyond a clean one's
     injector_scale: Float64  # (T, N) fuel injected relative to what was asked for, 1 = right
     manifold_leak: Float64  # (T, N) mm² of leak between throttle and valves
     turbo_loss: Float64  # (T, N) share of the turbocharger's pressure rise that is lost

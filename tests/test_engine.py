@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,84 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.duty import Duty
-from simulator.engine import advance, cold_state, warm_state
-from simulator.fault_kinds import ENGINE_FAULTS
-from simulator.faults import Fault
-from simulator.fleet import Fleet
-from simulator.parameters import Parameters, draw_parameters
-from simulator.records import SENSORS, Demand, Effects
+from simulator.engine import DRAWS, advance, cold_state, warm_state
+from simulator.records import Demand, Effects
+from tests.engine_samples import MINUTES, Run, alike, asked, driven, joined, stepped, wrong
 
-if TYPE_CHECKING:
-    from monitor.records import Float64
-    from simulator.engine import EngineState
-
-NAMES = list(SENSORS)
-DRAWS = 2
-MINUTES = 120  # ticks of half a second
 ASSET_FILE = Path(__file__).parent.parent / "config" / "assets" / "engine.toml"
-
-
-def alike(engines: int, *, spread: float = 0.0) -> Parameters:
-    return draw_parameters([np.random.default_rng([9, engine]) for engine in range(engines)], spread=spread)
-
-
-def asked(
-    ticks: int,
-    engines: int = 1,
-    *,
-    running: bool = True,
-    speed: float | list[float] = 0.0,
-    power: float | list[float] = 0.0,
-    ambient: float | list[float] = 20.0,
-    pressure: float = 101.325,
-) -> Demand:
-    """The same demand all the time; a list has a value for each engine."""
-    columns = (running, speed, power, ambient, pressure)
-    return Demand(*(np.broadcast_to(np.array(column), (ticks, engines)).copy() for column in columns))
-
-
-def joined(*parts: Demand) -> Demand:
-    return Demand(*(np.concatenate([getattr(p, each.name) for p in parts]) for each in fields(Demand)))
-
-
-def driven(kind: str, ticks: int, engines: int, seed: int = 4) -> Demand:
-    generators = [np.random.default_rng([seed, engine]) for engine in range(engines)]
-    return Duty.draw(kind, generators, period_s=0.5).block(ticks)
-
-
-class Run:
-    """The true values of a simulation by name, (T, N) each; without noise unless a seed is given."""
-
-    def __init__(
-        self,
-        demand: Demand,
-        effects: Effects | None = None,
-        *,
-        state: EngineState | None = None,
-        seed: int | None = None,
-        period_s: float = 0.5,
-        spread: float = 0.0,
-    ) -> None:
-        ticks, engines = demand.running.shape
-        own = alike(engines, spread=spread)
-        self.state = warm_state(engines, own) if state is None else state
-        shape = (ticks, engines, DRAWS)
-        noise = np.zeros(shape) if seed is None else np.random.default_rng(seed).standard_normal(shape)
-        effects = Effects.healthy(ticks, engines) if effects is None else effects
-        self.truth = advance(self.state, own, demand, effects, period_s, noise)
-
-    def __getitem__(self, name: str) -> Float64:
-        values: Float64 = self.truth[:, :, NAMES.index(name)]
-        return values
-
-    def settled(self, name: str) -> float:
-        """The mean of the last minute."""
-        return float(self[name][-MINUTES:].mean())
-
-
-def wrong(ticks: int, engines: int = 1, **values: float) -> Effects:
-    effects = Effects.healthy(ticks, engines)
-    return replace(effects, **{name: np.full((ticks, engines), value) for name, value in values.items()})
 
 
 # Steady running.
@@ -126,7 +51,7 @@ def test_fuel_is_air_over_its_stoichiometric_ratio(power: float) -> None:
     assert run.settled("fuel_rate") == pytest.approx(run.settled("maf") / 14.7 / 745 * 3600, rel=0.01)
 
 
-@pytest.mark.parametrize(("power", "speed"), [(10.0, 0.0), (20.0, 0.0), (28.0, 0.0), (0.0, 100.0), (0.0, 125.0)])
+@pytest.mark.parametrize(("power", "speed"), [(10.0, 0.0), (20.0, 0.0), (22.0, 0.0), (0.0, 100.0), (0.0, 125.0)])
 def test_no_engine_gives_more_than_its_fuel_does(power: float, speed: float) -> None:
     """Brake efficiency of spark-ignition engines under load: 0.18 to 0.37 (Heywood, ch. 15)."""
     run = Run(asked(5 * MINUTES, power=power, speed=speed))
@@ -143,7 +68,7 @@ def test_a_car_takes_as_much_fuel_as_cars_of_its_class(speed: float, least: floa
 
 
 def test_the_manifold_fills_beyond_ambient_only_under_high_load() -> None:
-    low, high = (Run(asked(5 * MINUTES, power=power)) for power in (5.0, 29.0))
+    low, high = (Run(asked(5 * MINUTES, power=power)) for power in (5.0, 20.0))
     assert low.settled("map") < 80
     assert 105 < high.settled("map") < 200
     assert high.settled("throttle_position") > low.settled("throttle_position")
@@ -227,6 +152,59 @@ def test_the_supply_dips_while_the_starter_turns() -> None:
     assert run["engine_speed"][20:].min() > 600
 
 
+def test_a_load_step_takes_its_energy_from_the_gensets_mass_and_the_governor_brings_it_back() -> None:
+    """The more that is put on at once, the deeper the speed dips, by less than 10 % (ISO 8528-5, class G2).
+
+    Shed, the load lets it run up. Ten seconds later it stands at the governor's droop again.
+    """
+    small, large, shed = (
+        Run(stepped(*step, 0.0), period_s=0.1) for step in ((2.0, 6.0), (2.0, 14.0), (14.0, 2.0))
+    )
+    dips = [1 - run["engine_speed"][6_000:6_030].min() / run["engine_speed"][5_999, 0] for run in (small, large)]
+    assert 0.002 < dips[0] < dips[1] < 0.10
+    assert shed["engine_speed"][6_000:6_030].max() > 1.01 * shed["engine_speed"][5_999, 0]
+    for run, load in ((small, 6.0), (large, 14.0), (shed, 2.0)):
+        assert run["engine_speed"][-1, 0] == pytest.approx(1500 * (1 + 0.02 * (0.5 - load / 22)), rel=0.002)
+
+
+def test_boost_comes_later_than_air() -> None:
+    """Above ambient the turbocharger has to spin up first: it takes more than half as long again."""
+
+    def time_to_nine_tenths(before: float, after: float) -> float:
+        pressure = Run(stepped(before, after, 0.0), period_s=0.1)["map"][5_999:, 0]
+        return int(np.argmax(pressure > pressure[0] + 0.9 * (pressure[-1] - pressure[0]))) / 10
+
+    assert time_to_nine_tenths(12.0, 20.0) > 1.5 * time_to_nine_tenths(2.0, 10.0)
+
+
+def test_a_genset_gives_the_highest_of_its_load_steps_up_to_700_m() -> None:
+    """90 % of 22 kW at 93.2 kPa, reached by the fastest ramp of the duty, 2 s."""
+    run = Run(replace(stepped(2.2, 19.8, 2.0), ambient_pressure=np.full((6_220, 1), 93.2)), period_s=0.1)
+    power = run["torque"][-50:] * run["engine_speed"][-50:] * 2 * np.pi / 60 / 1000
+    assert power.mean() == pytest.approx(19.8, rel=0.01)
+
+
+def test_the_lambda_control_swings_about_its_target() -> None:
+    """A limit cycle of one or two hundredths around 1, none where nothing burns or the mixture is enriched."""
+    run = Run(asked(10 * MINUTES), seed=3)
+    assert run.settled("lambda") == pytest.approx(1.0, abs=0.005)
+    assert 0.005 < run["lambda"].std() < 0.03
+
+
+def test_friction_of_a_warm_engine_is_the_correlations() -> None:
+    """Barnes and Moss at 2000 rpm: 97 + 30 + 20 = 147 kPa, gas exchange included, at full load.
+
+    Here 20 of them are the throttle's: motored with the manifold at ambient pressure, 127 kPa and the alternator
+    are left. On overrun at 21 kPa another 80 kPa of pumping come to that: 207 kPa on 2 l are 33 Nm, and 800 W at
+    209 rad/s are 4 Nm.
+    """
+    slowing = replace(asked(60), vehicle_speed=np.linspace(95.0, 60.0, 60)[:, None])
+    run = Run(joined(asked(15 * MINUTES, speed=95.0), slowing))
+    at = int(np.argmin(np.abs(run["engine_speed"][-50:, 0] - 2000))) - 50
+    assert run["fuel_rate"][at, 0] == 0
+    assert -run["torque"][at, 0] == pytest.approx(37.0, rel=0.08)
+
+
 def test_gears_keep_the_engine_where_it_pulls() -> None:
     demand = driven("mixed", 3600, 12)
     run = Run(demand)
@@ -270,104 +248,3 @@ def test_engines_differ_a_little() -> None:
     for name in ("map", "maf", "fuel_rate", "oil_pressure", "exhaust_gas_temperature", "control_module_voltage"):
         means = run[name][-MINUTES:].mean(axis=0)
         assert 0.001 < means.std() / means.mean() < 0.08, name
-
-
-# What goes wrong.
-
-ROAD, IDLE, LOAD = (100.0, 0.0), (0.0, 0.0), (0.0, 27.0)  # km/h, kW
-MOVES = (  # effect, value, demand, sensor, direction
-    ("misfire_share", 0.5, ROAD, "vibration_rms", +1),
-    ("misfire_share", 0.5, ROAD, "lambda", +1),
-    ("misfire_share", 0.5, ROAD, "map", +1),
-    ("misfire_share", 0.5, ROAD, "fuel_rate", +1),
-    ("misfire_share", 0.5, ROAD, "exhaust_gas_temperature", -1),
-    ("lambda_bias", -0.1, ROAD, "lambda", -1),
-    ("lambda_bias", -0.1, ROAD, "fuel_rate", +1),
-    ("lambda_bias", -0.1, ROAD, "exhaust_gas_temperature", -1),
-    ("lambda_bias", 0.1, ROAD, "lambda", +1),
-    ("lambda_bias", 0.1, ROAD, "map", +1),
-    ("ignition_voltage_loss", 2.0, IDLE, "control_module_voltage", -1),
-    ("ignition_voltage_loss", 4.0, LOAD, "vibration_rms", +1),
-    ("coolant_loss", 0.8, LOAD, "coolant_temperature", +1),
-    ("thermostat_opening", 1.0, ROAD, "coolant_temperature", -1),
-    ("thermostat_opening", 0.0, ROAD, "coolant_temperature", +1),
-    ("oil_pump_loss", 0.3, IDLE, "oil_pressure", -1),
-    ("bearing_clearance", 2.0, IDLE, "oil_pressure", -1),
-    ("bearing_clearance", 2.0, ROAD, "vibration_rms", +1),
-    ("air_filter_drop", 10.0, ROAD, "throttle_position", +1),
-    ("injector_scale", 0.85, ROAD, "fuel_rate", +1),
-    ("injector_scale", 0.60, ROAD, "lambda", +1),
-    ("manifold_leak", 5.0, IDLE, "maf", -1),
-    ("manifold_leak", 5.0, IDLE, "throttle_position", -1),
-    ("turbo_loss", 0.9, LOAD, "map", -1),
-    ("turbo_loss", 0.9, LOAD, "torque", -1),
-)
-
-
-@pytest.mark.parametrize(("effect", "value", "demand", "sensor", "direction"), MOVES)
-def test_an_effect_moves_its_sensors(
-    effect: str, value: float, demand: tuple[float, float], sensor: str, direction: int
-) -> None:
-    ticks = (15 if sensor == "coolant_temperature" else 4) * MINUTES
-    effects = Effects.healthy(ticks, 2)
-    getattr(effects, effect)[:, 1] = value
-    healthy, failing = Run(asked(ticks, 2, speed=demand[0], power=demand[1]), effects)[sensor][-MINUTES:].mean(
-        axis=0
-    )
-    assert (failing - healthy) * direction > 0.005 * abs(healthy)
-
-
-def test_a_leak_matters_most_at_idle() -> None:
-    """4 mm² at choked flow are 0.8 g/s, a third of what an idling engine draws, and nothing to one at speed."""
-    ticks = 5 * MINUTES
-    demand = asked(ticks, 4, speed=[0, 0, 100, 100])
-    effects = Effects.healthy(ticks, 4)
-    effects.manifold_leak[:, [1, 3]] = 4.0
-    idle, leaking_idle, road, leaking_road = Run(demand, effects)["maf"][-MINUTES:].mean(axis=0)
-    shares = 1 - leaking_idle / idle, 1 - leaking_road / road
-    assert 0.1 < shares[0] < 0.5
-    assert shares[1] < 0.25 * shares[0]
-
-
-def test_the_trim_hides_a_drifted_injector_from_lambda_but_not_from_the_fuel_rate() -> None:
-    """15 % too little fuel is asked for 1/0.85 times: lambda stays 1, and fuel no longer matches air."""
-    ticks = 5 * MINUTES
-    run = Run(asked(ticks, speed=100.0), wrong(ticks, injector_scale=0.85))
-    assert run.settled("lambda") == pytest.approx(1.0, abs=0.01)
-    assert run.settled("fuel_rate") / (run.settled("maf") / 14.7 / 745 * 3600) == pytest.approx(1 / 0.85, rel=0.01)
-
-
-def test_an_effect_of_nothing_changes_no_byte() -> None:
-    demand = driven("mixed", 400, 4)
-    nothing = wrong(
-        400, 4, misfire_share=0.0, bearing_clearance=1.0, injector_scale=1.0, thermostat_opening=np.nan
-    )
-    assert Run(demand, nothing, seed=1).truth.tobytes() == Run(demand, seed=1).truth.tobytes()
-
-
-@pytest.mark.parametrize("effect", [each.name for each in fields(Effects)])
-def test_an_engine_that_fails_does_not_touch_its_neighbour(effect: str) -> None:
-    values = {"thermostat_opening": 1.0, "bearing_clearance": 3.0, "injector_scale": 0.7, "air_filter_drop": 20.0}
-    demand, effects = driven("mixed", 400, 4), Effects.healthy(400, 4)
-    getattr(effects, effect)[100:, 1] = values.get(effect, 0.5)
-    healthy, failing = Run(demand, seed=1).truth, Run(demand, effects, seed=1).truth
-    assert healthy[:, [0, 2, 3]].tobytes() == failing[:, [0, 2, 3]].tobytes()
-    assert healthy[:100, 1].tobytes() == failing[:100, 1].tobytes()
-
-
-def test_no_fault_however_severe_drives_a_sensor_out_of_its_range() -> None:
-    """Each kind at its worst, in every duty: what the sensors report stays within the asset file's ranges."""
-    described = tomllib.loads(ASSET_FILE.read_text(encoding="utf-8"))["sensors"]
-    low, high = (np.array([sensor[key] for sensor in described]) for key in ("min", "max"))
-    kinds = [(name, end) for name, kind in ENGINE_FAULTS.items() for end in (kind.lowest, kind.highest)]
-    faults = [
-        Fault(8 * number + duty, name, value, 0, None)
-        for number, (name, value) in enumerate(kinds)
-        for duty in range(8)
-    ]
-    fleet = Fleet(8 * len(kinds), seed=2, duty="mixed", faults=faults, start="cold", ambient=25.0)
-    for _ in range(20):
-        values = fleet.block(MINUTES).values
-        assert np.isfinite(values).all()
-        outside = np.flatnonzero(((values < low) | (values > high)).any(axis=(0, 1)))
-        assert [NAMES[column] for column in outside] == []
