@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from config.asset_file import AssetFile, AssetSensor
 from config.mistakes import SettingsError
-from config.settings import AssetFile, AssetSensor
 from config.shipped import model_folder
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticUndefined
 
+from config.asset_file import AssetFile
 from config.schema import allowed, fields, is_secret, shown
-from config.settings import AssetFile, Settings
+from config.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from config.asset_file import AssetFile
 from config.mistakes import SettingsError, sentences
 from config.schema import fields, is_path, nest, pattern
 from config.secret import check_private, read_secret
-from config.settings import AssetFile, Settings
+from config.settings import Settings
 from config.shipped import asset_file, is_shipped, model_folder
 from config.sources import from_toml, origin_of
 

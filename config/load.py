@@ -22,7 +22,7 @@ from config.sources import from_command_line, from_environment, from_secret_file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from config.settings import AssetFile
+    from config.asset_file import AssetFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,47 +246,6 @@ class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is written")
 
 
-class AssetSensor(Section):
-    """One sensor of an asset class."""
-
-    name: str = Field(min_length=1, description="name in the payload and everywhere else")
-    unit: str = Field("", description="unit of its values")
-    min: float | None = Field(None, description="lowest value a working sensor reports")
-    max: float | None = Field(None, description="highest value a working sensor reports")
-    stuck_s: float | None = Field(
-        None,
-        gt=0,
-        description="not changing for so many seconds, while most others do, is a fault; "
-        "give at least twice as long as it stands still in normal running; none: not checked",
-    )
-    vss: str = Field("", description="path in the COVESA Vehicle Signal Specification")
-    pid: str = Field("", description="OBD-II parameter id")
-
-    def mistakes(self) -> Iterator[Mistake]:
-        """Bounds in order."""
-        yield from in_order(self, "min", "max")
-
-
-class AssetFile(Section):
-    """An asset class's own file: its sensors in order, and its time grid."""
-
-    period_ms: int = Field(ge=1, description="length of a tick")
-    one_reading_per_tick: bool = Field(
-        False,
-        description="a tick closes as soon as every sensor has reported, because each reports once a tick",
-    )
-    allowed_lateness_ms: int = Field(2_000, ge=0, description="how long a tick waits for late readings")
-    sensors: tuple[AssetSensor, ...] = Field(min_length=1, description="the sensors, in the model's order")
-
-    def mistakes(self) -> Iterator[Mistake]:
-        """Every sensor has a name of its own."""
-        first: dict[str, int] = {}
-        for index, sensor in enumerate(self.sensors):
-            if first.setdefault(sensor.name, index) != index:
-                key = f"sensors.{index}.name"
-                yield Mistake((key,), f'"{sensor.name}" is there already, as sensors.{first[sensor.name]}')
-
-
 class Settings(BaseSettings):
     """All the settings, in the order of the line."""
 

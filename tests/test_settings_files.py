@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from config import document
+from config.asset_file import AssetFile
 from config.files import load_asset_file
 from config.load import load
 from config.mistakes import SettingsError
 from config.schema import effective, fields, flatten, pattern
-from config.settings import AssetFile, ClassSettings, Settings
+from config.settings import ClassSettings, Settings
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "config" / "enginewatch.toml"

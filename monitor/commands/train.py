@@ -23,7 +23,7 @@ from simulator.recording import data_hash
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from config.settings import AssetFile
+    from config.asset_file import AssetFile
     from models.artifact import Header
     from models.split import Run
     from models.training import Epoch, Trained, TrainingConfig
