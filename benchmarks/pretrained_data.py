@@ -41,13 +41,15 @@ class Part:
 
 # Many engines for a short while rather than few for long, because a model must know how engines differ: with a
 # quarter as many it took one engine in ten, in some state that it held for minutes, for a faulty one. What is rare
-# in operation is given its own share: cold starts, and the minutes after a stop.
+# in operation is given its own share: cold starts, the minutes after a stop, and the motorway, where full load comes
+# now and then.
 TRAINING = (
     Part("mixed", engines=400, minutes=8),
-    Part("motorway", engines=200, minutes=8),
+    Part("motorway", engines=200, minutes=20),
     Part("plant", engines=160, minutes=8),
     Part("idle", engines=60, minutes=6),
     Part("mixed", engines=400, minutes=7, start="cold"),
+    Part("motorway", engines=120, minutes=10, start="cold"),
     Part("plant", engines=120, minutes=7, start="cold"),
     Part("idle", engines=60, minutes=8, start="cold"),
     Part("mixed", engines=300, minutes=60, stops=1, after_start_minutes=4),
