@@ -41,8 +41,8 @@ class Part:
 
 # Many engines for a short while rather than few for long, because a model must know how engines differ: with a
 # quarter as many it took one engine in ten, in some state that it held for minutes, for a faulty one. What is rare
-# in operation is given its own share: cold starts, the minutes after a stop, and the motorway, where full load comes
-# now and then.
+# in operation is given its own share: cold starts, the minutes after a stop, and the motorway, where full load
+# comes now and then.
 TRAINING = (
     Part("mixed", engines=400, minutes=8),
     Part("motorway", engines=200, minutes=20),
