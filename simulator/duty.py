@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.records import RATED_KW, Demand
+from simulator.relations import KMH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,9 @@ DUTIES = ("urban", "motorway", "plant", "idle", "mixed")
 MIXED = ("urban", "motorway", "urban", "plant")  # what the engines of a mixed fleet do, in turn
 DAY_S = 86_400.0
 SWING_K = 4.0  # amplitude of the ambient temperature over a day
-KMH = 3.6  # km/h in a m/s
+SMOOTH_S = 3.0  # a car's speed has no corners sharper than this
+STANDS_S = 2.0  # that a trip ends with, so that its last corner is rounded too
+CREEP_KMH = 0.1  # a car slower than this stands
 RIPPLE_S = 4.0  # correlation time of a driver's foot and of a plant's load
 
 
@@ -166,12 +169,12 @@ def _trip(course: _Course, period: float, *, motorway: bool) -> Float64:
         knots.append(now)
         speeds.append(target)
         last = target
-    time = np.arange(0.0, now, period)
+    time = np.arange(0.0, now + STANDS_S, period)
     speed = np.interp(time, knots, speeds)
     moving = np.minimum(speed / 20.0, 1.0)  # nobody's foot wanders at a standstill
     wander = _ripple(course, len(time), period) * (2.0 if motorway else 1.2) * moving
     smooth = _smoothed(np.maximum(speed + wander, 0.0), period)
-    return np.where(speed > 0, smooth, 0.0)
+    return np.where(smooth < CREEP_KMH, 0.0, smooth)
 
 
 def _load_step(course: _Course, period: float) -> Float64:
@@ -200,8 +203,8 @@ def _ripple(course: _Course, ticks: int, period: float) -> Float64:
 
 
 def _smoothed(speed: Float64, period: float) -> Float64:
-    """A car's speed has no corners: a moving mean over three seconds."""
-    width = max(1, round(3.0 / period))
+    """The moving mean over SMOOTH_S."""
+    width = max(1, round(SMOOTH_S / period))
     padded = np.pad(speed, (width // 2, width - 1 - width // 2), mode="edge")
     smooth: Float64 = np.convolve(padded, np.full(width, 1 / width), mode="valid")
     return smooth

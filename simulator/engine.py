@@ -40,7 +40,14 @@ GOVERNED = 1500.0  # rpm of a genset at half load (50 Hz, four poles)
 DROOP = 0.02  # from no load to full load
 GOVERNING_S = 0.8  # in which the governor takes a deviation of the speed back
 GENSET_INERTIA = 3.0  # kg m² (Perkins 404D-22G, 2.2 l: engine 0.44, flywheel 2.55; the alternator comes to them)
-CRANKED = 900.0  # rpm up to which a starter and the first firings bring it
+CAR_INERTIA = 0.25  # kg m² of a car's engine with its flywheel, the clutch open
+CRANKED = 0.6  # of the speed that is wanted: up to there a starter and the first firings bring it
+LIMITED = 6500.0  # rpm at which the injection is cut
+CHARGES = 60.0  # rad/s from which on the alternator gives its full power
+FELT_S = 1.0  # in which driver or governor answer to an engine that does not pull as usual
+CRANKING_S = 0.5  # in which the starter turns
+LEAST_AIR = 0.3  # g/s that pass a throttle that is shut
+IDLE_AIR = 6.0  # g/s that the idle control lets past it at the most
 SAGS_BELOW = 1425.0  # rpm below which the voltage regulator lets the load's voltage sag with the speed
 
 INERTIA_S = 0.35  # lag of the engine's speed behind the wheels' or the governor's
@@ -64,7 +71,11 @@ class EngineState:
     speed: Float64  # (N,) rpm
     gear: Float64  # (N,) 0 to 5
     vehicle: Float64  # (N,) km/h at the last tick
-    surplus: Float64  # (N,) Nm beyond what a genset's load took at the last tick; negative: short of it
+    surplus: (
+        Float64  # (N,) Nm beyond what the load of a governed engine took at the last tick; negative: short of it
+    )
+    mixture: Float64  # (N,) lambda of what burns, as driver or governor have felt it so far
+    cranking: Float64  # (N,) s that the starter still turns
     manifold: Float64  # (N,) kPa
     spool: Float64  # (N,) pressure ratio that the turbocharger gives now, less one
     swing: Float64  # (N,) where the lambda control is in its limit cycle, standard deviation 1
@@ -83,6 +94,8 @@ def cold_state(engines: int, ambient: Float64) -> EngineState:
         gear=np.zeros(engines),
         vehicle=np.zeros(engines),
         surplus=np.zeros(engines),
+        mixture=np.ones(engines),
+        cranking=np.zeros(engines),
         manifold=np.full(engines, 100.0),
         spool=np.zeros(engines),
         swing=np.zeros(engines),
@@ -142,9 +155,10 @@ class _Step:
         self.heats = towards(EXHAUST_S, period_s)
         self.melts = towards(WAX_S, period_s)
         self.spools = towards(SPOOL_S, period_s)
+        self.feels = towards(FELT_S, period_s)
         self.hunts = float(np.exp(-period_s / 1.5))
         self.swings = float(np.exp(-period_s / SWING_S))
-        self.litres = parameters.displacement / (4 * np.pi)  # (N,) Nm per kPa of mean effective pressure
+        self.swept = parameters.displacement / (4 * np.pi)  # (N,) Nm per kPa of mean effective pressure
 
     def take(self, state: EngineState, asked: _At, wrong: _At, noise: Float64) -> Float64:
         """The true values (N, C) of the next tick."""
@@ -154,15 +168,19 @@ class _Step:
         plant = asked.shaft_power > 0
 
         # What is asked of the shaft, and at which speed.
-        wheel = road_power(own, asked.vehicle_speed, state.vehicle, dt)  # kW
+        kelvin = asked.ambient_temperature + 273.15
+        density = asked.ambient_pressure / (GAS * kelvin)  # kg/m³
+        wheel = road_power(own, asked.vehicle_speed, state.vehicle, density, dt)  # kW
         power = np.where(plant, asked.shaft_power, wheel)
         state.gear = next_gear(state.gear, asked.vehicle_speed)
         geared = SPEED_PER_KMH[state.gear.astype(np.intp)] * asked.vehicle_speed
         cold = np.clip((60.0 - state.coolant) / 80.0, 0.0, 1.0)  # a cold engine idles faster [B]
         idle = own.idle_speed * (1 + 0.4 * cold)
         wanted = np.where(plant, GOVERNED * (1 + DROOP * (0.5 - power / RATED_KW)), np.maximum(idle, geared))
-        swung = state.speed + dt * state.surplus / GENSET_INERTIA * RPM  # a genset's mass turns freely
-        governed = plant & (runs > 0) & (state.speed > CRANKED)
+        # What is not held by wheels turns freely: a genset, and a car's engine that idles.
+        inertia = np.where(plant, GENSET_INERTIA, CAR_INERTIA)
+        governed = (plant | (geared < idle)) & (runs > 0) & (state.speed > CRANKED * wanted)
+        swung = np.clip(state.speed + dt * state.surplus / inertia * RPM, 0.0, LIMITED)
         state.speed = np.where(governed, swung, state.speed + self.spins * (wanted * runs - state.speed))
         missing = np.clip(wrong.misfire_share + self._weak_sparks(state, wrong), 0.0, 1.0) / CYLINDERS
         rough = 1 + 40 * missing
@@ -172,15 +190,14 @@ class _Step:
 
         # Torque: what the shaft gives, and what friction, gas exchange and the alternator take.
         krpm = speed / 1000
-        rubbing = self._rubbing(krpm, state.oil, wrong) * self.litres  # Nm
-        pumping = np.maximum(asked.ambient_pressure - state.manifold, 0.0) * self.litres  # Nm, past the throttle
-        taken = rubbing + pumping + 800 / omega  # Nm; the alternator and pumps take 0.8 kW
+        rubbing = self._rubbing(krpm, state.oil, wrong) * self.swept  # Nm
+        pumping = np.maximum(asked.ambient_pressure - state.manifold, 0.0) * self.swept  # Nm, past the throttle
+        taken = rubbing + pumping + 800 / np.maximum(omega, CHARGES)  # Nm; alternator and pumps take 0.8 kW
         cut = (power < CUT_BELOW_KW) & (speed > 1.4 * own.idle_speed)
         sags = np.where(plant, np.minimum(speed / SAGS_BELOW, 1.0) ** 2, 1.0)
-        load = np.maximum(power, 0.0) * sags * 1000 / omega  # Nm
-        steer = np.where(governed, GENSET_INERTIA / RPM * (wanted - state.speed) / GOVERNING_S, 0.0)  # Nm
-        shaft = np.where(cut, -taken, np.maximum(load + steer, 0.0))
-        indicated = np.where(cut, 0.0, shaft + taken)
+        load = np.maximum(power, 0.0) * sags * 1000 / np.maximum(omega, CHARGES)  # Nm
+        steer = np.where(governed, inertia / RPM * (wanted - state.speed) / GOVERNING_S, 0.0)  # Nm
+        indicated = np.where(cut, 0.0, np.maximum(load + steer + taken, 0.0))
 
         # Air: as much as the torque takes, as far as the manifold can be filled.
         upstream = (
@@ -192,43 +209,51 @@ class _Step:
         most = upstream * blown * 0.97
         rich = np.clip((state.manifold - 130) / 60, 0.0, 1.0) * 0.12  # enrichment that protects the turbine [B]
         target = 1 - rich + wrong.lambda_bias
-        efficiency = own.indicated_efficiency * burns(target) * (1 - missing)
-        inlet = 300 + 0.25 * (state.coolant - 20)  # K
+        # Driver and governor answer to what really burns: what is wrong with the mixture takes more throttle.
+        efficiency = own.indicated_efficiency * burns(state.mixture) * (1 - missing)
+        inlet = kelvin + 10 + 0.2 * (state.coolant - asked.ambient_temperature)  # K
         breathes = own.volumetric_efficiency * (1 - 0.035 * (krpm - 3.2) ** 2)
         drawn = own.displacement * speed * breathes / (120 * GAS * inlet)  # g/s per kPa above the residual gas's
-        needed = indicated * omega / 1000 / (efficiency * LHV) * STOICHIOMETRIC * target * 1000  # g/s
+        needed = indicated * omega / 1000 / (efficiency * LHV) * STOICHIOMETRIC * state.mixture * 1000  # g/s
         wish = needed / drawn + 9.0  # kPa, of which 9 are residual gas [H, ch. 6]
         ratio = np.clip(wish / (upstream * 0.97) - 1 + SPARE_BOOST, 0.0, blown - 1)
         state.spool += self.spools * (ratio - state.spool)
-        pressure = np.clip(wish, OVERRUN_KPA, np.minimum(upstream * 0.97 * (1 + state.spool), most))
+        # Past the throttle, through a leak [G, ch. 2: isentropic flow]: it comes in whatever is wanted.
+        before = np.maximum(upstream, state.manifold * 1.02)
+        flow = orifice(state.manifold / before) * before / np.sqrt(GAS * 1000 * kelvin)  # g/s per mm²
+        leaking = wrong.manifold_leak * flow * (state.manifold < asked.ambient_pressure) * runs
+        least = np.maximum(OVERRUN_KPA, (leaking + LEAST_AIR) / drawn + 9.0)
+        wish = np.where(governed & ~plant, np.minimum(wish, (leaking + IDLE_AIR) / drawn + 9.0), wish)
+        most_now = np.minimum(upstream * 0.97 * (1 + state.spool), most)
+        pressure = np.minimum(np.maximum(wish, least), most_now)
         state.manifold += np.where(runs > 0, self.fills, 1.0) * (
             np.where(runs > 0, pressure, asked.ambient_pressure) - state.manifold
         )
         air = runs * drawn * np.maximum(state.manifold - 9.0, 1.0)  # g/s
 
-        # Throttle, and what comes past it through a leak (isentropic flow) [G, ch. 2].
-        before = np.maximum(upstream, state.manifold * 1.02)
-        flow = orifice(state.manifold / before) * before / np.sqrt(GAS * 1000 * 300)  # g/s per mm²
-        leaking = np.minimum(wrong.manifold_leak * flow * (state.manifold < asked.ambient_pressure), 0.6 * air)
-        metered = air - leaking
+        metered = np.where(runs > 0, np.maximum(air - leaking, np.minimum(air, LEAST_AIR)), 0.0)
         area = np.clip(metered / np.maximum(flow, 1e-6) / 1300.0, 0.0, 1.0)  # of a 52 mm bore's usable area
         throttle = np.where(runs > 0, 6.0 + 94.0 * area**0.55, 6.0)
 
-        # Fuel: what is measured is what the control asks for; its trim reaches a quarter each way [B].
+        # Fuel: by the air that is measured; the control trims it by up to a quarter each way [B], so that the
+        # sensor sees its target. A cylinder that misses exhales its air; a part of it is burnt at the sensor.
         ask = np.where(runs > 0, air / np.maximum(metered, 1e-6), 1.0) / np.maximum(wrong.injector_scale, 0.05)
-        trim = np.clip(ask, 0.75, 1.25)
+        oxygen = 1 + 0.6 * missing
+        trim = np.clip(ask * oxygen, 0.75, 1.25)
         state.swing = self.swings * state.swing + np.sqrt(1 - self.swings**2) * noise[:, 2]
         swing = SWING * state.swing * (rich == 0)  # enrichment is open-loop
-        mixture = target * ask / trim * (1 + swing)
+        mixture = target * ask / trim  # of what burns
+        state.mixture += self.feels * (np.where(runs > 0, np.clip(mixture, 0.5, 2.0), 1.0) - state.mixture)
+        mixture = mixture * (1 + swing)
         burnt = np.where(cut, 0.0, air / STOICHIOMETRIC / mixture)  # g/s
-        commanded = burnt / np.maximum(wrong.injector_scale, 0.05) * (1 + 0.5 * missing)
-        # A cylinder that does not fire exhales its air; the sensor burns some of the fuel beside it.
-        sensed = np.where(cut | (runs == 0), 1.99, mixture + 0.6 * missing)
+        commanded = burnt / np.maximum(wrong.injector_scale, 0.05)
+        sensed = np.where(cut | (runs == 0), 1.99, mixture * oxygen)
 
-        shaft = np.where(
-            cut, -taken, air / 1000 / STOICHIOMETRIC / mixture * LHV * efficiency * 1000 / omega - taken
-        )
+        gives = own.indicated_efficiency * burns(mixture) * (1 - missing)
+        work = air / STOICHIOMETRIC / mixture * LHV * gives / np.maximum(omega, CHARGES)  # Nm
+        shaft = np.where(cut, -taken, work - taken)
         state.surplus = np.where(governed, shaft - load, 0.0)
+        state.cranking = np.where(starts > 0, CRANKING_S, state.cranking - dt)
         shaft = shaft * runs + np.where(runs > 0, 2.0 * rough * noise[:, 1], 0.0)
 
         self._warm(state, asked, wrong, burnt, rubbing * omega / 1000 * runs, runs)
@@ -250,7 +275,7 @@ class _Step:
                 sensed,
                 state.exhaust,
                 self._vibration(krpm, indicated, missing, wrong) * runs,
-                self._voltage(speed, wrong, runs, starts),
+                self._voltage(speed, wrong, runs, (state.cranking > 0) & (runs > 0)),
                 shaft,
                 asked.vehicle_speed,
             ],
@@ -352,10 +377,10 @@ class _Step:
         total: Float64 = self.own.vibration * np.sqrt(inertia**2 + combustion**2 + halves**2 + knocks**2)
         return total
 
-    def _voltage(self, speed: Float64, wrong: _At, runs: Float64, starts: Float64) -> Float64:
+    def _voltage(self, speed: Float64, wrong: _At, runs: Float64, cranking: Bool) -> Float64:
         """Supply in V: an alternator weak at low speed [B]; the battery's rest voltage; the starter's load."""
         charging = (
             self.own.alternator - 0.35 * np.exp(-np.maximum(speed - 700, 0) / 450) - wrong.ignition_voltage_loss
         )
-        volts: Float64 = np.where(starts > 0, 10.4, np.where(runs > 0, charging, 12.6))
+        volts: Float64 = np.where(cranking, 10.4, np.where(runs > 0, charging, 12.6))
         return volts

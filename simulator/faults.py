@@ -122,9 +122,7 @@ class SensorFaults:
 
     def __init__(self, faults: Sequence[Fault], seed: int, period_ms: int) -> None:
         """`seed` is the fleet's."""
-        chosen = sorted(
-            (fault for fault in faults if FAULTS[fault.kind].on_sensor), key=lambda each: each.start_ms
-        )
+        chosen = [fault for fault in faults if FAULTS[fault.kind].on_sensor]
         self._seed = seed
         self._acting = [
             _Acting(fault, seed, period_ms) for fault in sorted(chosen, key=lambda each: each.start_ms)

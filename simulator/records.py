@@ -28,7 +28,7 @@ SENSORS: dict[str, str] = {  # name -> unit, in the order of config/assets/engin
     "vehicle_speed": "km/h",
 }
 
-RATED_KW = 22.0  # shaft power of a genset's engine at full load; its load steps go to 90 % of it
+RATED_KW = 21.0  # shaft power of a genset's engine at full load; its load steps go to 90 % of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,13 @@ def next_gear(gear: Float64, speed: Float64) -> Float64:
     return gear + up - down
 
 
-def road_power(own: Parameters, speed: Float64, last: Float64, dt: float) -> Float64:
-    """Power in kW at the engine for a car's speed: rolling, drag, and inertia with a tenth for what turns [B]."""
+def road_power(own: Parameters, speed: Float64, last: Float64, density: Float64, dt: float) -> Float64:
+    """Power in kW at the engine for a car's speed: rolling, drag, and inertia with a tenth for what turns [B].
+
+    `density` is the air's, in kg/m³.
+    """
     metres = speed / KMH
-    force = own.mass * 9.81 * 0.011 * (speed > 0) + 0.5 * 1.2 * own.drag * metres**2
+    force = own.mass * 9.81 * 0.011 * (speed > 0) + 0.5 * density * own.drag * metres**2
     force = force + 1.1 * own.mass * (speed - last) / KMH / dt
     power: Float64 = force * metres / 1000
     return np.where(power > 0, power / 0.92, power * 0.92)

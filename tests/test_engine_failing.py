@@ -41,7 +41,6 @@ def test_coolant_that_is_missing_matters_once_the_pump_draws_air() -> None:
 ROAD, IDLE, LOAD = (100.0, 0.0), (0.0, 0.0), (0.0, 22.5)  # km/h, kW
 MOVES = (  # effect, value, demand, sensor, direction
     ("misfire_share", 0.5, ROAD, "vibration_rms", +1),
-    ("misfire_share", 0.5, ROAD, "lambda", +1),
     ("misfire_share", 0.5, ROAD, "map", +1),
     ("misfire_share", 0.5, ROAD, "fuel_rate", +1),
     ("misfire_share", 0.5, ROAD, "exhaust_gas_temperature", -1),
@@ -79,6 +78,41 @@ def test_an_effect_moves_its_sensors(
         axis=0
     )
     assert (failing - healthy) * direction > 0.005 * abs(healthy)
+
+
+def test_the_lambda_control_hides_a_misfire_from_its_sensor_and_pays_in_fuel() -> None:
+    """Half of one cylinder's cycles leave an eighth of the air unburnt, of which the sensor sees 60 %.
+
+    The control takes these 7.5 % for a lean mixture and adds as much fuel; lambda reads 1.
+    """
+    ticks = 5 * MINUTES
+    run = Run(asked(ticks, speed=100.0), wrong(ticks, misfire_share=0.5))
+    assert run.settled("lambda") == pytest.approx(1.0, abs=0.01)
+    assert run.settled("fuel_rate") / (run.settled("maf") / 14.7 / 745 * 3600) == pytest.approx(1.075, rel=0.01)
+
+
+def test_an_engine_that_burns_badly_gets_more_throttle_and_still_gives_what_is_asked() -> None:
+    """Two thirds of the fuel: lambda 1.2 beyond the trim's reach; torque stays, the manifold fills."""
+    ticks = 5 * MINUTES
+    effects = Effects.healthy(ticks, 2)
+    effects.injector_scale[:, 1] = 0.667
+    run = Run(asked(ticks, 2, speed=100.0), effects)
+    torque, pressure, mixture = (run[name][-MINUTES:].mean(axis=0) for name in ("torque", "map", "lambda"))
+    assert mixture[1] == pytest.approx(1.2, abs=0.02)
+    assert torque[1] == pytest.approx(torque[0], rel=0.01)
+    assert pressure[1] > 1.05 * pressure[0]
+
+
+def test_an_idling_engine_with_a_large_leak_hunts_and_with_a_larger_one_stalls() -> None:
+    """4 mm of hole: it idles too fast and unsteadily. 6 mm: what comes in cannot burn, the starter has to help."""
+    healthy, hunting, stalling = (
+        Run(asked(5 * MINUTES), wrong(5 * MINUTES, manifold_leak=leak))["engine_speed"][-MINUTES:]
+        for leak in (0.0, 12.0, 28.0)
+    )
+    assert np.ptp(healthy) < 5
+    assert hunting.mean() > 1.1 * healthy.mean()
+    assert np.ptp(hunting) > 100
+    assert stalling.min() < 400
 
 
 def test_a_leak_matters_most_at_idle() -> None:
