@@ -69,7 +69,7 @@ class Found:
 
     kind: str
     severity: str
-    faults: int
+    faults: int  # of engines that had no incident before
     seconds: tuple[float, ...]  # from the onset to the incident, of those that were found
     incidents: Counter[str]  # the first one's kind
     sensors: Counter[str]  # the first sensor of the first one; of a sensor fault "the faulty one" where it is
@@ -153,8 +153,19 @@ def _messages(assets: Sequence[str], block: Block, before: Bool) -> Iterator[lis
         yield messages
 
 
-def faults_found(folder: Path, seed: int, *, each: int = ENGINES_EACH) -> tuple[list[Found], int]:
-    """Every fault at every severity on engines of mixed duty; and the incidents before any fault began."""
+@dataclass(frozen=True, slots=True)
+class Early:
+    """Incidents in the first minutes of many engines, before any fault began."""
+
+    incidents: int
+    days: float  # engine-days
+
+
+def faults_found(folder: Path, seed: int, *, each: int = ENGINES_EACH) -> tuple[list[Found], Early]:
+    """Every fault at every severity on engines of mixed duty; and the incidents before any fault began.
+
+    An engine that had one by then is left out: its incident may still be open, and would not fire again.
+    """
     groups = [(kind, level) for kind in (*ENGINE_FAULTS, *SENSOR_FAULTS) for level in LEVELS]
     start = NORMAL_MINUTES * 60_000
     faults = [
@@ -173,21 +184,27 @@ def faults_found(folder: Path, seed: int, *, each: int = ENGINES_EACH) -> tuple[
     for event, engine in zip(watched.fired, watched.engines, strict=True):
         if event.recorded >= BEGINNING + start:
             first.setdefault(engine, event)
-    early = sum(event.recorded < BEGINNING + start for event in watched.fired)
+    spoilt = {
+        engine
+        for event, engine in zip(watched.fired, watched.engines, strict=True)
+        if event.recorded < BEGINNING + start
+    }
+    early = Early(sum(event.recorded < BEGINNING + start for event in watched.fired), len(faults) * start / DAY_MS)
     found = []
     for number, (kind, level) in enumerate(groups):
         told = [
             (fault, first[fault.engine])
             for fault in faults[number * each : (number + 1) * each]
-            if fault.engine in first
+            if fault.engine in first and fault.engine not in spoilt
         ]
+        judged = sum(fault.engine not in spoilt for fault in faults[number * each : (number + 1) * each])
         seconds = tuple((event.recorded - BEGINNING - start) / 1000 for _, event in told)
         incidents = Counter(event.kind for _, event in told)
         sensors = Counter(
             "the faulty one" if _first_sensor(event) == fault.sensor else _first_sensor(event)
             for fault, event in told
         )
-        found.append(Found(kind, level, each, seconds, incidents, sensors))
+        found.append(Found(kind, level, judged, seconds, incidents, sensors))
     return found, early
 
 

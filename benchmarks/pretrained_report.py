@@ -14,7 +14,7 @@ from models.metrics import poisson_interval
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.pretrained_judge import Found, Quiet
+    from benchmarks.pretrained_judge import Early, Found, Quiet
 
 WIDTH = 115  # of the card's lines
 FINDS, LIMITS = "## What it finds\n", "## Limits\n"  # the chapters stand from the one to the other
@@ -30,13 +30,15 @@ def judged_card(card: str, chapters: str) -> str:
     return f"{before.partition(FINDS)[0]}{chapters}\n{limits}{after}"
 
 
-def chapters(found: Sequence[Found], early: int, quiet: Sequence[Quiet]) -> str:
+def chapters(found: Sequence[Found], early: Early, quiet: Sequence[Quiet]) -> str:
     """What it finds, and false alarms."""
     return "\n".join([*_finds(found, early), "", *_false_alarms(quiet)]) + "\n"
 
 
-def _finds(found: Sequence[Found], early: int) -> list[str]:
+def _finds(found: Sequence[Found], early: Early) -> list[str]:
     engines = sum(each.faults for each in found)
+    rate = early.incidents / early.days
+    low, high = (end / early.days for end in poisson_interval(early.incidents))
     return [
         FINDS,
         fill(
@@ -45,7 +47,14 @@ def _finds(found: Sequence[Found], early: int) -> list[str]:
             f"at once and stays for {FAULTY_MINUTES} minutes. A fault is found when an incident of its engine "
             "fires in that time. Severities are in the units that `enginewatch simulate --list-faults` tells; the "
             "first sensor is the one that the incident names before all others. "
-            f"Incidents before any fault began: {early}.",
+            "A clogged air filter can show in throttle and load alone, and only near full flow, as in life.",
+            WIDTH,
+        ),
+        "",
+        fill(
+            f"Before any fault began there were {early.incidents} incidents in {early.days:.1f} engine-days, "
+            f"{rate:.1f} per engine-day ({low:.1f} to {high:.1f}): in its first minutes an engine is judged by the "
+            "floor alone, its own scores do not count yet. Engines that had one are left out here.",
             WIDTH,
         ),
         "",

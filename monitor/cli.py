@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 from importlib.metadata import version
+from typing import NoReturn
 
 # name -> one line for `enginewatch --help`; the module of the same name in monitor.commands has
 # `arguments(parser)` and `run(options) -> exit code`.
@@ -30,9 +32,16 @@ class UserError(Exception):
     """Something the user can mend: shown as one line, exit code 2."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong with a call in one line, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help shows the options)\n")
+
+
 def parser(chosen: str | None = None) -> argparse.ArgumentParser:
     """The parser; only the chosen command's own arguments are filled in, so that the others are not imported."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="enginewatch",
         description="Watches engines and other machines: readings over MQTT in, alerts out.",
     )
@@ -47,19 +56,34 @@ def parser(chosen: str | None = None) -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
+    given = _joined(sys.argv[1:] if arguments is None else arguments)
     chosen = next((word for word in given if word in COMMANDS), None)
-    options = parser(chosen).parse_args(given)
-    module = importlib.import_module(f"monitor.commands.{options.command}")
     try:
+        options = parser(chosen).parse_args(given)
+        module = importlib.import_module(f"monitor.commands.{options.command}")
         return int(module.run(options))
     except UserError as error:
-        print(f"enginewatch {options.command}: {error}", file=sys.stderr)  # noqa: T201 - this is the user's screen
+        print(f"enginewatch {chosen}: {error}", file=sys.stderr)  # noqa: T201 - this is the user's screen
         return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         return 0
+
+
+def _joined(given: list[str]) -> list[str]:
+    """The call with a value that begins with a minus and a digit joined to its option, which argparse asks for.
+
+    >>> _joined(["simulate", "--duration", "-1m"])
+    ['simulate', '--duration=-1m']
+    """
+    joined: list[str] = []
+    for word in given:
+        if joined and re.match(r"-\d", word) and re.fullmatch(r"--[a-z-]+", joined[-1]):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import structlog
 
 from config.secret import secret
 from monitor.assemble import line_spec
-from monitor.decode import status_template, subscription
+from monitor.decode import site_of, status_template, subscription
 from monitor.door import CommandError, Door, check, unwrap
 from monitor.influx import InfluxSink
 from monitor.intake import Intake
@@ -272,17 +272,25 @@ class Daemon:
 
     def _subscriptions(self) -> list[str]:
         """Telemetry, the status beside it, and our own commands."""
-        beside = [status for status in map(status_template, self._templates()) if status is not None]
-        filters = [*self._topics(), *(subscription(status, self._settings.mqtt.root) for status in beside)]
-        return [*dict.fromkeys(filters), f"{self._own_topic}/command"]
+        pairs = [(status_template(template), site) for template, site in self._templates()]
+        beside = [
+            subscription(status, self._settings.mqtt.root, site) for status, site in pairs if status is not None
+        ]
+        return [*dict.fromkeys([*self._topics(), *beside]), f"{self._own_topic}/command"]
 
     def _topics(self) -> list[str]:
         """Where telemetry is subscribed."""
-        filters = [subscription(template, self._settings.mqtt.root) for template in self._templates()]
+        filters = [subscription(template, self._settings.mqtt.root, site) for template, site in self._templates()]
         return list(dict.fromkeys(filters))
 
-    def _templates(self) -> list[str]:
-        return [topic for each in self._classes for topic in each.settings.topics]
+    def _templates(self) -> list[tuple[str, str]]:
+        """Each template with each site that its class's globs name: what others publish need not come."""
+        wanted = []
+        for each in self._classes:
+            named = dict.fromkeys(map(site_of, each.settings.assets))
+            sites = ["+"] if "+" in named else list(named)
+            wanted += [(topic, site) for topic in each.settings.topics for site in sites]
+        return wanted
 
     def _read_command(self, message: Message) -> Command | None:
         """A command that came over MQTT; what is refused is answered and kept as a dead letter."""

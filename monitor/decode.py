@@ -38,9 +38,19 @@ def fill(template: str, **placeholders: str) -> str:
     return template.format(**placeholders)
 
 
-def subscription(template: str, root: str) -> str:
-    """The MQTT filter that receives every topic of a template."""
-    return re.sub(r"\{\w+\}", "+", template.replace("{root}", root))
+def subscription(template: str, root: str, site: str = "+") -> str:
+    """The MQTT filter that receives every topic of a template, or those of one site."""
+    return re.sub(r"\{\w+\}", "+", template.replace("{root}", root).replace("{site}", site))
+
+
+def site_of(glob: str) -> str:
+    """The only site that a glob on site/area/asset can mean, as an MQTT level; "+" where it can mean several.
+
+    >>> site_of("north/*"), site_of("*"), site_of("nor?h/*"), site_of("north*")
+    ('north', '+', '+', '+')
+    """
+    site, slash, _ = glob.partition("/")
+    return "+" if not slash or set(site) & set("*?[+#") else site
 
 
 def status_template(template: str) -> str | None:

@@ -91,7 +91,7 @@ def stopped(now: Facts, base: Facts, quiet_s: float, patience_s: float = PATIENC
     if not values and messages and now.behind > RECORDS_BEHIND:
         return Place.JOURNAL, f"{messages} messages came, and the line is {now.behind} records behind"
     if not values or quiet_s >= patience_s:
-        place, sentence = Place.TOPICS, _silence(now, 0 if values else messages, quiet_s)
+        place, sentence = Place.TOPICS, _silence(now, 0 if values or now.behind else messages, quiet_s)
     elif refused == values:
         return Place.REFUSED, f"{messages} messages, {_refused(now, refused)}"
     elif refused + now.too_late - base.too_late == values:

@@ -7,7 +7,7 @@ to a file beside it with the ending `.partial`, which takes the name when it is 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def check_place(path: Path, *, replace: bool) -> None:
         raise OutputError(f"{path} is a folder: name a file")
     if path.exists() and not replace:
         raise OutputError(f"{path} is there already: --replace overwrites it")
-    if not os.access(path.parent, os.W_OK):
+    if not os.access(path.parent, os.W_OK):  # also root's answer where the disk is read-only
         raise OutputError(f"{path}: the folder {path.parent} cannot be written")
 
 
@@ -63,7 +63,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where it cannot be removed it was not made: the first error says why
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -198,9 +198,10 @@ class Publisher(Link):
         self._tell()
 
     def on_goodbye(self) -> None:
-        """Publish the rest and the publisher's own goodbye."""
+        """Publish the rest and the publisher's own goodbye, of which nothing stays at the broker."""
         self.on_turn()
-        self.publish(self._own_status, encode_status(online=False, time=_now(), reason="shutdown"), retain=True)
+        self.publish(self._own_status, encode_status(online=False, time=_now(), reason="shutdown"), retain=False)
+        self.publish(self._own_status, b"", retain=True)
 
     def on_end(self) -> None:
         """Wake whoever waits."""

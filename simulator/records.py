@@ -28,6 +28,8 @@ SENSORS: dict[str, str] = {  # name -> unit, in the order of config/assets/engin
     "vehicle_speed": "km/h",
 }
 
+DECIMALS = 3  # of the finest step of a sensor
+
 RATED_KW = 21.0  # shaft power of a genset's engine at full load; its load steps go to 90 % of it
 
 
@@ -72,3 +74,11 @@ class Block:
     time: Int64  # (T,) ms since the fleet's beginning
     values: Float32  # (T, N, C) as the sensors report them, NaN = missing
     running: Bool  # (T, N) an engine that does not run publishes nothing
+
+    def shortest(self) -> list[list[list[float]]]:
+        """The values as the shortest numbers that are the same in 32 bits: 8.3 and not 8.300000190734863.
+
+        No converter has finer steps than DECIMALS.
+        """
+        rounded: list[list[list[float]]] = np.round(self.values.astype(np.float64), DECIMALS).tolist()
+        return rounded

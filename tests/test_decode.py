@@ -19,6 +19,7 @@ from monitor.decode import (
     encode_status,
     encode_telemetry,
     fill,
+    site_of,
     split_key,
     status_template,
     stream_key,
@@ -232,6 +233,9 @@ def test_templates_make_topics_filters_and_the_status_topic_beside_them() -> Non
     assert fill(template, root="r", site="s", area="", asset="a") == "r/v1/s/a/telemetry"
     assert fill(template, root="r", site="s", area="b", asset="a") == "r/v1/s/b/a/telemetry"
     assert subscription(template, "r") == "r/v1/+/+/+/telemetry"
+    assert subscription(template, "r", "north") == "r/v1/north/+/+/telemetry"
+    sites = [site_of(glob) for glob in ("north/*", "north//pump-1", "*", "nor?h/*", "[ns]orth/*", "north*")]
+    assert sites == ["north", "north", "+", "+", "+", "+"]
     assert status_template(template) == "{root}/v1/{site}/{area}/{asset}/status"
     assert status_template("{root}/{asset}/data") is None
 

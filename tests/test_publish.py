@@ -88,7 +88,9 @@ def test_own_status_tells_a_goodbye_from_a_death(broker: Broker) -> None:
             assert "reason" not in peer.last(own)
         with publishing(broker):
             wait_until(lambda: peer.last(own)["online"])
-        wait_until(lambda: peer.last(own).get("reason") == "shutdown")
+        # The goodbye is told to who listens; the retained word is taken back, and nothing stays at the broker.
+        wait_until(lambda: [payload for _, payload, _ in peer.messages[-2:]][1:] == [b""])
+        assert json.loads(peer.messages[-2][1])["reason"] == "shutdown"
 
 
 def test_nothing_is_missing_after_cut_connections(broker: Broker) -> None:

@@ -78,6 +78,7 @@ def test_a_subscriber_receives_the_fleet_and_the_truth_apart(broker: Broker, tmp
         own = [message for name, message in received if name == asset]
         assert [message["seq"] for message in own] == list(range(1, 41))
         values = [[message["values"].get(name, np.nan) for name in SENSORS] for message in own]
+        assert all(len(repr(number)) <= 9 for row in values for number in row)  # as short as the steps allow
         np.testing.assert_array_equal(np.array(values, np.float32), expected[:, engine])
         assert np.diff([message["ts"] for message in own]).tolist() == [500] * 39
     assert len({message["boot"] for _, message in received}) == 1
@@ -201,6 +202,10 @@ def test_mistakes_are_one_line_exit_code_2_and_nothing_is_left(
         (["--out", there], "there.csv is there already: --replace"),
         (["--out", tmp_path / "a.xlsx"], "the ending must be .csv, .parquet, .pq"),
         (["--out", tmp_path / "none" / "a.csv"], "there is no folder"),
+        ([*out, "--truth", tmp_path / "." / "a.csv"], "--out and --truth are both"),
+        ([*out, "--spool", "5"], "leave out --speed and --spool"),
+        (["--summary", tmp_path], "is a folder: name a file"),
+        (["--root", "a b"], "--root 'a b' cannot begin a topic"),
     ]
     for arguments, words in cases:
         assert simulate(*SMALL, *arguments) == 2, arguments
@@ -218,14 +223,25 @@ def test_mistakes_are_one_line_exit_code_2_and_nothing_is_left(
     "arguments",
     [
         *(["--engines", "0"], ["--engines", "-1"], ["--rate", "0"], ["--rate", "-2"], ["--rate", "nan"]),
-        *(["--duration", "0s"], ["--duration=-5m"], ["--duration", "soon"], ["--seed", "x"], ["--duty", "sea"]),
+        *(
+            ["--duration", "0s"],
+            ["--duration=-5m"],
+            ["--duration", "-5m"],
+            ["--duration", "soon"],
+            ["--seed", "x"],
+            ["--duty", "sea"],
+        ),
         *(["--spool", "-1"], ["--altitude", "9000"], ["--speed", "0"]),
     ],
 )
-def test_numbers_that_cannot_be(arguments: list[str]) -> None:
+def test_numbers_that_cannot_be(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, which names the option."""
     with pytest.raises(SystemExit) as stopped:
         simulate(*arguments)
     assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert f"argument {arguments[0].partition('=')[0]}: " in told
 
 
 def test_parquet_without_its_library(

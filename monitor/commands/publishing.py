@@ -21,6 +21,7 @@ from rich.live import Live
 from monitor.cli import UserError
 from monitor.commands.connection import in_options, mqtt_settings
 from monitor.mqtt import MqttError
+from simulator.output import OutputError, check_place, whole_file
 from simulator.publish import Publisher, PublishError
 
 if TYPE_CHECKING:
@@ -111,9 +112,14 @@ class Run(ABC):
             self.publisher.retire(asset)
         self.publisher.wait_delivered(FLUSH_LIMIT_S)
         result = self.result()
-        if summary is not None:
-            summary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         console.print(self.line(), highlight=False, markup=False)
+        if summary is not None:
+            try:
+                with whole_file(summary) as file:
+                    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+            except OutputError as error:
+                console.print(f"enginewatch {command}: --summary {error}", highlight=False, markup=False)
+                return 1
         return code or int(result["acknowledged_messages"] != result["messages"])
 
     def result(self) -> dict[str, Any]:
@@ -168,9 +174,12 @@ class Run(ABC):
 
 
 def writable_summary(summary: Path | None) -> None:
-    """Raises UserError where the summary's folder is missing: that is told before anything is published."""
-    if summary is not None and not summary.parent.is_dir():
-        raise UserError(f"--summary: there is no folder {summary.parent}")
+    """Raises UserError where the summary cannot be written: that is told before anything is published."""
+    try:
+        if summary is not None:
+            check_place(summary, replace=True)
+    except OutputError as error:
+        raise UserError(f"--summary {error}") from error
 
 
 def speed(text: str) -> float:

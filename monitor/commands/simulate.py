@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import itertools
 import json
 import math
 import signal
@@ -11,11 +11,12 @@ import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from monitor.cli import UserError
 from monitor.commands.common import show
 from monitor.commands.connection import broker_arguments, mqtt_settings
+from monitor.commands.numbers import LARGEST_SEED, number, whole_number
 from monitor.commands.publishing import connected, speed, writable_summary
 from monitor.commands.simulation import Simulation
 from simulator.duty import DUTIES
@@ -43,15 +44,27 @@ SPOOL = (
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument_group("the fleet").add_argument
-    add("--engines", type=_engines, default=12, metavar="N", help="how many (%(default)s)")
-    add("--rate", type=_rate, default=2.0, metavar="HZ", help="readings a second of each (%(default)g)")
+    add("--engines", type=whole_number(1, MOST_ENGINES), default=12, metavar="N", help="how many (%(default)s)")
+    add(
+        "--rate",
+        type=number(SLOWEST_HZ, FASTEST_HZ),
+        default=2.0,
+        metavar="HZ",
+        help="readings a second of each (%(default)g)",
+    )
     add("--duration", type=_duration, default=math.inf, metavar="TIME", help="such as 90s, 5m, 2h (endless)")
-    add("--seed", type=_seed, default=0, metavar="N", help="same seed, same readings (%(default)s)")
+    add(
+        "--seed",
+        type=whole_number(0, LARGEST_SEED),
+        default=0,
+        metavar="N",
+        help="same seed, same readings (%(default)s)",
+    )
     add("--duty", choices=DUTIES, default="mixed", help="what the engines are asked to do (%(default)s)")
     add("--stops", action="store_true", help="engines are switched off and on again now and then")
     add("--cold", action="store_true", help="start at ambient temperature, not warmed up")
-    add("--ambient", type=_between(-40, 50), metavar="°C", help="mean temperature of the day (each its own)")
-    add("--altitude", type=_between(-400, 5000), metavar="M", help="metres above the sea (each its own)")
+    add("--ambient", type=number(-40, 50), metavar="°C", help="mean temperature of the day (each its own)")
+    add("--altitude", type=number(-400, 5000), metavar="M", help="metres above the sea (each its own)")
     add = parser.add_argument_group("faults").add_argument
     add("--fault", action="append", default=[], metavar="LINE", help=f"any number of them: {SYNTAX}")
     add("--faults", type=Path, metavar="FILE", help="a TOML file with tables [[faults]]: the same words as keys")
@@ -65,7 +78,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     broker_arguments(group, site="simulated")
     add = group.add_argument
     add("--speed", type=speed, default=1.0, metavar="X", help="times real time, or max: as acknowledged (1)")
-    add("--spool", type=_seconds, default=0.0, metavar="SECONDS", help=SPOOL)
+    add("--spool", type=number(0, 3600), default=0.0, metavar="SECONDS", help=SPOOL)
     add("--truth-topic", metavar="TOPIC", help="where faults are told as they begin and end (ROOT/_truth)")
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write the counts here, as JSON")
 
@@ -76,12 +89,23 @@ def run(options: argparse.Namespace) -> int:
         _list_faults()
         return 0
     writable_summary(options.summary)
+    _check_outputs(options)
     try:
         if options.truth is not None:
             check_place(options.truth, replace=options.replace)
         return _write(options) if options.out is not None else _publish(options)
     except OutputError as error:
         raise UserError(str(error)) from error
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Raises UserError where two outputs would be one file, or an option has no meaning."""
+    given = {name: getattr(options, name) for name in ("out", "truth", "summary") if getattr(options, name)}
+    for one, other in itertools.combinations(given, 2):
+        if given[one].resolve() == given[other].resolve():
+            raise UserError(f"--{one} and --{other} are both {given[one]}: give each a file of its own")
+    if options.out is not None and (options.spool or options.speed != 1):
+        raise UserError("--out writes a file as fast as it can: leave out --speed and --spool")
 
 
 def _ticks(options: argparse.Namespace) -> float:
@@ -232,36 +256,3 @@ def _duration(text: str) -> float:
     if time_ms <= 0:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
     return time_ms
-
-
-def _between(lowest: float, highest: float) -> Any:
-    """A parser of numbers between two bounds."""
-
-    def parse(text: str) -> float:
-        number = math.nan
-        with contextlib.suppress(ValueError):
-            number = float(text)
-        if not lowest <= number <= highest:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {lowest:g} to {highest:g}")
-        return number
-
-    return parse
-
-
-_rate = _between(SLOWEST_HZ, FASTEST_HZ)
-_seconds = _between(0, 3600)
-
-
-def _whole(lowest: int, highest: int) -> Any:
-    """A parser of whole numbers between two bounds."""
-
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not lowest <= int(text) <= highest:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {lowest} to {highest}")
-        return int(text)
-
-    return parse
-
-
-_engines = _whole(1, MOST_ENGINES)
-_seed = _whole(0, 2**63 - 1)

@@ -62,9 +62,7 @@ class Simulation(Run):
             self._publish(self._fleet.block(size))
 
     def _publish(self, block: Block) -> None:
-        for time, row, running in zip(
-            block.time.tolist(), block.values.tolist(), block.running.tolist(), strict=True
-        ):
+        for time, row, running in zip(block.time.tolist(), block.shortest(), block.running.tolist(), strict=True):
             due = time / 1000 / self._speed
             self.wait_until(due)
             self._behind = self.elapsed() - due
@@ -96,12 +94,13 @@ class Simulation(Run):
         """The counts as a sentence."""
         counters = self.publisher.counters
         of = "" if math.isinf(self._ticks) else f" of {_clock(self._ticks * self._period_ms)}"
-        now = [each for each in self._records if each["start"] <= self._time < (each["end"] or math.inf)]
+        begun = sum(each["start"] <= self._time for each in self._records)
+        faults = f"{begun} fault{'' if begun == 1 else 's'} begun"
         late = self._behind > BEHIND_SHOWN_S and not math.isinf(self._speed)
         return (
             f"{len(self._online)} engines running, {_clock(self._done * self._period_ms)}{of}, "
             f"{counters.messages} readings sent, {counters.acknowledged_messages} acknowledged "
-            f"({self.rate():.0f}/s), faults {len(now)}" + (f", {self._behind:.0f} s behind" if late else "")
+            f"({self.rate():.0f}/s), {faults}" + (f", {self._behind:.0f} s behind" if late else "")
         )
 
     def online(self) -> list[str]:

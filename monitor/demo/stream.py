@@ -63,6 +63,6 @@ def _readings(fleet: Fleet, beginning: int) -> Iterator[tuple[str, int, dict[str
     """Asset, epoch ms and values, in the order of time, without an end."""
     while True:
         block = fleet.block(BLOCK)
-        for time, row in zip(block.time.tolist(), block.values.tolist(), strict=True):
+        for time, row in zip(block.time.tolist(), block.shortest(), strict=True):
             for asset, values in zip(fleet.assets, row, strict=True):
                 yield asset, beginning + time, dict(zip(SENSORS, values, strict=True))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from config.settings import MqttSettings
 
 COUNTED = 10_000  # a lag is counted up to here
+LASTING_S = 3.0  # from which on trouble is told
 RATE_S = 5.0  # over which a rate is taken
 
 
@@ -93,6 +94,7 @@ class Watch:
         self._readings = Rate()
         self._scored = Rate()
         self._opened: Store | None = None
+        self._troubled: float | None = None  # since when nothing is scored
 
     @property
     def store(self) -> Store | None:
@@ -143,8 +145,16 @@ class Watch:
             warming_up=None if scored or not books["warmest"] else tuple(books["warmest"]),
             open_incidents=len(store.open_incidents()),
             lags=self._lags(store),
-            trouble=facts.get("not_scoring", "") if self.listening() else self.broker(),
+            trouble=self._lasting(now, facts.get("not_scoring", "") if self.listening() else self.broker()),
         )
+
+    def _lasting(self, now: float, trouble: str) -> str:
+        """Trouble once it has lasted: what passes in a moment is none."""
+        if not trouble:
+            self._troubled = None
+        elif self._troubled is None:
+            self._troubled = now
+        return trouble if self._troubled is not None and now - self._troubled > LASTING_S else ""
 
     def unsent(self) -> int:
         """What waits for any sink."""

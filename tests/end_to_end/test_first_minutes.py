@@ -154,7 +154,7 @@ CASES = {
         "deaf",
         "plain",
         ANN,
-        "the broker refuses the subscription to enginewatch/v1/+/+/telemetry: allow it for",
+        "the broker refuses the subscription to enginewatch/v1/plant/+/telemetry: allow it for",
     ),
     "TLS port": (
         "tls",
