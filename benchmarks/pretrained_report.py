@@ -53,8 +53,8 @@ def _finds(found: Sequence[Found], early: Early) -> list[str]:
         "",
         fill(
             f"Before any fault began there were {early.incidents} incidents in {early.days:.1f} engine-days, "
-            f"{rate:.1f} per engine-day ({low:.1f} to {high:.1f}): in its first minutes an engine is judged by the "
-            "floor alone, its own scores do not count yet. Engines that had one are left out here.",
+            f"{rate:.1f} per engine-day ({low:.1f} to {high:.1f}): in its first minutes an engine is judged by "
+            "the floor alone, its own scores do not count yet. Engines that had one are left out here.",
             WIDTH,
         ),
         "",
