@@ -62,6 +62,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--summary", type=Path, metavar="FILE", help="write what came of it here, as JSON")
     add("--folder", type=Path, metavar="DIR", help="work in this empty folder and keep it (a temporary one)")
+    group = parser.add_argument_group("a broker of yours, in place of our own")
+    words = "demo, and at a broker of yours a number beside it"
+    broker_arguments(group, site="", broker=None, site_in_words=words)
     add = parser.add_argument_group("an InfluxDB of yours").add_argument
     add("--influx", default="", metavar="URL", help="http://host:port")
     add("--influx-token-file", type=Path, metavar="FILE", help="its token")
