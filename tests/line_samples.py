@@ -101,6 +101,7 @@ def scores(
         contribution=blame,
         expected=np.full((rows, 2), 50, np.float32),
         actual=np.full((rows, 2), 60, np.float32),
+        regime=np.zeros(rows, np.uint8),
     )
 
 
