@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 OFF = "off"  # the regime that is not scored unless it says so
-TAKEN = {"running": "what no rule names", "all": "that of a class without rules"}
+TAKEN = {"running": "no rule holds", "all": "there are no rules"}
 MOST = 64  # regimes; the state has a number for each
 
 
@@ -90,7 +90,7 @@ def mistakes(given: Mapping[str, RegimeSettings], sensors: Sequence[str]) -> Ite
         yield Mistake(("regimes",), f"{len(given)} of them; there is room for {MOST}")
     for name, each in given.items():
         if name in TAKEN:
-            yield Mistake((f"regimes.{name}",), f'"{name}" is the name of {TAKEN[name]}; take another')
+            yield Mistake((f"regimes.{name}",), f'"{name}" is the name where {TAKEN[name]}; take another')
         elif not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
             sentence = "a regime's name is made of letters, digits, _ and -, and begins with a letter"
             yield Mistake((f"regimes.{name}",), sentence)

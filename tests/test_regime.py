@@ -174,7 +174,10 @@ def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
         steps = parse(text, SENSORS)
     except RuleError:
         return
-    evaluate(RegimeConfig((Regime("off", tuple(Step(*step) for step in steps), False, 0),)), np.zeros((2, 3)))
+    evaluate(
+        RegimeConfig((Regime("off", tuple(Step(*step) for step in steps), False, 0),)),
+        np.zeros((2, 3), np.float32),
+    )
 
 
 def test_names_in_quotes_and_numbers_on_the_left() -> None:
