@@ -32,6 +32,8 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
         return found[:, None]  # (S, …) -> (S, 1, …)
     if stage == "alert" and room.ndim > 1 and found.shape[1] == room.shape[1] - 1:
         return np.insert(found, BLIND, room[0, BLIND], axis=1)
+    if stage == "ledger" and name == "ticks":
+        return np.pad(found, ((0, 0), (0, room.shape[1] - found.shape[1])))  # statuses that there were not yet
     return found
 
 

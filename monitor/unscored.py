@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
 NEVER = NO_TICK
 NO_ROW = np.uint8(255)
-UNWANTED = (Status.REGIME, Status.BLANKED)
+UNWANTED = np.isin(np.arange(len(Status)), (Status.REGIME, Status.BLANKED))  # by status
 # Scoring is wanted and does not come about. Every other status is a score, or a reason that somebody has given.
 REASONS = {
     Status.WARMING_UP: "its window does not fill",
     Status.GAP: "silences keep emptying its window",
     Status.TOO_FEW_SENSORS: "too few sensors report for window.min_coverage",
 }
+FINE = ~np.isin(np.arange(len(Status)), tuple(REASONS))  # by status
 NO_TICK_CLOSES = "its readings are refused, too late or from the future"
 
 
@@ -55,7 +56,7 @@ class UnscoredState:
 
 def pause(state: AlertState, scores: Scores) -> None:
     """Take in at most one row per stream: where scoring is not wanted nothing is pending; changes `state`."""
-    stream = scores.stream[np.isin(scores.status, UNWANTED)]
+    stream = scores.stream[UNWANTED[scores.status]]
     if len(stream):
         pending = stream[state.phase[stream, ANOMALY] == Phase.PENDING]
         state.phase[pending, ANOMALY] = Phase.NORMAL
@@ -65,8 +66,7 @@ def pause(state: AlertState, scores: Scores) -> None:
 
 def see(state: UnscoredState, stream: Int32, status: UInt8, now: int) -> None:
     """Take in at most one row per stream; changes `state`."""
-    fine = ~np.isin(status, tuple(REASONS))
-    state.fine_at[stream[fine]] = now
+    state.fine_at[stream[FINE[status]]] = now
     state.status[stream] = status
 
 
@@ -99,7 +99,7 @@ def watch(
     events = []
     for stream in np.flatnonzero(fires).tolist():
         began, status = int(state.fine_at[stream]), int(state.status[stream])
-        why = REASONS[Status(status)] if status in tuple(REASONS) else NO_TICK_CLOSES
+        why = REASONS[Status(status)] if status in set(REASONS) else NO_TICK_CLOSES
         text = f"readings arrive, but nothing is scored since {clock(began)}: {why}"
         events.append(turn(incidents, config, stream, BLIND, began, text, int(newest[stream]), moment))
     for stream in np.flatnonzero(firing & ~long & known).tolist():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,6 +132,11 @@ def test_a_stretch_that_went_on_or_is_known_better_takes_its_own_place(tmp_path:
     store.prune([], before=7 * MINUTE, max_bytes=1 << 30)
     assert [each.start for each in store.stretches(-1)] == [5 * MINUTE]
     store.close()
+
+
+def test_the_examples_in_the_docstrings() -> None:
+    result = doctest.testmod(import_module("monitor.commands.coverage"))
+    assert (result.failed, result.attempted) == (0, 2)
 
 
 def test_stretches_of_one_reason_behind_each_other_are_one() -> None:
