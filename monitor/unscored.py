@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 NEVER = NO_TICK
 NO_ROW = np.uint8(255)
-UNWANTED = np.isin(np.arange(len(Status)), (Status.REGIME, Status.BLANKED))  # by status
 # Scoring is wanted and does not come about. Every other status is a score, or a reason that somebody has given.
 REASONS = {
     Status.WARMING_UP: "its window does not fill",
@@ -55,8 +54,8 @@ class UnscoredState:
 
 
 def pause(state: AlertState, scores: Scores) -> None:
-    """Take in at most one row per stream: where scoring is not wanted nothing is pending; changes `state`."""
-    stream = scores.stream[UNWANTED[scores.status]]
+    """Take in at most one row per stream: in a regime that is not scored nothing is pending; changes `state`."""
+    stream = scores.stream[scores.status == Status.REGIME]
     if len(stream):
         pending = stream[state.phase[stream, ANOMALY] == Phase.PENDING]
         state.phase[pending, ANOMALY] = Phase.NORMAL

@@ -11,6 +11,7 @@ import pytest
 
 from monitor.decode import encode_status
 from monitor.records import Change, Status
+from monitor.regime import RegimeConfig
 from tests.line_samples import START, Line, asked, in_regimes, pump, quick, shipped, spec_of, status, telemetry
 
 if TYPE_CHECKING:
@@ -89,6 +90,20 @@ def test_what_was_pending_before_a_pause_does_not_fire_after_it() -> None:
     running(line, 33, 1, breach=11)
     running(line, 34, 15)
     assert line.told() == []
+
+
+def test_blanking_behind_a_scored_regime_drops_nothing() -> None:
+    """The step out of `high` is not scored for a moment; what was pending before is pending after it."""
+    spec = machine(k=1, n=1, on_delay_ticks=12)
+    (off, high) = spec.regime.regimes
+    spec = replace(spec, regime=RegimeConfig((off, replace(high, blank_ticks=2))))
+    line = Line(spec).listen()
+    running(line, 0, 10)
+    running(line, 10, 5, load=90, breach=10)  # above from 10 or 11 on
+    running(line, 15, 10, breach=10)
+    assert Status.BLANKED in states(line)
+    assert line.told() == [(KEY, "anomaly", "fired")]
+    assert START + 22_000 <= line.events[0].time <= START + 24_000
 
 
 def test_every_regime_has_a_threshold_of_its_own() -> None:
