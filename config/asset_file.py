@@ -1,4 +1,4 @@
-"""What an asset file says: the sensors of a class in order, and its time grid. Every key with its meaning."""
+"""What an asset file says: the sensors of a class in order, its time grid and its regimes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from config.regimes import RegimeRule, RegimeSettings, rules
+from config.regimes import mistakes as regime_mistakes
 from config.section import Mistake, Section, in_order
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class AssetSensor(Section):
 
 
 class AssetFile(Section):
-    """An asset class's own file: its sensors in order, and its time grid."""
+    """An asset class's own file: its sensors in order, its time grid, and its regimes."""
 
     period_ms: int = Field(ge=1, description="length of a tick")
     one_reading_per_tick: bool = Field(
@@ -43,11 +45,17 @@ class AssetFile(Section):
     )
     allowed_lateness_ms: int = Field(2_000, ge=0, description="how long a tick waits for late readings")
     sensors: tuple[AssetSensor, ...] = Field(min_length=1, description="the sensors, in the model's order")
+    regimes: dict[str, RegimeSettings] = Field({}, description="operating regimes by name, in their order")
+
+    def rules(self) -> tuple[RegimeRule, ...]:
+        """The regimes with their rules understood."""
+        return rules(self.regimes, [sensor.name for sensor in self.sensors])
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Every sensor has a name of its own."""
+        """Every sensor has a name of its own, and every regime's rule can be understood."""
         first: dict[str, int] = {}
         for index, sensor in enumerate(self.sensors):
             if first.setdefault(sensor.name, index) != index:
                 key = f"sensors.{index}.name"
                 yield Mistake((key,), f'"{sensor.name}" is there already, as sensors.{first[sensor.name]}')
+        yield from regime_mistakes(self.regimes, [sensor.name for sensor in self.sensors])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.load import Loaded
+    from config.regimes import RegimeRule
     from config.settings import ClassSettings
     from models.artifact import Header
 
@@ -36,6 +37,7 @@ class ResolvedClass:
     model_name: str = ""
     model_hash: str | None = None
     window: int | None = None  # T, the ticks in a window
+    regimes: tuple[RegimeRule, ...] = ()  # in their order; none: there is one, of which all is scored
 
 
 def resolve_classes(loaded: Loaded) -> list[ResolvedClass]:
@@ -96,6 +98,7 @@ def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) 
         model_name=header.name if header else "",
         model_hash=header.hash if header else None,
         window=header.window if header else None,
+        regimes=asset.rules() if asset else (),
     )
 
 

@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from config.asset_file import AssetFile
 from config.mistakes import SettingsError, sentences
+from config.regimes import keys_of
 from config.schema import fields, is_path, nest, pattern
 from config.secret import check_private, read_secret
 from config.settings import Settings
 from config.shipped import asset_file, is_shipped, model_folder
-from config.sources import from_toml, origin_of
+from config.sources import document_of, from_toml, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,7 +72,7 @@ def _shipped_files(given: Layer) -> dict[str, Path]:
 
 def load_asset_file(path: Path) -> AssetFile:
     """An asset class's own file. Raises SettingsError with every mistake."""
-    keys = fields(AssetFile)
+    keys = fields(AssetFile) | keys_of(document_of(path))
     mistakes: list[str] = []
     layer, lines = from_toml(path, keys, mistakes)
     document = nest(layer)

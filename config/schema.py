@@ -153,7 +153,8 @@ def shown(value: Any) -> str:
 def _section(field: FieldInfo) -> tuple[type[BaseModel] | None, bool]:
     """The class of the section that a field holds, and whether it holds a list of them."""
     kinds = [kind for kind in _types(field) if isinstance(kind, type) and issubclass(kind, BaseModel)]
-    return (kinds[0] if kinds else None), is_list(field)
+    named = get_origin(field.annotation) is dict  # by names of the user's own, which are as good as numbers here
+    return (kinds[0] if kinds else None), is_list(field) or named
 
 
 def _types(field: FieldInfo) -> tuple[Any, ...]:

@@ -180,6 +180,10 @@ class AlertSettings(Section):
     stale_after_s: Positive = Field(
         60.0, description="silence of a stream that is an alert of its own; three periods at the least"
     )
+    blind_after_s: Positive = Field(
+        600.0,
+        description="readings without a score for so long are an alert of their own; two windows at the least",
+    )
 
     def mistakes(self) -> Iterator[Mistake]:
         """At most n of n."""

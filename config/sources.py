@@ -62,6 +62,11 @@ def from_toml(path: Path, keys: Keys, mistakes: list[str]) -> tuple[Layer, dict[
     return layer, lines
 
 
+def document_of(path: Path) -> dict[str, Any]:
+    """What stands in a TOML file. Raises SettingsError where it cannot be read or is no TOML."""
+    return tomllib.loads(_text(path))
+
+
 def from_secret_files(environment: Mapping[str, str], keys: Keys, mistakes: list[str]) -> Layer:
     """The files of the secrets folder that are named like keys, `mqtt__password`; others are none of ours."""
     variable = next((name for name in (SECRETS, CREDENTIALS) if environment.get(name)), None)

@@ -1,10 +1,11 @@
 """The life of an incident: normal, pending, firing, acknowledged, cleared; shelved beside it.
 
 Pure: time comes with the scores (ticks) and as `now`. Every stream has one point for its anomaly, one for its
-silence, and one for each of its sensors; a point has at most one incident at a time. k of the last n scored rows
-above the threshold make an anomaly pending, `on_delay_ticks` of that make it fire; `off_delay_ticks` of scores
-below the threshold less the deadband clear it. Rows without a score neither raise nor clear. When a sensor is
-faulty, and when it is good again, is for the sensor check to say. Silence leaves all other incidents as they are.
+silence, one for its blindness (`unscored`), and one for each of its sensors; a point has at most one incident at a
+time. k of the last n scored rows above the threshold make an anomaly pending, `on_delay_ticks` of that make it
+fire; `off_delay_ticks` of scores below the threshold less the deadband clear it. Rows without a score neither
+raise nor clear. When a sensor is faulty, and when it is good again, is for the sensor check to say. Silence leaves
+all other incidents as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.incident import clock, compared, event_id, findings, incident_id
+from monitor.incident import clock, compared, event_id, findings, in_regime, incident_id
 from monitor.records import AlertEvent, Kind, Status, Transition
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from monitor.incident import Moment
     from monitor.records import Bool, Command, Int32, Int64, Scores, SensorChange, UInt8
 
-ANOMALY, STALE, SENSORS = 0, 1, 2  # the points of a stream; from SENSORS on one for each sensor
+ANOMALY, STALE, BLIND, SENSORS = 0, 1, 2, 3  # the points of a stream; from SENSORS on one for each sensor
 KINDS = tuple(Kind)  # what the state numbers
 NEVER = np.int64(-(2**62))
 
@@ -54,6 +55,8 @@ class AlertConfig:
     deadband: float
     critical_ratio: float
     stale_after_ms: int
+    blind_after_ms: int = 0  # 0 = not looked for
+    regimes: tuple[str, ...] = ()  # (R,) the names of the regimes
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ class AlertState:
         points = (streams, SENSORS + len(config.sensors))
         kind = np.zeros(points, np.uint8)
         kind[:, STALE] = KINDS.index(Kind.STALE)
+        kind[:, BLIND] = KINDS.index(Kind.BLIND)
         return cls(
             phase=np.zeros(points, np.uint8),
             kind=kind,
@@ -211,6 +215,24 @@ def watch(
     return events
 
 
+def turn(
+    state: AlertState,
+    config: AlertConfig,
+    stream: int,
+    point: int,
+    began: int | None,
+    text: str,
+    time: int,
+    moment: Moment,
+) -> AlertEvent:
+    """Open the incident of one point, which began at an event time, or close it (None); changes `state`."""
+    state.phase[stream, point] = Phase.NORMAL if began is None else Phase.FIRING
+    if began is not None:
+        state.started[stream, point] = began
+    transition = Transition.CLEARED if began is None else Transition.FIRED
+    return _event(state, config, stream, point, transition, text, time, moment)
+
+
 def drop(
     state: AlertState, config: AlertConfig, newest: Int64, moment: Moment, *, sensors_only: bool = False
 ) -> list[AlertEvent]:
@@ -294,7 +316,12 @@ def _anomaly_event(
     top = findings(config.sensors, config.units, scores, row)
     score, threshold = float(scores.score[row]), float(scores.threshold[row])
     words = ", ".join(compared(finding) for finding in top)
-    text = f"score {score:.3g} against {threshold:.3g}: {words}" if fired else f"score {score:.3g}: normal again"
+    regime = in_regime(config.regimes, scores, row)
+    text = (
+        f"score {score:.3g} against {threshold:.3g}{regime}: {words}"
+        if fired
+        else f"score {score:.3g}: normal again"
+    )
     stream = int(scores.stream[row])
     if fired:
         state.critical[stream, ANOMALY] = score >= config.critical_ratio * threshold

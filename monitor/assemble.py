@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.alert import AlertConfig
 from monitor.align import AlignConfig
 from monitor.decode import ClassRoute
+from monitor.regime import Regime, RegimeConfig, Step
 from monitor.sensor_check import SensorCheckConfig
 from monitor.spec import ClassSpec, LineSpec
 from monitor.threshold import ThresholdConfig
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from config.classes import ResolvedClass
+    from config.regimes import RegimeRule
     from config.settings import Settings
 
 STALE_PERIODS = 3  # a machine that reports each minute is not silent after one
+BLIND_WINDOWS = 2  # filling its window after a pause is no blindness, however slow the ticks
 LENGTH_WITHOUT_MODEL = 60  # ticks: without a model nothing is scored, but a gap still needs a length
 
 
@@ -33,6 +36,7 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
     given = each.settings
     length = each.window or LENGTH_WITHOUT_MODEL
     count = len(each.sensors)
+    regimes = regime_config(each.regimes, each.period_ms)
     return ClassSpec(
         name=each.name,
         route=ClassRoute(each.sensors, given.topics, given.assets, given.time == "arrival"),
@@ -50,6 +54,7 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             gap_ticks=length,
         ),
         sensor_check=_sensor_check(settings, each),
+        regime=regimes,
         window=WindowConfig(count, length, settings.window.stride, settings.window.min_coverage),
         threshold=ThresholdConfig(
             rule=settings.threshold.rule,
@@ -60,6 +65,7 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             min_rows=settings.threshold.min_rows,
             floor=settings.threshold.floor,
             cap=settings.threshold.cap,
+            regime_rows=_regime_rows(settings, each),
         ),
         alert=AlertConfig(
             sensors=each.sensors,
@@ -72,8 +78,31 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             deadband=settings.alert.deadband,
             critical_ratio=settings.alert.critical_ratio,
             stale_after_ms=max(int(settings.alert.stale_after_s * 1000), STALE_PERIODS * each.period_ms),
+            blind_after_ms=max(int(settings.alert.blind_after_s * 1000), BLIND_WINDOWS * length * each.period_ms),
+            regimes=regimes.names,
         ),
     )
+
+
+def regime_config(rules: Sequence[RegimeRule], period_ms: int) -> RegimeConfig:
+    """The regimes as the pipeline sees them."""
+    return RegimeConfig(
+        tuple(
+            Regime(
+                rule.name,
+                tuple(Step(*step) for step in rule.steps),
+                rule.scored,
+                math.ceil(rule.blank_s * 1000 / period_ms),
+            )
+            for rule in rules
+        )
+    )
+
+
+def _regime_rows(settings: Settings, each: ResolvedClass) -> tuple[int, ...]:
+    """The rows that each regime's threshold needs, "running" last; none where there are no rules."""
+    usual = settings.threshold.min_rows
+    return (*(rule.min_rows or usual for rule in each.regimes), usual) if each.regimes else ()
 
 
 def _sensor_check(settings: Settings, each: ResolvedClass) -> SensorCheckConfig | None:

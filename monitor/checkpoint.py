@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from monitor import older_state
 from monitor.columns import pack, unpack
 from monitor.durable import sync
 from monitor.spec import LineSpec  # noqa: TC001 - msgspec reads the annotations
@@ -70,7 +71,7 @@ def decode(data: bytes) -> Checkpoint:
     header, packed = msgspec.msgpack.decode(body, type=tuple[_Header, bytes])
     arrays = unpack(packed)
     state = LineState.empty(header.spec)
-    state.outcomes, state.rows = arrays["outcomes"], arrays["rows"]
+    state.outcomes, state.rows = arrays["outcomes"], older_state.counts(arrays["rows"], len(state.rows))
     state.listening_since, state.swept_at = header.listening_since, header.swept_at
     state.obeyed = header.obeyed
     for index, (each, keys) in enumerate(zip(state.classes, header.streams, strict=True)):
@@ -82,7 +83,10 @@ def _restore(each: ClassState, index: int, keys: list[str], arrays: dict[str, An
     """Put the streams of a class before the empty room that it has."""
     for stage in STAGES:
         room = getattr(each, stage)
-        kept = type(room)(*(arrays[f"{index}.{stage}.{f.name}"] for f in fields(room)))
+        room_of = {f.name: getattr(room, f.name) for f in fields(room)}
+        kept = type(room)(
+            *(older_state.column(arrays, index, stage, name, room_of[name], len(keys)) for name in room_of)
+        )
         setattr(each, stage, joined(type(room), [kept, room]))
     each.keys = keys
     each.number = {key: number for number, key in enumerate(keys)}

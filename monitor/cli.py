@@ -21,6 +21,7 @@ COMMANDS = {
     "replay": "publish recorded files over MQTT",
     "simulate": "publish or write a simulated fleet of engines, healthy or failing",
     "scores": "show the latest score rows",
+    "coverage": "show how much of the time each asset was scored, and why not for the rest",
     "alerts": "show incidents and what happened to them",
     "incidents": "acknowledge, shelve, comment or judge an incident",
     "check": "check the settings without connecting to anything",

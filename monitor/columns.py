@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -20,6 +20,16 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     return msgspec.msgpack.encode(
         {name: (array.dtype.str, array.shape, np.ascontiguousarray(array).data) for name, array in arrays.items()}
     )
+
+
+def texts(names: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Texts as an array, to be packed with others."""
+    return np.frombuffer(msgspec.json.encode(names), np.uint8)
+
+
+def as_texts(array: npt.NDArray[np.uint8]) -> tuple[str, ...]:
+    """The texts again."""
+    return tuple(msgspec.json.decode(array.tobytes(), type=list[str]))
 
 
 def unpack(packed: bytes) -> dict[str, npt.NDArray[Any]]:

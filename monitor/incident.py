@@ -75,6 +75,11 @@ def after(unit: str) -> str:
     return f" {unit}" if unit not in {"", "1"} else ""
 
 
+def in_regime(regimes: Sequence[str], scores: Scores, row: int) -> str:
+    """The operating regime of a row as it stands behind its score; empty where there is one."""
+    return f" in {regimes[scores.regime[row]]}" if len(regimes) > 1 else ""
+
+
 def findings(sensors: Sequence[str], units: Sequence[str], scores: Scores, row: int) -> tuple[SensorFinding, ...]:
     """The sensors that contribute most to a score, and are there to be compared."""
     contribution = np.where(np.isnan(scores.actual[row]), np.nan, scores.contribution[row])

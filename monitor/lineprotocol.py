@@ -26,8 +26,6 @@ from monitor.records import AlertEvent, Float64, SensorFinding, Status, StoredSc
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-REGIME = "all"  # the one operating regime there is
-
 _STATUS = {status.value: status.name.lower() for status in Status}
 _UNWRITABLE = re.compile(r'["\\\x00-\x1f\x7f]|%(?=[0-9A-Fa-f]{2})')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -46,10 +44,12 @@ def score_lines(stored: StoredScores) -> list[str]:
         margin = score - threshold
     values = np.column_stack((score, threshold, margin, rows.contribution.astype(np.float64)))  # (B, 3 + C)
     fields = _floats(_score_fields(stored.sensors), values)
+    regimes = [escape_string(name) for name in stored.regimes]
     return [
-        f'{_series("anomaly", stream, stored.model)} status="{_STATUS[status]}",regime="{REGIME}"{floats} {time}'
-        for stream, status, floats, time in zip(
-            stored.streams, rows.status.tolist(), fields, stored.time.tolist(), strict=True
+        f'{_series("anomaly", stream, stored.model)} status="{_STATUS[status]}",regime="{regimes[regime]}"'
+        f"{floats} {time}"
+        for stream, status, regime, floats, time in zip(
+            stored.streams, rows.status.tolist(), rows.regime.tolist(), fields, stored.time.tolist(), strict=True
         )
     ]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor import alert, align, sensor_check, threshold, window
+from monitor import alert, align, ledger, regime, sensor_check, threshold, unscored, window
 from monitor.decode import encode_telemetry
 from monitor.incident import Moment, words
 from monitor.records import (
@@ -74,6 +74,26 @@ def _sweep(state: LineState, now: int, models: Mapping[str, Model], result: Step
         heard, since = each.align.last_arrival, state.listening_since
         moment = Moment(each.keys, now)
         result.events.extend(alert.watch(each.alert, each.spec.alert, heard, each.latest(), since, moment))
+        _keep_ledger(state, each, moment, result)
+
+
+def _keep_ledger(state: LineState, each: ClassState, moment: Moment, result: StepResult) -> None:
+    """Look for assets that are not scored, and write down for how long and why."""
+    blind = unscored.watch(
+        each.unscored,
+        each.alert,
+        each.spec.alert,
+        each.align.last_arrival,
+        each.latest(),
+        moment,
+        listening=state.listening_since is not None,
+        has_model=bool(each.spec.model_hash),
+    )
+    result.events.extend(blind)
+    names = ledger.Names(each.keys, each.spec.regime.names)
+    silent = each.alert.phase[:, alert.STALE] != alert.Phase.NORMAL
+    result.stretches.extend(ledger.quiet(each.ledger, names, silent, each.alert.offline, moment.now))
+    result.stretches.extend(ledger.tell(each.ledger, names, moment.now))
 
 
 def clock_suspect(state: LineState) -> bool:
@@ -150,7 +170,9 @@ def _judge(
     waiting = 0
     for closed in frames:
         masks = _check_sensors(each, closed, now, result)
+        _follow_regimes(each, closed, masks)
         cut = window.push(each.window, each.spec.window, closed, masks)
+        cut = regime.mark(each.regime, each.spec.regime, cut, each.spec.window.length)
         if len(cut.stream):
             rounds.append(cut)
             waiting += len(cut.stream)
@@ -166,11 +188,22 @@ def _check_sensors(each: ClassState, frames: Frames, now: int, result: StepResul
     config = each.spec.sensor_check
     if config is None:
         return None
-    masks, changes = sensor_check.push(each.sensor_check, config, frames)
+    rests = regime.resting(each.regime, each.spec.regime, frames.stream)
+    masks, changes = sensor_check.push(each.sensor_check, config, frames, rests)
     if changes:
         moment = Moment(each.keys, now)
         result.events.extend(alert.sensors(each.alert, each.spec.alert, changes, moment))
     return masks
+
+
+def _follow_regimes(each: ClassState, frames: Frames, masks: Masks | None) -> None:
+    """In which regimes the machines are, by what was measured: a faulty sensor says nothing of that."""
+    if each.spec.regime.regimes:
+        values = frames.values
+        if masks is not None:
+            faulty = each.sensor_check.fault[frames.stream] != sensor_check.GOOD  # (N, C)
+            values = np.where(masks.value | faulty, np.float32(np.nan), values)
+        regime.push(each.regime, each.spec.regime, frames.stream, frames.tick, values)
 
 
 def _score_rounds(
@@ -185,6 +218,7 @@ def _score_rounds(
     each = state.classes[index]
     scored = score(joined(Windows, rounds), models.get(each.spec.model_hash))
     moment = Moment(each.keys, now)
+    names = ledger.Names(each.keys, each.spec.regime.names)
     start = 0
     for cut in rounds:
         part = slice(start, start + len(cut.stream))
@@ -192,22 +226,28 @@ def _score_rounds(
         state.outcomes[Outcome.IN_ROW] += int(cut.count.sum())
         _threshold(each, scored, part)
         row = Scores(*(getattr(scored, f.name)[part] for f in fields(Scores)))
+        unscored.pause(each.alert, row)
+        unscored.see(each.unscored, row.stream, row.status, now)
+        result.stretches.extend(ledger.rows(each.ledger, names, row, cut.ticks, each.spec.align.period_ms))
         result.events.extend(alert.judge(each.alert, each.spec.alert, row, moment))
         there = np.flatnonzero(~np.isnan(row.score))
         stream, config = row.stream[there], each.spec.threshold
         frozen = alert.frozen(each.alert, stream)
-        threshold.learn(each.threshold, config, stream, row.tick[there], row.score[there], frozen=frozen)
+        learned = row.tick[there], row.score[there], row.regime[there]
+        threshold.learn(each.threshold, config, stream, *learned, frozen=frozen)
     state.rows += np.bincount(scored.status, minlength=len(Status))
     spec, streams = each.spec, [each.keys[number] for number in scored.stream]
     time = scored.tick * spec.align.period_ms
-    result.scores.append(StoredScores(0, spec.name, spec.model, spec.route.sensors, streams, time, scored))
+    stored = StoredScores(0, spec.name, spec.model, spec.route.sensors, streams, time, scored, spec.regime.names)
+    result.scores.append(stored)
 
 
 def _threshold(each: ClassState, scored: Scores, part: slice) -> None:
     """Write down what the rows of one round are judged by; rows that re-learn say so."""
     status = scored.status[part]  # a view
     judged = np.flatnonzero(status == Status.SCORED)
-    by = threshold.current(each.threshold, each.spec.threshold, scored.stream[part][judged])
+    stream, regime_of = scored.stream[part][judged], scored.regime[part][judged]
+    by = threshold.current(each.threshold, each.spec.threshold, stream, regime_of)
     scored.threshold[part][judged] = by
     status[judged[np.isnan(by)]] = Status.LEARNING
 
@@ -256,6 +296,7 @@ def _reconfigure(
     for name, (index, each) in old.items():
         if name not in new or not new[name].keeps_windows_of(each.spec):
             _flush(state, index, now, models, result)
+        result.stretches.extend(ledger.cut(each.ledger, ledger.Names(each.keys, each.spec.regime.names)))
         moment = Moment(each.keys, now)
         if name not in new:
             dropped = alert.drop(each.alert, each.spec.alert, each.latest(), moment)
@@ -276,4 +317,5 @@ def _flush(state: LineState, index: int, now: int, models: Mapping[str, Model], 
     _judge(state, index, closed, now, models, result)
     cut = window.flush(each.window, each.spec.window, each.align.last_frame)
     if len(cut.stream):
+        cut = regime.mark(each.regime, each.spec.regime, cut, each.spec.window.length)
         _score_rounds(state, index, [cut], now, models, result)

@@ -7,7 +7,7 @@ A missing value is NaN, a missing score is NaN beside the `Status` that says why
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -45,6 +45,8 @@ class Status(IntEnum):
     TOO_FEW_SENSORS = 3  # too much of the window is missing
     NO_MODEL = 4
     LEARNING = 5  # re-learning its threshold after `accept`: scored, but not judged
+    REGIME = 6  # in an operating regime that is not scored, such as "off"
+    BLANKED = 7  # such a regime, or one with blanking, has just ended
 
 
 class Kind(StrEnum):
@@ -55,6 +57,7 @@ class Kind(StrEnum):
     SENSOR_RANGE = "sensor_range"  # a sensor reports what it cannot have measured
     SENSOR_STUCK = "sensor_stuck"  # a sensor stands still while the others move
     SENSOR_DROPOUT = "sensor_dropout"  # a sensor is missing while others report
+    BLIND = "blind"  # readings arrive, and nothing of the asset is scored (last: checkpoints number the kinds)
 
 
 class Transition(StrEnum):
@@ -204,6 +207,8 @@ class Windows:
     actual: Float32  # (B, C) reported or held at the last tick, also what `values` leaves out
     status: UInt8  # (B,) SCORED where the window is full, else why not; the values of those mean nothing
     count: Int32  # (B,) values reported in the ticks that the row covers
+    ticks: Int32  # (B,) how many ticks the row covers
+    regime: UInt8  # (B,) the number of the operating regime at the last tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +223,18 @@ class Scores:
     contribution: Float32  # (B, C) every sensor's own score; the score is their maximum
     expected: Float32  # (B, C) the model's expectation at the last tick, in the sensors' units
     actual: Float32  # (B, C) the values at the last tick, also those that the model did not see
+    regime: UInt8  # (B,) the number of the operating regime at the last tick
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """N stretches of time in which one status held without a break. A later one with its start replaces it."""
+
+    streams: list[str]  # (N,) stream keys
+    start: Int64  # (N,) event time
+    end: Int64  # (N,) event time, where the stretch has got to
+    status: list[str]  # (N,) a `Status` by name, or that nothing came
+    regime: list[str]  # (N,) the regime that was not scored, where that is the status
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +282,7 @@ class StoredScores:
     streams: list[str]  # (B,) stream keys
     time: Int64  # (B,) event time of the row: its last tick's start
     rows: Scores  # (B, …)
+    regimes: tuple[str, ...] = ("all",)  # (R,) what the numbers in `rows.regime` mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +294,7 @@ class StepResult:
     dead_letters: list[DeadLetter]
     done: bool = False  # of a command: it changed something, now or when it came before
     reply: str = ""  # to a command: what happened, in words
+    stretches: list[Stretches] = field(default_factory=list)
 
 
 class Model(Protocol):

@@ -36,6 +36,13 @@ CREATE TABLE IF NOT EXISTS dead_letter (
     reason TEXT NOT NULL, held INTEGER NOT NULL);
 """
 
+# What stores that were begun earlier have not: it is added when they are opened.
+LATER_TABLES = """
+CREATE TABLE IF NOT EXISTS stretch (
+    stream TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, status TEXT NOT NULL,
+    regime TEXT NOT NULL, PRIMARY KEY (stream, start)) WITHOUT ROWID;
+"""
+
 
 class StoreError(OutboxError):
     """The store cannot go on."""
@@ -65,3 +72,4 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
     if found == 0:
         connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={FORMAT}; COMMIT;")
+    connection.executescript(LATER_TABLES)

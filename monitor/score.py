@@ -24,7 +24,7 @@ def score(windows: Windows, model: Model | None) -> Scores:
     expected = np.full((rows, sensors), np.nan, np.float32)
     ready = np.flatnonzero(status == Status.SCORED)
     if model is None:
-        status[:] = Status.NO_MODEL
+        status[~np.isin(status, (Status.REGIME, Status.BLANKED))] = Status.NO_MODEL
     elif len(ready):
         contribution[ready], expected[ready], values[ready] = model.score(windows.values[ready])
         status[ready[np.isnan(values[ready])]] = Status.TOO_FEW_SENSORS
@@ -37,4 +37,5 @@ def score(windows: Windows, model: Model | None) -> Scores:
         contribution=contribution,
         expected=expected,
         actual=windows.actual.copy(),
+        regime=windows.regime,
     )

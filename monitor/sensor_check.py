@@ -86,8 +86,13 @@ class _Limits(NamedTuple):
     suspect: Int32  # (C,) still for so long makes a suspicion at the latest
 
 
-def push(state: SensorCheckState, config: SensorCheckConfig, frames: Frames) -> tuple[Masks, list[SensorChange]]:
-    """Take in one closed tick per stream; changes `state`. Returns what to mask, and what was found."""
+def push(
+    state: SensorCheckState, config: SensorCheckConfig, frames: Frames, resting: Bool | None = None
+) -> tuple[Masks, list[SensorChange]]:
+    """Take in one closed tick per stream; changes `state`. Returns what to mask, and what was found.
+
+    `resting` (N,) says which machines are at rest: there a sensor may stand still while others move. None = none.
+    """
     limits = _limits(config)
     _restart(state, frames.stream[frames.gap])
     stream, values = frames.stream, frames.values
@@ -101,6 +106,8 @@ def push(state: SensorCheckState, config: SensorCheckConfig, frames: Frames) -> 
     state.value[stream] = np.where(there, values, before)
     fault = state.fault[stream]  # (N, C)
     still = there & ~changed & _others_moved(there & (fault == GOOD), changed)
+    if resting is not None:
+        still &= ~resting[:, None]
     missing = here & ~known & ~np.isnan(before)
     goes_on = np.stack([outside & here, still, missing], axis=1)  # (N, F, C)
     ends = np.stack([there & ~outside, changed, there], axis=1)  # (N, F, C)

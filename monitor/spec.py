@@ -9,6 +9,7 @@ import msgspec
 from monitor.alert import AlertConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.align import AlignConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.decode import ClassRoute  # noqa: TC001 - msgspec reads the annotations
+from monitor.regime import RegimeConfig
 from monitor.sensor_check import SensorCheckConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.threshold import ThresholdConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.window import WindowConfig  # noqa: TC001 - msgspec reads the annotations
@@ -28,6 +29,7 @@ class ClassSpec:
     threshold: ThresholdConfig
     alert: AlertConfig
     sensor_check: SensorCheckConfig | None = None  # None = sensors are not checked
+    regime: RegimeConfig = RegimeConfig()  # noqa: RUF009 - frozen
 
     def keeps_windows_of(self, other: ClassSpec) -> bool:
         """Whether windows and open ticks filled under the other description mean the same here."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from monitor import alert, align, sensor_check, threshold, window
+from monitor import alert, align, ledger, regime, sensor_check, threshold, unscored, window
 from monitor.decode import Decoder
 from monitor.records import Outcome, Status
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from monitor.spec import ClassSpec, LineSpec
 
 FIRST_ROOM = 16  # streams that a class has room for at first; it doubles when it is used up
-STAGES = ("align", "sensor_check", "window", "threshold", "alert")  # the states of a class, in the line's order
+# The states of a class, in the line's order.
+STAGES = ("align", "sensor_check", "regime", "window", "threshold", "ledger", "unscored", "alert")
 
 
 @dataclass(slots=True)
@@ -26,8 +27,11 @@ class ClassState:
     spec: ClassSpec
     align: align.AlignState
     sensor_check: sensor_check.SensorCheckState
+    regime: regime.RegimeState
     window: window.WindowState
     threshold: threshold.ThresholdState
+    ledger: ledger.LedgerState
+    unscored: unscored.UnscoredState
     alert: alert.AlertState
     keys: list[str] = field(default_factory=list)
     number: dict[str, int] = field(default_factory=dict)
@@ -39,8 +43,11 @@ class ClassState:
             spec,
             align.AlignState.empty(spec.align, capacity),
             sensor_check.SensorCheckState.empty(spec.align.sensors, capacity),
+            regime.RegimeState.empty(spec.regime, capacity),
             window.WindowState.empty(spec.window, capacity),
             threshold.ThresholdState.empty(spec.threshold, capacity),
+            ledger.LedgerState.empty(capacity),
+            unscored.UnscoredState.empty(capacity),
             alert.AlertState.empty(spec.alert, capacity),
         )
 
@@ -63,7 +70,10 @@ class ClassState:
         """The state under a new description of the class; not to be used again under the old one."""
         fresh = ClassState.empty(spec, len(self.align.next_tick))
         fresh.keys, fresh.number = self.keys, self.number
-        fresh.threshold = self.threshold
+        names = self.spec.regime.names, spec.regime.names
+        fresh.threshold = threshold.under(self.threshold, names[0], fresh.threshold, names[1])
+        fresh.regime = regime.under(self.regime, self.spec.regime, spec.regime)
+        fresh.ledger, fresh.unscored = self.ledger, self.unscored
         if spec.keeps_sensor_faults_of(self.spec):
             fresh.sensor_check, fresh.alert = self.sensor_check, self.alert
         else:
@@ -77,6 +87,7 @@ class ClassState:
         old, new = self.spec.align.period_ms, spec.align.period_ms
         fresh.align.next_tick = align.regrid(self.align.next_tick, old, new)
         fresh.threshold.last_tick = align.regrid(fresh.threshold.last_tick, old, new)
+        fresh.regime.first_tick = align.regrid(fresh.regime.first_tick, old, new)
         fresh.alert.pending_tick = align.regrid(fresh.alert.pending_tick, old, new)
         fresh.alert.below_tick = align.regrid(fresh.alert.below_tick, old, new)
         return fresh
@@ -90,7 +101,7 @@ class LineState:
     decoder: Decoder
     classes: list[ClassState]
     outcomes: Int64  # (6,) values by `Outcome`, since the beginning
-    rows: Int64  # (6,) score rows by `Status`, since the beginning
+    rows: Int64  # (statuses,) score rows by `Status`, since the beginning
     listening_since: int | None = None  # None = the broker cannot be heard
     swept_at: int = 0
     obeyed: list[str] = field(default_factory=list)  # the ids of the latest commands

@@ -14,8 +14,10 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
-from monitor.columns import pack, unpack
+from monitor import coverage_store
+from monitor.columns import as_texts, pack, texts, unpack
 from monitor.records import AlertEvent, DeadLetter, Scores, StoredScores, Transition
 from monitor.schema import StoreError, connect
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from monitor.coverage import Stretch
     from monitor.records import StepResult
 
 OVER = {Transition.CLEARED, Transition.ACCEPTED}
@@ -84,12 +87,15 @@ class Store:
                 self._write_scores(connection, scores)
             for event in result.events:
                 _write_event(connection, event)
+            for stretches in result.stretches:
+                coverage_store.write(connection, stretches)
             self._write_letters(connection, result.dead_letters)
             _put(connection, {"position": str(position)})
         self.written = position
 
     def _write_scores(self, connection: sqlite3.Connection, scores: StoredScores) -> None:
         columns = {f.name: getattr(scores.rows, f.name) for f in fields(Scores)} | {"time": scores.time}
+        columns["regimes"] = texts(scores.regimes)
         connection.execute(
             "INSERT INTO score_batch (line, rows, first_time, last_time, streams, columns)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -217,6 +223,10 @@ class Store:
         )
         return [DeadLetter(*row) for row in rows.fetchall()]
 
+    def stretches(self, since: int, asset: str | None = None) -> list[Stretch]:
+        """The coverage ledger from an event time on, by asset and time; of one asset where it is named."""
+        return coverage_store.read(self._connection, since, asset)
+
     # -- kept within bounds -------------------------------------------------------------------------------------
 
     def prune(self, sinks: Sequence[str], *, before: int, max_bytes: int) -> int:
@@ -228,6 +238,8 @@ class Store:
         delivered = min((self.position(sink) for sink in sinks), default=2**62)
         while self._delete_old(delivered, before):
             pass
+        with self._transaction() as connection:
+            coverage_store.forget(connection, before)
         given_up = 0
         while self._bytes() > max_bytes:
             with self._transaction() as connection:
@@ -277,9 +289,11 @@ def _stored(row: tuple[int, str, str, str, bytes, bytes]) -> StoredScores:
     number, asset_class, model, sensors, streams, packed = row
     columns = unpack(packed)
     time = columns.pop("time")
+    regimes = as_texts(columns.pop("regimes")) if "regimes" in columns else ("all",)
+    columns.setdefault("regime", np.zeros(len(time), np.uint8))  # before there were regimes
     named = tuple(msgspec.json.decode(sensors))
     return StoredScores(
-        number, asset_class, model, named, msgspec.msgpack.decode(streams), time, Scores(**columns)
+        number, asset_class, model, named, msgspec.msgpack.decode(streams), time, Scores(**columns), regimes
     )
 
 

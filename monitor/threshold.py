@@ -1,20 +1,22 @@
-"""The rolling threshold of every stream.
+"""The rolling threshold of every stream, in each of its operating regimes.
 
-Pure. Each stream keeps a histogram of its recent normal scores with logarithmic bins, which forgets
-exponentially in event time: exp(-age / horizon). The threshold is a rule over that histogram, kept between a floor
-(what held-out normal data reached in training) and a cap (so that a fault slower than the horizon cannot train
-it away).
+Pure. Each stream keeps, for every regime, a histogram of its recent normal scores with logarithmic bins, which
+forgets exponentially in event time: exp(-age / horizon). The threshold is a rule over that histogram, kept between
+a floor (what held-out normal data reached in training) and a cap (so that a fault slower than the horizon cannot
+train it away).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from monitor.records import Bool, Float32, Float64, Int32, Int64
+    from collections.abc import Sequence
+
+    from monitor.records import Bool, Float32, Float64, Int32, Int64, UInt8
 
 BINS = 144  # H
 LOWEST, HIGHEST = 0.01, 10_000.0  # scores outside fall into the first and the last bin
@@ -38,78 +40,112 @@ class ThresholdConfig:
     min_rows: int
     floor: float
     cap: float
+    regime_rows: tuple[int, ...] = ()  # (R,) min_rows of each regime; none: there is one regime
+
+    @property
+    def rows_to_learn(self) -> tuple[int, ...]:
+        """(R,) scored rows in each regime before its recent scores count."""
+        return self.regime_rows or (self.min_rows,)
 
 
 @dataclass(slots=True)
 class ThresholdState:
-    """S streams."""
+    """S streams in R regimes."""
 
-    histogram: Float32  # (S, H) weights of recent normal scores
-    last_tick: Int64  # (S,) of the last row that was learned, or seen while frozen
-    accepted: Float32  # (S,) what `accept` made normal raises the cap to this; 0 = it did not
-    to_learn: Int32  # (S,) rows still to be learned before the recent scores count
-    relearning: Bool  # (S,) until then nothing is judged, because `accept` came
+    histogram: Float32  # (S, R, H) weights of recent normal scores
+    last_tick: Int64  # (S, R) of the last row that was learned, or seen while frozen
+    accepted: Float32  # (S, R) what `accept` made normal raises the cap to this; 0 = it did not
+    to_learn: Int32  # (S, R) rows still to be learned before the recent scores count
+    relearning: Bool  # (S, R) until then nothing is judged, because `accept` came
 
     @classmethod
     def empty(cls, config: ThresholdConfig, streams: int) -> ThresholdState:
         """The state of streams that have not been scored yet."""
+        each = (streams, len(config.rows_to_learn))
         return cls(
-            histogram=np.zeros((streams, BINS), np.float32),
-            last_tick=np.full(streams, NEW),
-            accepted=np.zeros(streams, np.float32),
-            to_learn=np.full(streams, config.min_rows, np.int32),
-            relearning=np.zeros(streams, np.bool_),
+            histogram=np.zeros((*each, BINS), np.float32),
+            last_tick=np.full(each, NEW),
+            accepted=np.zeros(each, np.float32),
+            to_learn=np.tile(np.array(config.rows_to_learn, np.int32), (streams, 1)),
+            relearning=np.zeros(each, np.bool_),
         )
 
 
-def current(state: ThresholdState, config: ThresholdConfig, stream: Int32) -> Float32:
-    """The threshold (M,) by which the next scores of these streams are judged; NaN while one re-learns."""
+def current(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8 | None = None) -> Float32:
+    """The threshold (M,) by which the next scores of these streams are judged; NaN while one re-learns.
+
+    `regime` (M,) is the regime of each; None = there is one.
+    """
+    regime = np.zeros(len(stream), np.uint8) if regime is None else regime
     # Rows are counted for this: what the histogram weighs is bounded by the horizon, and may never be min_rows.
-    enough = state.to_learn[stream] == 0  # (M,)
+    enough = state.to_learn[stream, regime] == 0  # (M,)
     threshold = np.full(len(stream), config.floor, np.float64)
     if enough.any():
-        known = state.histogram[stream[enough]].astype(np.float64)
+        known = state.histogram[stream[enough], regime[enough]].astype(np.float64)  # (M', H)
         rule = _by_quantile(known, config) if config.rule == "quantile" else _by_mad(known, config)
-        cap = np.maximum(config.cap, state.accepted[stream[enough]])
+        cap = np.maximum(config.cap, state.accepted[stream[enough], regime[enough]])
         threshold[enough] = np.clip(rule, config.floor, cap)
-    threshold[state.relearning[stream]] = np.nan
+    threshold[state.relearning[stream, regime]] = np.nan
     return threshold.astype(np.float32)
 
 
 def learn(
-    state: ThresholdState, config: ThresholdConfig, stream: Int32, tick: Int64, score: Float32, *, frozen: Bool
+    state: ThresholdState,
+    config: ThresholdConfig,
+    stream: Int32,
+    tick: Int64,
+    score: Float32,
+    regime: UInt8 | None = None,
+    *,
+    frozen: Bool,
 ) -> None:
     """Take in one score per stream, except of those that are frozen: they neither learn nor forget.
 
     Changes `state`.
     """
-    state.last_tick[stream[frozen]] = tick[frozen]
-    stream, tick, score = stream[~frozen], tick[~frozen], score[~frozen]
-    age = np.where(state.last_tick[stream] == NEW, 0, tick - state.last_tick[stream])
-    state.histogram[stream] *= np.exp(-age / config.horizon_ticks).astype(np.float32)[:, None]
-    _begin_anew(state, config, stream[age > config.horizon_ticks])
+    regime = np.zeros(len(stream), np.uint8) if regime is None else regime
+    state.last_tick[stream[frozen], regime[frozen]] = tick[frozen]
+    stream, regime, tick, score = stream[~frozen], regime[~frozen], tick[~frozen], score[~frozen]
+    last = state.last_tick[stream, regime]
+    age = np.where(last == NEW, 0, tick - last)
+    state.histogram[stream, regime] *= np.exp(-age / config.horizon_ticks).astype(np.float32)[:, None]
+    silent = age > config.horizon_ticks
+    _begin_anew(state, config, stream[silent], regime[silent])
     bin_ = np.log(np.maximum(score, LOWEST) / LOWEST) / np.log(RATIO)
-    state.histogram[stream, np.clip(bin_, 0, BINS - 1).astype(np.int64)] += 1
-    state.last_tick[stream] = tick
-    state.to_learn[stream] = np.maximum(state.to_learn[stream] - 1, 0)
-    done = stream[state.relearning[stream] & (state.to_learn[stream] == 0)]
-    if len(done):  # what was accepted is normal, also above the cap
-        state.relearning[done] = False
-        state.accepted[done] = config.margin * quantile(state.histogram[done].astype(np.float64), config.quantile)
+    state.histogram[stream, regime, np.clip(bin_, 0, BINS - 1).astype(np.int64)] += 1
+    state.last_tick[stream, regime] = tick
+    state.to_learn[stream, regime] = np.maximum(state.to_learn[stream, regime] - 1, 0)
+    done = state.relearning[stream, regime] & (state.to_learn[stream, regime] == 0)
+    if done.any():  # what was accepted is normal, also above the cap
+        here = stream[done], regime[done]
+        state.relearning[here] = False
+        state.accepted[here] = config.margin * quantile(state.histogram[here].astype(np.float64), config.quantile)
 
 
-def _begin_anew(state: ThresholdState, config: ThresholdConfig, stream: Int32) -> None:
+def _begin_anew(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8) -> None:
     """After a silence that left less than one row's weight, a few rows must not say what is normal."""
-    forgotten = stream[state.histogram[stream].sum(axis=1) < 1]
-    state.to_learn[forgotten] = config.min_rows
+    forgotten = state.histogram[stream, regime].sum(axis=1) < 1
+    rows = np.array(config.rows_to_learn, np.int32)
+    state.to_learn[stream[forgotten], regime[forgotten]] = rows[regime[forgotten]]
 
 
 def relearn(state: ThresholdState, config: ThresholdConfig, stream: int) -> None:
-    """Forget what was normal for a stream: the next rows say what is."""
+    """Forget what was normal for a stream, in every regime: the next rows say what is."""
     state.histogram[stream] = 0
     state.last_tick[stream] = NEW
-    state.to_learn[stream] = config.min_rows
+    state.to_learn[stream] = config.rows_to_learn
     state.relearning[stream] = True
+
+
+def under(state: ThresholdState, old: Sequence[str], fresh: ThresholdState, new: Sequence[str]) -> ThresholdState:
+    """The state under other regimes: those of the same name keep what they learned, others begin as `fresh`."""
+    if tuple(old) == tuple(new):
+        return state
+    for index, name in enumerate(new):
+        if name in old:
+            for column in fields(ThresholdState):
+                getattr(fresh, column.name)[:, index] = getattr(state, column.name)[:, old.index(name)]
+    return fresh
 
 
 def quantile(histogram: Float64, share: float) -> Float64:

@@ -71,10 +71,11 @@ class Place(StrEnum):
     TICK = "tick"
     WARMING_UP = "warming up"
     SENSORS = "sensors"
+    REGIME = "regime"
     MODEL = "model"
 
 
-PASSES = frozenset({Place.TICK, Place.WARMING_UP})  # by itself: nobody has to do anything
+PASSES = frozenset({Place.TICK, Place.WARMING_UP, Place.REGIME})  # by itself: nobody has to do anything
 
 
 def stopped(now: Facts, base: Facts, quiet_s: float, patience_s: float = PATIENCE_S) -> tuple[Place, str]:
@@ -137,6 +138,8 @@ def _past_decode(now: Facts, base: Facts, values: int) -> tuple[Place, str]:
         )
     if rows["no_model"]:
         return Place.MODEL, f"no model for class {', '.join(now.unmodelled)}: set classes.model"
+    if rows["regime"] or rows["blanked"]:
+        return Place.REGIME, f"{streams} in a regime that is not scored, such as off"
     return Place.TICK, f"{values} values of {streams} came, but no score row is due yet: a tick must close first"
 
 

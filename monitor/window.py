@@ -92,7 +92,7 @@ def flush(state: WindowState, config: WindowConfig, last_tick: Int64) -> Windows
 
 def _cut(state: WindowState, config: WindowConfig, stream: Int32, tick: Int64) -> Windows:
     """The windows of these streams as they are now."""
-    count = state.uncovered[stream]
+    count, ticks = state.uncovered[stream], state.since_row[stream]
     state.since_row[stream] = 0
     state.uncovered[stream] = 0
     order = (state.position[stream][:, None] + np.arange(config.length)) % config.length  # (B, T) oldest first
@@ -107,7 +107,8 @@ def _cut(state: WindowState, config: WindowConfig, stream: Int32, tick: Int64) -
     status = np.where(state.after_gap[stream], Status.GAP, Status.WARMING_UP)
     covered = np.count_nonzero(~np.isnan(values), axis=(1, 2)) >= config.min_coverage * values[0:1].size
     status = np.where(full, np.where(covered, Status.SCORED, Status.TOO_FEW_SENSORS), status).astype(np.uint8)
-    return Windows(stream, tick, values, state.latest[stream], status, count)
+    regime = np.zeros(len(stream), np.uint8)  # which one is not for this room to say
+    return Windows(stream, tick, values, state.latest[stream], status, count, ticks, regime)
 
 
 def _restart(state: WindowState, stream: Int32) -> None:

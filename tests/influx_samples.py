@@ -57,6 +57,7 @@ def stored(
             contribution=contribution,
             expected=contribution * np.float32(100),
             actual=contribution * np.float32(101),
+            regime=np.zeros(rows, np.uint8),
         ),
     )
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from monitor.coverage import Stretch
     from monitor.records import Payload, StepResult, StoredScores
 
 SPEC = LineSpec(ROOT, 3, (quick(shipped()),))
@@ -113,11 +114,17 @@ class House:
         for second, payload in entries:
             self.journal.append([payload], START + second * 1000)
 
-    def told(self) -> tuple[list[StoredScores], list[Any], list[Any], list[int]]:
+    def told(self) -> tuple[list[StoredScores], list[Any], list[Any], list[int], list[Stretch]]:
         """Everything that the store holds, and the books."""
         events = [event for _, event in self.store.events_after(0, 1000)]
         outcomes = self.line.state.outcomes.tolist()
-        return self.store.scores_after(0, 10_000), events, self.store.dead_letters(1000), outcomes
+        return (
+            self.store.scores_after(0, 10_000),
+            events,
+            self.store.dead_letters(1000),
+            outcomes,
+            self.store.stretches(0),
+        )
 
     def statuses(self, stream: str) -> list[int]:
         """The status of every row of a stream, in order."""

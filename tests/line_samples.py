@@ -11,12 +11,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from config.classes import ResolvedClass
+from config.rules import parse
 from config.settings import ClassSettings, Settings
 from monitor.align import AlignConfig
 from monitor.assemble import line_spec
 from monitor.decode import TELEMETRY_TOPIC, encode_status, encode_telemetry, fill
 from monitor.pipeline import step
 from monitor.records import Batch, Change, Clock, Command, Message, Readings, Record, Scores, Status, StepResult
+from monitor.regime import Regime, RegimeConfig, Step
 from monitor.spec import ClassSpec, LineSpec
 from monitor.state import LineState
 
@@ -101,6 +103,7 @@ def scores(
         contribution=blame,
         expected=np.full((rows, 2), 50, np.float32),
         actual=np.full((rows, 2), 60, np.float32),
+        regime=np.zeros(rows, np.uint8),
     )
 
 
@@ -147,6 +150,28 @@ def shipped(
         window=window,
     )
     return line_spec(Settings(), [resolved]).classes[0]
+
+
+def in_regimes(spec: ClassSpec, *, blank_ticks: int = 0, **rules: str) -> ClassSpec:
+    """The same class with regimes by these rules; `off` is not scored, and has blanking."""
+    regimes = RegimeConfig(
+        tuple(
+            Regime(
+                name,
+                tuple(Step(*step) for step in parse(rule, SENSORS)),
+                name != "off",
+                blank_ticks * (name == "off"),
+            )
+            for name, rule in rules.items()
+        )
+    )
+    rows = (spec.threshold.min_rows,) * len(regimes.names)
+    return replace(
+        spec,
+        regime=regimes,
+        threshold=replace(spec.threshold, regime_rows=rows),
+        alert=replace(spec.alert, regimes=regimes.names),
+    )
 
 
 def quick(spec: ClassSpec, **changes: Any) -> ClassSpec:
@@ -253,7 +278,11 @@ def journals(draw: DrawFn) -> list[tuple[int, Payload]]:
     strict = replace(spec, threshold=replace(spec.threshold, floor=3.0))
     wider = replace(spec, sensor_check=replace(check, highest=(500.0, None)))
     longer = replace(spec, window=replace(spec.window, length=7))
-    records: list[tuple[int, Payload]] = [(0, Change(listening=True, line=spec_of(spec)))]
+    ruled = in_regimes(spec, blank_ticks=2, off="load < 51 and flow < 115", load="load >= 200")
+    ruled = replace(ruled, alert=replace(ruled.alert, blind_after_ms=6_000))
+    other = in_regimes(spec, load="load > 50", off="flow > 110")
+    first = draw(st.sampled_from([spec, ruled]))
+    records: list[tuple[int, Payload]] = [(0, Change(listening=True, line=spec_of(first)))]
     now = 0
     for number in range(draw(st.integers(10, 30))):
         now += draw(st.sampled_from([100, 1000, 1000, 1000, 4000, 90_000]))
@@ -275,7 +304,7 @@ def journals(draw: DrawFn) -> list[tuple[int, Payload]]:
         elif kind == 15:
             payload = Change(listening=draw(st.booleans()))
         elif kind == 16:
-            payload = Change(line=spec_of(draw(st.sampled_from([spec, strict, longer, wider]))))
+            payload = Change(line=spec_of(draw(st.sampled_from([spec, strict, longer, wider, ruled, other]))))
         elif kind == 17:
             payload = Batch([status(asset, now, encode_status(online=False, time=now, reason="shutdown"))])
         else:

@@ -42,6 +42,7 @@ def batch(*rows: tuple[str, int], score: float = 0.5, asset_class: str = "pump")
         contribution=pairs(0.25, score),
         expected=pairs(50, 110),
         actual=pairs(50, 100),
+        regime=np.zeros(count, np.uint8),
     )
     return StoredScores(0, asset_class, "balance", ("load", "flow"), [key for key, _ in rows], time, scores)
 

@@ -49,7 +49,7 @@ def house(tmp_path: Path) -> Any:
 
 def test_the_script_has_everything_in_it(undisturbed: Any) -> None:
     """A crash test on a line where nothing happens would prove nothing."""
-    _, events, letters, outcomes = undisturbed
+    _, events, letters, outcomes, stretches = undisturbed
     told = [(event.stream, event.kind, event.transition) for event in events]
     assert told == [
         ("plant//p0", "anomaly", Transition.FIRED),
@@ -57,6 +57,7 @@ def test_the_script_has_everything_in_it(undisturbed: Any) -> None:
         ("plant//p0", "anomaly", Transition.CLEARED),
         ("plant//p0", "stale", Transition.FIRED),
     ]
+    assert {each.status for each in stretches} == {"warming_up", "scored", "gap", "no_readings", "offline"}
     assert [letter.reason for letter in letters] == ["topic matches no template"]
     assert outcomes[Outcome.LATE] == 2
     # Two values a reading, one letter, two late ones; nothing waits at the end.

@@ -89,6 +89,21 @@ def test_a_scored_row() -> None:
     )
 
 
+def test_a_row_says_its_regime_by_name() -> None:
+    batch = stored(1, 3)
+    rows = dataclasses.replace(
+        batch.rows,
+        status=np.array([Status.REGIME, Status.BLANKED, Status.SCORED], np.uint8),
+        regime=np.array([0, 2, 1], np.uint8),
+    )
+    lines = score_lines(dataclasses.replace(batch, rows=rows, regimes=("off", "load", "running")))
+    assert [line.split(" ")[1].split(",score")[0] for line in lines] == [
+        'status="regime",regime="off"',
+        'status="blanked",regime="running"',
+        'status="scored",regime="load"',
+    ]
+
+
 def test_a_row_without_score_has_its_status_and_no_made_up_number() -> None:
     batch = stored(1, 2)
     nothing = floats(math.nan, math.inf)

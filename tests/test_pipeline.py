@@ -326,7 +326,11 @@ def plain(result: StepResult) -> Any:
         )
         for batch in result.scores
     ]
-    return batches, result.events, result.dead_letters, result.reply
+    stretches = [
+        (each.streams, each.start.tolist(), each.end.tolist(), each.status, each.regime)
+        for each in result.stretches
+    ]
+    return batches, result.events, result.dead_letters, result.reply, stretches
 
 
 @FAST

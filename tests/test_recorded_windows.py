@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor import align, window
+from monitor import align, regime, window
 from monitor.commands.recorded_windows import windows_of
 from monitor.records import Frames, Outcome, Readings, Status
+from monitor.regime import Regime, RegimeConfig, Step
 from simulator.recording import Recording
 
 NAN = float("nan")
@@ -20,16 +21,20 @@ def recording(times: list[int], values: list[list[float]] | None = None, asset: 
     return Recording(asset, ("x", "y"), np.array(times, np.int64), np.array(rows, np.float32).reshape(-1, 2))
 
 
-def daemon_windows(one: Recording) -> list[tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]]:
+def daemon_windows(
+    one: Recording, regimes: RegimeConfig
+) -> list[tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]]:
     """(last tick, values) of the windows that the daemon would score, fed row by row."""
     grid = align.AlignConfig(2, PERIOD, 0, False, 0, 0, 1, T)
     cutting = window.WindowConfig(sensors=2, length=T, stride=1, min_coverage=0.5)
     aligned, rings = align.AlignState.empty(grid, 1), window.WindowState.empty(cutting, 1)
+    modes = regime.RegimeState.empty(regimes, 1)
     found = []
 
     def take(frames: list[Frames]) -> None:
         for frame in frames:
-            cut = window.push(rings, cutting, frame)
+            regime.push(modes, regimes, frame.stream, frame.tick, frame.values)
+            cut = regime.mark(modes, regimes, window.push(rings, cutting, frame), T)
             if cut.status[0] == Status.SCORED:
                 found.append((int(cut.tick[0]), cut.values[0]))
 
@@ -74,6 +79,28 @@ def test_a_value_is_held_as_the_daemon_would() -> None:
     np.testing.assert_array_equal(run.windows[0, :, 1], [5, 5, 5, NAN])
 
 
+def without(rule: tuple[Step, ...], blank: int) -> RegimeConfig:
+    """What holds the rule is not scored, nor so many ticks behind it."""
+    return RegimeConfig((Regime("off", rule, False, blank),))
+
+
+OFF, BLANKED = without((Step("<", 0, 1.5),), 0), without((Step(">", 1, 3.5), Step("not")), 2)
+
+
+def test_no_window_holds_a_tick_of_a_regime_that_is_not_scored() -> None:
+    """Off at the third of eight rows: the windows that end at 3 to 5 hold it, those from 6 on do not."""
+    speeds = [[speed, 0.0] for speed in (2.0, 2.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0)]
+    (run,) = windows_of([recording(list(range(0, 800, 100)), speeds)], period_ms=PERIOD, window=T, regimes=OFF)
+    assert run.tick.tolist() == [6, 7]
+    (run,) = windows_of(
+        [recording(list(range(0, 800, 100)), speeds)],
+        period_ms=PERIOD,
+        window=T,
+        regimes=without((Step("<", 0, 1.5),), 1),
+    )
+    assert run.tick.tolist() == [7]
+
+
 rows = st.lists(
     st.tuples(st.integers(0, 350), st.sampled_from([NAN, 1.0, 2.0]), st.sampled_from([NAN, 3.0, 4.0])),
     min_size=1,
@@ -82,19 +109,21 @@ rows = st.lists(
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(rows, min_size=1, max_size=3))
-def test_the_windows_are_those_that_the_daemon_scores(machines: list[list[tuple[int, float, float]]]) -> None:
-    """Whatever the steps between rows and the holes: the same ticks, the same values, machine by machine."""
+@given(st.lists(rows, min_size=1, max_size=3), st.sampled_from([RegimeConfig(), OFF, BLANKED]))
+def test_the_windows_are_those_that_the_daemon_scores(
+    machines: list[list[tuple[int, float, float]]], regimes: RegimeConfig
+) -> None:
+    """Whatever the steps between rows, the holes and the regimes: the same ticks, the same values."""
     recordings = [
         recording(
             np.cumsum([step for step, _, _ in machine]).tolist(), [[x, y] for _, x, y in machine], str(index)
         )
         for index, machine in enumerate(machines)
     ]
-    cut = windows_of(recordings, period_ms=PERIOD, window=T)
+    cut = windows_of(recordings, period_ms=PERIOD, window=T, regimes=regimes)
     for one in recordings:
         runs = [run for run in cut if run.name == one.asset]
-        expected = daemon_windows(one)
+        expected = daemon_windows(one, regimes)
         assert [int(tick) for run in runs for tick in run.tick] == [tick for tick, _ in expected]
         for ours, (_, theirs) in zip((values for run in runs for values in run.windows), expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)

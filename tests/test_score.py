@@ -37,6 +37,8 @@ def windows(status: list[Status]) -> Windows:
         actual=values[:, -1].copy(),
         status=np.array(status, np.uint8),
         count=np.full(rows, 2, np.int32),
+        ticks=np.ones(rows, np.int32),
+        regime=np.arange(rows, dtype=np.uint8),
     )
 
 

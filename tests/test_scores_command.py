@@ -62,8 +62,8 @@ def test_a_row_has_everything_a_person_asks_for(
     rows = json_lines(scores(capsys, tmp_path, "--json", "--asset", "plant//a"))
     assert rows[2] == {
         "time": 1_700_000_002_000, "asset": "plant//a", "class": "pump", "model": "balance",
-        "status": "scored", "score": pytest.approx(2 / 3), "threshold": 1.0, "sensor": "flow", "actual": 100.0,
-        "expected": 110.0, "sensors": {
+        "status": "scored", "regime": "all", "score": pytest.approx(2 / 3), "threshold": 1.0, "sensor": "flow",
+        "actual": 100.0, "expected": 110.0, "sensors": {
             "load": {"actual": 50.0, "expected": 50.0, "contribution": 0.25},
             "flow": {"actual": 100.0, "expected": 110.0, "contribution": pytest.approx(2 / 3)},
         },
@@ -74,9 +74,19 @@ def test_a_row_has_everything_a_person_asks_for(
 def test_the_table_has_a_line_a_row(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del store
     lines = scores(capsys, tmp_path, "-n", "2").splitlines()
-    assert lines[0].split() == ["time", "asset", "status", "score", "threshold", "sensor", "actual", "expected"]
+    assert lines[0].split() == [
+        "time",
+        "asset",
+        "status",
+        "regime",
+        "score",
+        "threshold",
+        "sensor",
+        "actual",
+        "expected",
+    ]
     assert lines[2].split() == [
-        "2023-11-14", "22:13:24", "plant//b", "scored", "1.3333", "1", "flow", "100", "110",
+        "2023-11-14", "22:13:24", "plant//b", "scored", "all", "1.3333", "1", "flow", "100", "110",
     ]  # fmt: skip
     assert len(lines) == 3
 

@@ -334,7 +334,7 @@ def test_secret_takes_the_setting_or_the_file_without_the_end_of_its_line(tmp_pa
     assert secret(None, None) is None
 
 
-@pytest.mark.parametrize("name", ["lines", "mistakes", "overlap"])
+@pytest.mark.parametrize("name", ["lines", "mistakes", "overlap", "rules"])
 def test_the_examples_in_the_docstrings_hold(name: str) -> None:
     result = doctest.testmod(import_module(f"config.{name}"))
     assert (result.failed, result.attempted > 0) == (0, True)

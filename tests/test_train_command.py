@@ -197,3 +197,23 @@ def test_the_header_is_plain_json(recording: Path, tmp_path: Path) -> None:
     header = json.loads((tmp_path / "m" / "header.json").read_text())
     assert header["data"]["split"] == f"{ASSETS} whole runs dealt out"
     assert set(header["versions"]) == {"enginewatch", "numpy", "onnx", "safetensors", "torch"}
+
+
+def test_windows_that_the_daemon_would_not_score_are_left_out(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the regimes of the asset file: what is left are the windows of which every tick has a load of 22."""
+    asset = tmp_path / "asset.toml"
+    sensors = "".join(f'[[sensors]]\nname = "{name}"\n' for name in SENSORS)
+    asset.write_text(f"period_ms = 1000\n{sensors}[regimes]\noff = 'load < 22'\n")
+    assert train(recording, tmp_path / "out", "--asset-file", str(asset)) == 0
+    pulls = np.stack([signal(ROWS, each)[:, 1] >= 22 for each in range(ASSETS)])  # (assets, rows)
+    wanted = sum(int(pulls[:, end - 8 : end].all(axis=1).sum()) for end in range(8, ROWS + 1))
+    assert wanted < ASSETS * (ROWS - 7)
+    data = load_header(tmp_path / "out").data
+    assert data.windows_fit + data.windows_stop + data.windows_calibration == wanted
+    capsys.readouterr()
+
+    asset.write_text(asset.read_text().replace("load < 22", "load < 1000"))
+    assert train(recording, tmp_path / "none", "--asset-file", str(asset)) == 2
+    assert "no window is left outside of the regimes off" in refusal(capsys)

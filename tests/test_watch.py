@@ -48,6 +48,11 @@ def coming(**changes: Any) -> Facts:
 CASES: list[tuple[Facts, Place, str]] = [
     (replace(QUIET, broker="nobody listens"), Place.BROKER, "not connected to the broker: nobody listens"),
     (
+        coming(warmest=(60, 60), rows=rows(regime=8, blanked=1)),
+        Place.REGIME,
+        "2 streams in a regime that is not scored, such as off",
+    ),
+    (
         coming(broker="nobody listens", disk_full=True, warmest=(3, 60)),
         Place.BROKER,
         "not connected to the broker: nobody listens",

@@ -42,4 +42,6 @@ def _described(entry: ResolvedClass) -> str:
     if entry.window is None:
         return f"class {entry.name}: {sensors}; no model, so nothing is scored"
     window = f"a window of {entry.window} ticks ({entry.window * entry.period_ms / 1000:g} s)"
-    return f"class {entry.name}: {sensors}; model {entry.model_name}, {window}"
+    names = [f"{rule.name}{'' if rule.scored else ' (not scored)'}" for rule in entry.regimes]
+    regimes = f"; regimes {', '.join(names)}, else running" if names else ""
+    return f"class {entry.name}: {sensors}; model {entry.model_name}, {window}{regimes}"

@@ -12,39 +12,51 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from models.split import Run
-from monitor import align
+from monitor import align, regime
 from monitor.records import Outcome, Readings
+from monitor.regime import RegimeConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from monitor.records import Bool, Float32, Int64
+    from monitor.records import Bool, Float32, Frames, Int64
     from simulator.recording import Recording
 
 END_OF_TIME = 2**60  # ms; closes every tick
 MIN_COVERAGE = 0.5  # share of a window's cells that must be there to score it: the daemon's default
 
 
-def windows_of(recordings: Sequence[Recording], *, period_ms: int, window: int, hold_ms: int = 0) -> list[Run]:
+def windows_of(
+    recordings: Sequence[Recording],
+    *,
+    period_ms: int,
+    window: int,
+    hold_ms: int = 0,
+    regimes: RegimeConfig | None = None,
+) -> list[Run]:
     """The windows (B, T, C) that end at each tick of each recording.
 
     A recording is one run, or several where a gap longer than a window interrupts it. Windows with more than
-    half of their cells missing are left out, as they are never scored; so are runs without any window.
+    half of their cells missing are left out, as they are never scored; so are windows with a tick in a regime that
+    is not scored or in the blanking after it, and runs without any window.
     """
     runs = []
-    aligned = _ticks(recordings, period_ms=period_ms, window=window, hold_ms=hold_ms)
-    for recording, (tick, values, gap) in zip(recordings, aligned, strict=True):
+    aligned = _ticks(recordings, period_ms=period_ms, window=window, hold_ms=hold_ms, regimes=regimes)
+    for recording, (tick, values, gap, first) in zip(recordings, aligned, strict=True):
         for piece in np.split(np.arange(len(tick)), np.flatnonzero(gap)):
             if len(piece) >= window:
-                run = _cut(recording.asset, tick[piece], values[piece], window)
+                run = _cut(recording.asset, tick[piece], values[piece], first[piece], window)
                 runs += [run] if len(run.tick) else []
     return runs
 
 
 def _ticks(
-    recordings: Sequence[Recording], *, period_ms: int, window: int, hold_ms: int
-) -> Iterator[tuple[Int64, Float32, Bool]]:
-    """Of each recording: its ticks (N,), their values (N, C), and which of them follow a gap (N,)."""
+    recordings: Sequence[Recording], *, period_ms: int, window: int, hold_ms: int, regimes: RegimeConfig | None
+) -> Iterator[tuple[Int64, Float32, Bool, Int64]]:
+    """Of each recording: its ticks (N,), their values (N, C), which of them follow a gap (N,).
+
+    And for each (N,) the first tick that a window which ends there may hold.
+    """
     config = align.AlignConfig(
         sensors=len(recordings[0].sensors),
         period_ms=period_ms,
@@ -70,15 +82,30 @@ def _ticks(
     tick = np.concatenate([each.tick for each in frames])
     values = np.concatenate([each.values for each in frames])
     gap = np.concatenate([each.gap for each in frames])
+    first = np.concatenate(_first_ticks(frames, regimes or RegimeConfig(), len(recordings)))
     order = np.argsort(stream, kind="stable")  # within a stream, frames come in the order of their ticks
     for rows in np.split(order, np.cumsum(np.bincount(stream, minlength=len(recordings)))[:-1]):
-        yield tick[rows], values[rows], gap[rows]
+        yield tick[rows], values[rows], gap[rows], first[rows]
 
 
-def _cut(name: str, tick: Int64, values: Float32, window: int) -> Run:
+def _first_ticks(frames: Sequence[Frames], config: RegimeConfig, streams: int) -> list[Int64]:
+    """Of each round, the first tick (N,) that a window that ends there may hold; END_OF_TIME = none."""
+    if not config.regimes:
+        return [np.full(len(each.tick), regime.NO_TICK) for each in frames]
+    state = regime.RegimeState.empty(config, streams)
+    found = []
+    for each in frames:
+        regime.push(state, config, each.stream, each.tick, each.values)
+        rests = regime.resting(state, config, each.stream)
+        found.append(np.where(rests, END_OF_TIME, state.first_tick[each.stream]))
+    return found
+
+
+def _cut(name: str, tick: Int64, values: Float32, first: Int64, window: int) -> Run:
     """The windows of N ticks without a gap."""
     windows = sliding_window_view(values, window, axis=0).transpose(0, 2, 1)  # (N-T+1, T, C), a view
     cells = np.concatenate([[0], np.cumsum((~np.isnan(values)).sum(axis=1))])  # (N+1,)
     covered = cells[window:] - cells[:-window] >= MIN_COVERAGE * window * values.shape[1]  # (N-T+1,)
     last = tick[window - 1 :]
-    return Run(name, windows, last) if covered.all() else Run(name, windows[covered], last[covered])
+    taken = covered & (tick[: len(last)] >= first[window - 1 :])  # (N-T+1,)
+    return Run(name, windows, last) if taken.all() else Run(name, windows[taken], last[taken])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from monitor.records import StoredScores
     from monitor.store import Store
 
-COLUMNS = ("time", "asset", "status", "score", "threshold", "sensor", "actual", "expected")
+COLUMNS = ("time", "asset", "status", "regime", "score", "threshold", "sensor", "actual", "expected")
 FOLLOW_S = 0.5
 ROWS_AT_ONCE = 5_000
 
@@ -94,6 +94,7 @@ def _rows(stored: StoredScores, wanted: str | None) -> Iterator[dict[str, Any]]:
             "class": stored.asset_class,
             "model": stored.model,
             "status": Status(rows.status[i]).name.lower(),
+            "regime": stored.regimes[rows.regime[i]],
             "score": _number(rows.score[i]),
             "threshold": _number(rows.threshold[i]),
         }

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     recordings = _recordings(options, plan)
     for sentence in _constant_columns(recordings):
         console.print(f"warning: {sentence}", highlight=False, markup=False, soft_wrap=True)
-    runs = _windows(recordings, plan.period_ms, options)
+    runs = _windows(recordings, plan, options)
     trained, config = _train(runs, options, console)
     header = _save(options, plan, recordings, trained, config)
     _summary(Console(), options.out, header, trained, sum(len(each.time) for each in recordings))
@@ -128,10 +128,19 @@ def _constant_columns(recordings: Sequence[Recording]) -> list[str]:
     ]
 
 
-def _windows(recordings: Sequence[Recording], period_ms: int, options: argparse.Namespace) -> list[Run]:
-    from monitor.commands.recorded_windows import windows_of  # noqa: PLC0415 - after all options are checked
+def _windows(recordings: Sequence[Recording], plan: _Plan, options: argparse.Namespace) -> list[Run]:
+    from monitor.assemble import regime_config  # noqa: PLC0415 - after all options are checked
+    from monitor.commands.recorded_windows import windows_of  # noqa: PLC0415 - as above
 
-    return windows_of(recordings, period_ms=period_ms, window=options.window, hold_ms=options.hold_ms)
+    rules = plan.asset.rules() if plan.asset else ()
+    regimes = regime_config(rules, plan.period_ms)
+    runs = windows_of(
+        recordings, period_ms=plan.period_ms, window=options.window, hold_ms=options.hold_ms, regimes=regimes
+    )
+    if not runs and rules:
+        left_out = ", ".join(rule.name for rule in rules if not rule.scored)
+        raise UserError(f"{options.asset_file}: no window is left outside of the regimes {left_out}")
+    return runs
 
 
 def _train(runs: list[Run], options: argparse.Namespace, console: Console) -> tuple[Trained, TrainingConfig]:

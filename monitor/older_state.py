@@ -1,0 +1,42 @@
+"""What a checkpoint of an earlier release lacks, filled in: nothing that was learned is lost by an update. Pure.
+
+Before there were operating regimes a stream had one threshold, an incident point less, and neither regime nor
+ledger. Such a state goes on as one whose regime is "all".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monitor.alert import BLIND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+LATER = frozenset({"regime", "ledger", "unscored"})  # stages that earlier releases had not
+
+
+def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room: Array, streams: int) -> Array:
+    """One column of a stage of class `index`, in the form of `room`, a fresh one. Raises KeyError without it."""
+    key = f"{index}.{stage}.{name}"
+    if key not in arrays and stage in LATER:
+        return room[:streams].copy()
+    found = arrays[key]
+    if stage == "threshold" and found.ndim == room.ndim - 1:
+        return found[:, None]  # (S, …) -> (S, 1, …)
+    if stage == "alert" and room.ndim > 1 and found.shape[1] == room.shape[1] - 1:
+        return np.insert(found, BLIND, room[0, BLIND], axis=1)
+    if stage == "ledger" and name == "ticks":
+        return np.pad(found, ((0, 0), (0, room.shape[1] - found.shape[1])))  # statuses that there were not yet
+    return found
+
+
+def counts(found: Array, statuses: int) -> Array:
+    """Rows by status (statuses,); of those that there were not yet there are none."""
+    return np.pad(found, (0, statuses - len(found)))

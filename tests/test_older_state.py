@@ -1,0 +1,80 @@
+"""What earlier releases wrote is gone on with: checkpoints, descriptions, stores."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitor.checkpoint import decode
+from monitor.columns import pack, unpack
+from monitor.records import Status
+from monitor.spec import LineSpec
+from monitor.store import Store
+from tests.line_samples import Line, pump, shipped, telemetry
+from tests.store_samples import batch, result
+
+# By the release before regimes, after 62 records: two pumps, the first with an anomaly that is acknowledged.
+OLDER = Path(__file__).parent / "data" / "checkpoint-before-regimes"
+
+
+def test_an_older_checkpoint_goes_on_as_that_release_did() -> None:
+    """What followed there: the threshold at its floor, the incident cleared under its name, all in the books."""
+    line = Line()
+    found = decode(OLDER.read_bytes())
+    line.state, line.position = found.state, found.position
+    for second in range(61, 140):
+        line.send(second * 1000, *(telemetry(f"p{n}", second * 1000, pump(50)) for n in range(2)))
+    assert line.told() == [("plant//p0", "anomaly", "cleared")]
+    assert line.events[0].incident_id == "740c84c651e4ebf2"
+    assert line.events[0].time == 1_700_000_135_000
+    for key in ("plant//p0", "plant//p1"):
+        assert line.rows(key)[-1] == (139, Status.SCORED, 0.0, 1.0)
+    assert line.state.rows.tolist() == [232, 38, 0, 10, 0, 0, 0, 0]
+    assert line.state.outcomes.tolist() == [556, 0, 0, 0, 0, 0]
+
+
+def test_what_was_learned_is_still_there() -> None:
+    """41 scored rows of the pump that was well, a tick older each, with a horizon of 21600 ticks."""
+    (pumps, _) = decode(OLDER.read_bytes()).state.classes
+    assert pumps.threshold.histogram.shape[1:] == (1, 144)
+    weights = np.exp(-np.arange(41) / 21_600).sum()
+    assert pumps.threshold.histogram[1].sum() == pytest.approx(weights, rel=1e-5)
+    assert pumps.threshold.to_learn[1].tolist() == [600 - 41]
+    assert pumps.spec.regime.names == ("all",)
+
+
+def test_a_description_without_regimes_is_one_with_a_single_regime() -> None:
+    spec = LineSpec("enginewatch", 3, (shipped(),))
+    document = json.loads(spec.encode())
+    for each in document["classes"]:
+        del each["regime"], each["alert"]["blind_after_ms"], each["alert"]["regimes"]
+        del each["threshold"]["regime_rows"]
+    older = LineSpec.decode(json.dumps(document).encode())
+    assert older.classes[0].regime.names == ("all",)
+    assert older.classes[0].threshold.rows_to_learn == (600,)
+    assert older.classes[0].alert.blind_after_ms == 0
+
+
+def test_a_store_without_ledger_and_regimes_is_read_and_gets_them(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = Store(path)
+    store.write(1, result([batch(("plant//a", 0))]))
+    store.close()
+    with sqlite3.connect(path) as connection:  # as it was before
+        connection.execute("DROP TABLE stretch")
+        columns = unpack(connection.execute("SELECT columns FROM score_batch").fetchone()[0])
+        del columns["regime"], columns["regimes"]
+        connection.execute("UPDATE score_batch SET columns = ?", (pack(columns),))
+    connection.close()
+    store = Store(path)
+    (stored,) = store.scores_after(0, 10)
+    assert stored.regimes == ("all",)
+    assert stored.rows.regime.tolist() == [0]
+    assert store.stretches(0) == []
+    assert not math.isnan(stored.rows.score[0])
+    store.close()
