@@ -19,7 +19,7 @@ from monitor.incident import clock, compared, event_id, findings, incident_id
 from monitor.records import AlertEvent, Kind, Status, Transition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
 
@@ -99,8 +99,17 @@ def frozen(state: AlertState, stream: Int32) -> Bool:
     return held
 
 
-def judge(state: AlertState, config: AlertConfig, scores: Scores, moment: Moment) -> list[AlertEvent]:
-    """Take in at most one score row per stream; changes `state`. Returns what fired and what cleared."""
+def judge(
+    state: AlertState,
+    config: AlertConfig,
+    scores: Scores,
+    moment: Moment,
+    beyond: Callable[[int], str] | None = None,
+) -> list[AlertEvent]:
+    """Take in at most one score row per stream; changes `state`. Returns what fired and what cleared.
+
+    `beyond` says a row in words where it is not the model's but the limits', which watch in its place.
+    """
     rows = np.flatnonzero((scores.status == Status.SCORED) & ~np.isnan(scores.threshold))
     stream, tick = scores.stream[rows], scores.tick[rows]
     score, threshold = scores.score[rows], scores.threshold[rows]
@@ -113,6 +122,7 @@ def judge(state: AlertState, config: AlertConfig, scores: Scores, moment: Moment
     begins = active & (phase == Phase.NORMAL)
     state.pending_tick[stream[begins]] = tick[begins]
     state.started[stream[begins], ANOMALY] = tick[begins] * config.period_ms
+    state.kind[stream[begins], ANOMALY] = KINDS.index(Kind.ANOMALY if beyond is None else Kind.LIMIT)
     phase[begins] = Phase.PENDING
     phase[~active & (phase == Phase.PENDING)] = Phase.NORMAL
     fires = (phase == Phase.PENDING) & (tick - state.pending_tick[stream] >= config.on_delay_ticks)
@@ -128,7 +138,7 @@ def judge(state: AlertState, config: AlertConfig, scores: Scores, moment: Moment
     state.above[stream[clears]] = 0
     state.phase[stream, ANOMALY] = phase
     return [
-        _anomaly_event(state, config, scores, int(rows[i]), fired=bool(fires[i]), moment=moment)
+        _anomaly_event(state, config, scores, int(rows[i]), fired=bool(fires[i]), moment=moment, beyond=beyond)
         for i in np.flatnonzero(fires | clears)
     ]
 
@@ -225,6 +235,34 @@ def drop(
     return events
 
 
+def open_at_all(state: AlertState, stream: Int32) -> Bool:
+    """Whether these streams (M,) have an incident of any kind, or an anomaly that is pending."""
+    some: Bool = (state.phase[stream] != Phase.NORMAL).any(axis=1)
+    return some
+
+
+def rejudge(
+    state: AlertState, config: AlertConfig, newest: Int64, moment: Moment, over: str = ""
+) -> list[AlertEvent]:
+    """Another judge begins: what was pending is for it to say; changes `state`. Open anomalies stay open.
+
+    Where the model takes the place of the limits, or they its place, what the one opened is not for the other to
+    close: `over` says why it ends.
+    """
+    state.above[:] = 0
+    state.below_tick[:] = NEVER
+    state.phase[state.phase[:, ANOMALY] == Phase.PENDING, ANOMALY] = Phase.NORMAL
+    if not over:
+        return []
+    opened = np.flatnonzero(state.phase[:, ANOMALY] != Phase.NORMAL).tolist()
+    events = [
+        _event(state, config, stream, ANOMALY, Transition.CLEARED, over, int(newest[stream]), moment)
+        for stream in opened
+    ]
+    state.phase[opened, ANOMALY] = Phase.NORMAL
+    return events
+
+
 def with_sensors(state: AlertState, fresh: AlertState) -> AlertState:
     """The state with the points of other sensors, taken from a fresh one of as many streams."""
 
@@ -289,12 +327,21 @@ def _unshelve(state: AlertState, config: AlertConfig, moment: Moment) -> list[Al
 
 
 def _anomaly_event(
-    state: AlertState, config: AlertConfig, scores: Scores, row: int, *, fired: bool, moment: Moment
+    state: AlertState,
+    config: AlertConfig,
+    scores: Scores,
+    row: int,
+    *,
+    fired: bool,
+    moment: Moment,
+    beyond: Callable[[int], str] | None = None,
 ) -> AlertEvent:
     top = findings(config.sensors, config.units, scores, row)
     score, threshold = float(scores.score[row]), float(scores.threshold[row])
     words = ", ".join(compared(finding) for finding in top)
     text = f"score {score:.3g} against {threshold:.3g}: {words}" if fired else f"score {score:.3g}: normal again"
+    if beyond is not None:
+        text = f"limits, no model yet: {beyond(row)}" if fired else "within the limits again"
     stream = int(scores.stream[row])
     if fired:
         state.critical[stream, ANOMALY] = score >= config.critical_ratio * threshold
@@ -308,6 +355,8 @@ def _anomaly_event(
         int(scores.tick[row]) * config.period_ms,
         moment,
     )
+    if beyond is not None:  # what has no model has no score
+        return replace(event, top=tuple(finding for finding in top if finding.contribution > threshold))
     return replace(event, score=score, threshold=threshold, top=top)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.alert import AlertConfig
 from monitor.align import AlignConfig
 from monitor.decode import ClassRoute
+from monitor.limits import BLOCKS, LimitsConfig
 from monitor.sensor_check import SensorCheckConfig
 from monitor.spec import ClassSpec, LineSpec
 from monitor.threshold import ThresholdConfig
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from config.classes import ResolvedClass
     from config.settings import Settings
 
+HOUR_MS = 3_600_000
 STALE_PERIODS = 3  # a machine that reports each minute is not silent after one
 LENGTH_WITHOUT_MODEL = 60  # ticks: without a model nothing is scored, but a gap still needs a length
 
@@ -33,6 +35,7 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
     given = each.settings
     length = each.window or LENGTH_WITHOUT_MODEL
     count = len(each.sensors)
+    learns = each.model_hash is None and settings.learning.enabled
     return ClassSpec(
         name=each.name,
         route=ClassRoute(each.sensors, given.topics, given.assets, given.time == "arrival"),
@@ -50,7 +53,8 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             gap_ticks=length,
         ),
         sensor_check=_sensor_check(settings, each),
-        window=WindowConfig(count, length, settings.window.stride, settings.window.min_coverage),
+        # What is recorded for a first model is every tick: windows are made of ticks that follow each other.
+        window=WindowConfig(count, length, 1 if learns else settings.window.stride, settings.window.min_coverage),
         threshold=ThresholdConfig(
             rule=settings.threshold.rule,
             quantile=settings.threshold.quantile,
@@ -73,6 +77,19 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             critical_ratio=settings.alert.critical_ratio,
             stale_after_ms=max(int(settings.alert.stale_after_s * 1000), STALE_PERIODS * each.period_ms),
         ),
+        wanted_ms=int(settings.learning.wanted_hours * HOUR_MS) if learns else 0,
+        limits=_limits(settings, each) if learns and settings.learning.limits else None,
+    )
+
+
+def _limits(settings: Settings, each: ResolvedClass) -> LimitsConfig:
+    """What simple limits watch by, while there is no model."""
+    given = settings.learning
+    return LimitsConfig(
+        block_ticks=max(1, math.ceil(given.limits_horizon_hours * HOUR_MS / each.period_ms / BLOCKS)),
+        min_ticks=max(1, math.ceil(given.limits_after_hours * HOUR_MS / each.period_ms)),
+        margin=given.limits_margin,
+        period_ms=each.period_ms,
     )
 
 

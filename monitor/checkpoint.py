@@ -16,13 +16,14 @@ import msgspec
 from monitor.columns import pack, unpack
 from monitor.durable import sync
 from monitor.spec import LineSpec  # noqa: TC001 - msgspec reads the annotations
-from monitor.state import STAGES, ClassState, LineState, joined
+from monitor.state import FIRST_ROOM, STAGES, ClassState, LineState, joined
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MAGIC = b"enginewatch checkpoint 2\n"
 KEPT = 2
+LATER = {"limits"}  # stages that releases with this format did not have at first: they begin anew
 
 
 class CheckpointError(ValueError):
@@ -70,7 +71,8 @@ def decode(data: bytes) -> Checkpoint:
     header, packed = msgspec.msgpack.decode(body, type=tuple[_Header, bytes])
     arrays = unpack(packed)
     state = LineState.empty(header.spec)
-    state.outcomes, state.rows = arrays["outcomes"], arrays["rows"]
+    state.outcomes = arrays["outcomes"]
+    state.rows[: len(arrays["rows"])] = arrays["rows"]  # an earlier release had fewer statuses
     state.listening_since, state.swept_at = header.listening_since, header.swept_at
     state.obeyed = header.obeyed
     for index, (each, keys) in enumerate(zip(state.classes, header.streams, strict=True)):
@@ -82,7 +84,11 @@ def _restore(each: ClassState, index: int, keys: list[str], arrays: dict[str, An
     """Put the streams of a class before the empty room that it has."""
     for stage in STAGES:
         room = getattr(each, stage)
-        kept = type(room)(*(arrays[f"{index}.{stage}.{f.name}"] for f in fields(room)))
+        names = [f"{index}.{stage}.{f.name}" for f in fields(room)]
+        if stage in LATER and names[0] not in arrays:
+            setattr(each, stage, getattr(ClassState.empty(each.spec, len(keys) + FIRST_ROOM), stage))
+            continue
+        kept = type(room)(*(arrays[name] for name in names))
         setattr(each, stage, joined(type(room), [kept, room]))
     each.keys = keys
     each.number = {key: number for number, key in enumerate(keys)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor import alert, align, sensor_check, threshold, window
+from monitor import alert, align, limits, sensor_check, threshold, window
 from monitor.decode import encode_telemetry
 from monitor.incident import Moment, words
 from monitor.records import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from monitor.decode import ClassReadings
     from monitor.records import Bool, Frames, Masks, Message, Model, Record
+    from monitor.spec import ClassSpec
     from monitor.state import LineState
 
 SWEEP_MS = 200  # what time alone brings about is looked for this often, and not with every record
@@ -150,6 +151,8 @@ def _judge(
     waiting = 0
     for closed in frames:
         masks = _check_sensors(each, closed, now, result)
+        if each.spec.wanted_ms:
+            _watch_limits(each, closed, masks, now, result)
         cut = window.push(each.window, each.spec.window, closed, masks)
         if len(cut.stream):
             rounds.append(cut)
@@ -173,6 +176,22 @@ def _check_sensors(each: ClassState, frames: Frames, now: int, result: StepResul
     return masks
 
 
+def _watch_limits(each: ClassState, frames: Frames, masks: Masks | None, now: int, result: StepResult) -> None:
+    """Where there is no model yet: what the limits say of these ticks, and how many are normal running."""
+    config, stream = each.spec.limits, frames.stream
+    if config is not None:
+        judged = limits.judge(each.limits, config, frames, masks)
+        sensors, units = each.spec.route.sensors, each.spec.units
+        moment = Moment(each.keys, now)
+        told = alert.judge(
+            each.alert, each.spec.alert, judged.scores, moment, lambda row: judged.words(row, sensors, units)
+        )
+        result.events.extend(told)
+        frozen = alert.frozen(each.alert, stream)
+        limits.learn(each.limits, config, frames, masks, judged, frozen=frozen)
+    each.limits.normal[stream] += (frames.count > 0) & ~alert.open_at_all(each.alert, stream)
+
+
 def _score_rounds(
     state: LineState,
     index: int,
@@ -183,7 +202,8 @@ def _score_rounds(
 ) -> None:
     """Score all rounds in one call of the model, then judge them one after the other."""
     each = state.classes[index]
-    scored = score(joined(Windows, rounds), models.get(each.spec.model_hash))
+    without = Status.LEARNING if each.spec.wanted_ms else Status.NO_MODEL
+    scored = score(joined(Windows, rounds), models.get(each.spec.model_hash), without)
     moment = Moment(each.keys, now)
     start = 0
     for cut in rounds:
@@ -209,7 +229,7 @@ def _threshold(each: ClassState, scored: Scores, part: slice) -> None:
     judged = np.flatnonzero(status == Status.SCORED)
     by = threshold.current(each.threshold, each.spec.threshold, scored.stream[part][judged])
     scored.threshold[part][judged] = by
-    status[judged[np.isnan(by)]] = Status.LEARNING
+    status[judged[np.isnan(by)]] = Status.RELEARNING
 
 
 def _obey(state: LineState, asked: Command, now: int, result: StepResult) -> tuple[bool, str]:
@@ -229,6 +249,7 @@ def _obey(state: LineState, asked: Command, now: int, result: StepResult) -> tup
         if asked.action == "accept" and asked.asset in each.number:
             alert.settle(each.alert, each.number[asked.asset])  # also what is pending, which freezes learning
             threshold.relearn(each.threshold, each.spec.threshold, each.number[asked.asset])
+            limits.relearn(each.limits, each.number[asked.asset])
     result.events.extend(done)
     said = [f"{event.incident_id} {event.transition}" for event in done]
     if asked.action == "accept":
@@ -250,11 +271,11 @@ def _change(state: LineState, change: Change, now: int, models: Mapping[str, Mod
 def _reconfigure(
     state: LineState, spec: LineSpec, now: int, models: Mapping[str, Model], result: StepResult
 ) -> None:
-    """Go on under another description: streams, thresholds, incidents stay; windows where they mean the same."""
+    """Go on under another description: streams, incidents stay; what means the same is kept."""
     old = {each.spec.name: (index, each) for index, each in enumerate(state.classes)}
     new = {each.name: each for each in spec.classes}
     for name, (index, each) in old.items():
-        if name not in new or not new[name].keeps_windows_of(each.spec):
+        if name not in new or not new[name].carries_windows_of(each.spec):
             _flush(state, index, now, models, result)
         moment = Moment(each.keys, now)
         if name not in new:
@@ -263,10 +284,20 @@ def _reconfigure(
         elif not new[name].keeps_sensor_faults_of(each.spec):
             dropped = alert.drop(each.alert, each.spec.alert, each.latest(), moment, sensors_only=True)
             result.events.extend(dropped)
+        if name in new and new[name].model_hash != each.spec.model_hash:
+            over = _handed_over(each.spec, new[name])
+            result.events.extend(alert.rejudge(each.alert, each.spec.alert, each.latest(), moment, over))
     state.classes = [
         old[each.name][1].under(each) if each.name in old else ClassState.empty(each) for each in spec.classes
     ]
     state.spec, state.decoder = spec, decoder(spec)
+
+
+def _handed_over(old: ClassSpec, new: ClassSpec) -> str:
+    """Why open incidents end where a model takes the limits' place, or they its place; else empty."""
+    if old.model_hash and new.model_hash:
+        return ""
+    return f"from here on the model {new.model} judges" if new.model_hash else f"the model {old.model} is gone"
 
 
 def _flush(state: LineState, index: int, now: int, models: Mapping[str, Model], result: StepResult) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from monitor import alert, align, sensor_check, threshold, window
+from monitor import alert, align, limits, sensor_check, threshold, window
 from monitor.decode import Decoder
 from monitor.records import Outcome, Status
 
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from monitor.spec import ClassSpec, LineSpec
 
 FIRST_ROOM = 16  # streams that a class has room for at first; it doubles when it is used up
-STAGES = ("align", "sensor_check", "window", "threshold", "alert")  # the states of a class, in the line's order
+STAGES = (
+    "align",
+    "sensor_check",
+    "window",
+    "threshold",
+    "alert",
+    "limits",
+)  # the states of a class, in the line's order
 
 
 @dataclass(slots=True)
@@ -29,6 +36,7 @@ class ClassState:
     window: window.WindowState
     threshold: threshold.ThresholdState
     alert: alert.AlertState
+    limits: limits.LimitsState
     keys: list[str] = field(default_factory=list)
     number: dict[str, int] = field(default_factory=dict)
 
@@ -42,6 +50,7 @@ class ClassState:
             window.WindowState.empty(spec.window, capacity),
             threshold.ThresholdState.empty(spec.threshold, capacity),
             alert.AlertState.empty(spec.alert, capacity),
+            limits.LimitsState.empty(spec.limits, spec.align.sensors, capacity),
         )
 
     def register(self, key: str) -> int:
@@ -63,13 +72,21 @@ class ClassState:
         """The state under a new description of the class; not to be used again under the old one."""
         fresh = ClassState.empty(spec, len(self.align.next_tick))
         fresh.keys, fresh.number = self.keys, self.number
-        fresh.threshold = self.threshold
+        if spec.model_hash == self.spec.model_hash:
+            fresh.threshold = self.threshold
+        if spec.keeps_limits_of(self.spec):
+            fresh.limits = self.limits
+        ran_ms = self.limits.normal * self.spec.align.period_ms
+        fresh.limits.normal = ran_ms // spec.align.period_ms  # it stays recorded
         if spec.keeps_sensor_faults_of(self.spec):
             fresh.sensor_check, fresh.alert = self.sensor_check, self.alert
         else:
             fresh.alert = alert.with_sensors(self.alert, fresh.alert)
         if spec.keeps_windows_of(self.spec):
             fresh.align, fresh.window = self.align, self.window
+            return fresh
+        if spec.carries_windows_of(self.spec):
+            fresh.align, fresh.window = self.align, window.resized(self.window, spec.window.length)
             return fresh
         # When they were last heard still says whether they are silent, and a closed tick never reopens.
         for name in ("last_arrival", "newest", "ahead"):
@@ -90,7 +107,7 @@ class LineState:
     decoder: Decoder
     classes: list[ClassState]
     outcomes: Int64  # (6,) values by `Outcome`, since the beginning
-    rows: Int64  # (6,) score rows by `Status`, since the beginning
+    rows: Int64  # (7,) score rows by `Status`, since the beginning
     listening_since: int | None = None  # None = the broker cannot be heard
     swept_at: int = 0
     obeyed: list[str] = field(default_factory=list)  # the ids of the latest commands

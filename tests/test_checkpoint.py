@@ -146,7 +146,22 @@ def test_a_state_with_other_fields_is_refused(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / f"checkpoint-{7:020d}"
     line = heard(1, seconds=5)
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint, "STAGES", STAGES[:-1])
+        patched.setattr(checkpoint, "STAGES", [stage for stage in STAGES if stage != "alert"])
         path.write_bytes(encode(7, line.state))
     with pytest.raises(CheckpointError, match=r"0\.alert\."):
         checkpoint.load(path)
+
+
+def test_a_checkpoint_of_a_release_without_limits_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it does not hold begins anew, with room for its streams; all else is as it was."""
+    path = tmp_path / f"checkpoint-{7:020d}"
+    line = heard(1, seconds=5)
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "STAGES", [stage for stage in STAGES if stage != "limits"])
+        path.write_bytes(encode(7, line.state))
+    for each, before in zip(checkpoint.load(path).state.classes, line.state.classes, strict=True):
+        assert len(each.limits.normal) == len(each.align.next_tick)
+        assert each.keys == before.keys
+    assert encode(7, checkpoint.load(path).state) == encode(7, line.state)

@@ -164,7 +164,7 @@ def test_scoring_is_told_once_and_again_after_it_stopped() -> None:
     assert told(watch, stands, range(6, 40)) == [15, 25 + 10]
     assert watch.sentence.startswith("connected to the broker, but 0 readings for 34 s")
     assert not watch.passes
-    assert watch.look(50, coming(values=22, rows=rows(scored=2, learning=1)))
+    assert watch.look(50, coming(values=22, rows=rows(scored=2, relearning=1)))
     assert (watch.sentence, watch.seconds) == ("", 45)
 
 
