@@ -1,11 +1,11 @@
-"""What the simple limits of a class without a model find, and how often they are wrong, with the settings that ship.
+"""What the limits of a class without a model find, and how often they are wrong, with the settings that ship.
 
     python -m benchmarks.limits quiet [--hours H] [--engines N]
     python -m benchmarks.limits faults [--each N]
     python -m benchmarks.limits car --data carobd.parquet --events carobd_events.csv
 
-Message by message through `monitor.pipeline.step`. `quiet` are healthy simulated fleets that start cold and stop now
-and then; `faults` has every fault of the catalogue after some more than an hour of normal running; `car` is the
+Message by message through `monitor.pipeline.step`. `quiet` are healthy simulated fleets that start cold and stop
+now and then; `faults` has every fault of the catalogue after more than an hour of normal running; `car` is the
 recorded car, its drives one after the other as one asset, an hour apart. Figures as JSON, in docs/learning.md.
 """
 
@@ -19,8 +19,6 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from benchmarks.pretrained_data import PERIOD_MS
 from benchmarks.pretrained_judge import BEGINNING, FAULTY_SENSORS, QUIET_DUTIES, ROOT, SITE, through
@@ -38,6 +36,8 @@ from simulator.recording import read_recording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
 
     from monitor.records import AlertEvent
     from monitor.spec import LineSpec

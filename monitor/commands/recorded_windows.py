@@ -36,7 +36,7 @@ def windows_of(recordings: Sequence[Recording], *, period_ms: int, window: int, 
     for recording, (tick, values, gap) in zip(recordings, aligned, strict=True):
         for piece in np.split(np.arange(len(tick)), np.flatnonzero(gap)):
             if len(piece) >= window:
-                run = _cut(recording.asset, tick[piece], values[piece], window)
+                run = cut(recording.asset, tick[piece], values[piece], window)
                 runs += [run] if len(run.tick) else []
     return runs
 
@@ -75,7 +75,7 @@ def _ticks(
         yield tick[rows], values[rows], gap[rows]
 
 
-def _cut(name: str, tick: Int64, values: Float32, window: int) -> Run:
+def cut(name: str, tick: Int64, values: Float32, window: int) -> Run:
     """The windows of N ticks without a gap."""
     windows = sliding_window_view(values, window, axis=0).transpose(0, 2, 1)  # (N-T+1, T, C), a view
     cells = np.concatenate([[0], np.cumsum((~np.isnan(values)).sum(axis=1))])  # (N+1,)
