@@ -1,7 +1,7 @@
 """Simple limits of every sensor, for as long as there is no model: the range it was seen in, and a margin.
 
-Pure: time is ticks in which the stream ran, so that a night's rest forgets nothing. A level counts as seen when
-it was held for three values, so that a spike widens nothing. The range is that of the last `BLOCKS` blocks of
+Pure: time is ticks in which the stream ran, so that a night's rest forgets nothing. What was seen is the
+median of three values at a time, so that a spike widens nothing. The range is that of the last `BLOCKS` blocks of
 running; what lies beyond it by more than the margin is not learned, nor is anything while an incident is pending
 or open. A drift slower than the blocks moves the range along: to find that is for the model.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from monitor.records import Bool, Float32, Frames, Int32, Int64, Masks
 
 BLOCKS = 12  # B: the range seen is forgotten a twelfth at a time
-HELD = 3  # values for which a level is held before it counts as seen
+OF = 3  # values of which the middle one counts as seen
 LEVEL_SHARE = 0.05  # the margin is this share of the level at the least: a steady sensor has next to no range
 TOLD = 3  # sensors that an incident names
 
@@ -41,17 +41,17 @@ class LimitsConfig:
 class LimitsState:
     """S streams; without limits B is 0, and only `normal` means something."""
 
-    lowest: Float32  # (S, B, C) lowest level seen in a block, NaN = none
+    lowest: Float32  # (S, B, C) the lowest seen in a block, NaN = nothing
     highest: Float32  # (S, B, C)
     seen: Int32  # (S, B, C) values in the block
-    recent: Float32  # (S, HELD - 1, C) the values before, newest first
+    recent: Float32  # (S, OF - 1, C) the values before, newest first
     age: Int64  # (S,) ticks learned
     normal: Int64  # (S,) ticks of normal running that were recorded: what a first model can be made of
 
     @classmethod
     def empty(cls, config: LimitsConfig | None, sensors: int, streams: int) -> LimitsState:
         """The state of streams that have not closed a tick yet."""
-        blocks, held = (0, 0) if config is None else (BLOCKS, HELD - 1)
+        blocks, held = (0, 0) if config is None else (BLOCKS, OF - 1)
         return cls(
             lowest=np.full((streams, blocks, sensors), np.nan, np.float32),
             highest=np.full((streams, blocks, sensors), np.nan, np.float32),
@@ -93,10 +93,12 @@ def duration(milliseconds: int) -> str:
     """A length of time as people say it, rounded down.
 
     >>> duration(12_000_000), duration(7_200_000), duration(59_000)
-    ('3 h 20 min', '2 h', '0 min')
+    ('3 h 20 min', '2 h', '59 s')
     """
+    if milliseconds < 60_000:  # noqa: PLR2004 - a minute
+        return f"{milliseconds // 1000} s"
     hours, minutes = divmod(milliseconds // 60_000, 60)
-    parts = ([f"{hours} h"] if hours else []) + ([f"{minutes} min"] if minutes or not hours else [])
+    parts = ([f"{hours} h"] if hours else []) + ([f"{minutes} min"] if minutes else [])
     return " ".join(parts)
 
 
@@ -142,13 +144,13 @@ def learn(
         kept[stream[fresh], slot[fresh]] = nothing
     state.age[stream] += 1
 
-    held = np.concatenate([values[:, None], state.recent[stream]], axis=1)  # (M, HELD, C)
-    up = np.where(taken, held.min(axis=1), np.nan)  # NaN where it was not reported so often yet
-    down = np.where(taken, held.max(axis=1), np.nan)
-    state.highest[stream, slot] = np.fmax(state.highest[stream, slot], up)
-    state.lowest[stream, slot] = np.fmin(state.lowest[stream, slot], down)
+    held = np.concatenate([values[:, None], state.recent[stream]], axis=1)  # (M, OF, C)
+    whole = taken & ~np.isnan(held).any(axis=1)  # (M, C) it was reported so often
+    middle = np.where(whole, np.sort(held, axis=1)[:, OF // 2], np.float32(np.nan))  # (M, C)
+    state.highest[stream, slot] = np.fmax(state.highest[stream, slot], middle)
+    state.lowest[stream, slot] = np.fmin(state.lowest[stream, slot], middle)
     state.seen[stream, slot] += taken
-    state.recent[stream] = np.where(taken[:, None], held[:, : HELD - 1], state.recent[stream])
+    state.recent[stream] = np.where(taken[:, None], held[:, : OF - 1], state.recent[stream])
 
 
 def relearn(state: LimitsState, stream: int) -> None:

@@ -15,6 +15,7 @@ from config.settings import ClassSettings, Settings
 from monitor.align import AlignConfig
 from monitor.assemble import line_spec
 from monitor.decode import TELEMETRY_TOPIC, encode_status, encode_telemetry, fill
+from monitor.limits import LimitsConfig
 from monitor.pipeline import step
 from monitor.records import Batch, Change, Clock, Command, Message, Readings, Record, Scores, Status, StepResult
 from monitor.spec import ClassSpec, LineSpec
@@ -253,6 +254,7 @@ def journals(draw: DrawFn) -> list[tuple[int, Payload]]:
     strict = replace(spec, threshold=replace(spec.threshold, floor=3.0))
     wider = replace(spec, sensor_check=replace(check, highest=(500.0, None)))
     longer = replace(spec, window=replace(spec.window, length=7))
+    bare = replace(spec, model="", model_hash="", wanted_ms=3_600_000, limits=LimitsConfig(4, 3, 0.5, 1000))
     records: list[tuple[int, Payload]] = [(0, Change(listening=True, line=spec_of(spec)))]
     now = 0
     for number in range(draw(st.integers(10, 30))):
@@ -275,7 +277,7 @@ def journals(draw: DrawFn) -> list[tuple[int, Payload]]:
         elif kind == 15:
             payload = Change(listening=draw(st.booleans()))
         elif kind == 16:
-            payload = Change(line=spec_of(draw(st.sampled_from([spec, strict, longer, wider]))))
+            payload = Change(line=spec_of(draw(st.sampled_from([spec, strict, longer, wider, bare]))))
         elif kind == 17:
             payload = Batch([status(asset, now, encode_status(online=False, time=now, reason="shutdown"))])
         else:

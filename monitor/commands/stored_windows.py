@@ -43,8 +43,8 @@ class Stored:
         """The account in numbers."""
         normal = self.read - self.incidents
         return (
-            f"{self.read} rows of {len(self.recordings)} assets in the store, {self.incidents} of them in or before "
-            f"an incident; {self.alone} of the other {normal} are in no unbroken stretch of a window's length"
+            f"{self.read} rows of {len(self.recordings)} assets in the store, {self.incidents} of them in or"
+            f" before an incident; {self.alone} of the other {normal} are in no unbroken stretch of a window's length"
         )
 
 

@@ -123,8 +123,9 @@ def test_from_no_model_to_the_first_and_back(plant: Plant, tmp_path: Path) -> No
     assert "of normal running of at least 24 min, enough for a first model" in shown.stderr
 
     out = tmp_path / "first"
-    quick = ["--window", WINDOW, "--epochs", 2, "--hidden", 8]
-    trained = run("train", "--from-store", "--out", out, *quick, folder=tmp_path)
+    trained = run(
+        "train", "--from-store", "--out", out, "--window", WINDOW, "--epochs", 1, "--hidden", 8, folder=tmp_path
+    )
     header = load_header(out)
     assert f"{3 * ROWS} rows of 3 assets in the store" in trained.stderr
     assert 3 * ROWS - 250 < header.data.rows < 3 * ROWS - 100
