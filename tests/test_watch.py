@@ -32,6 +32,11 @@ REFUSAL = ("plant/a", "ts is missing")
 TOPICS = "connected to the broker, but 0 readings for 12 s on "
 REJECTED = "3 values rejected, the first on plant/a: ts is missing"
 COMPARE = "compare the names in the messages with those of the asset file"
+LEARNING = (
+    "no model yet, so nothing is scored: class pump is learning: 3 h 20 min of normal running of at least 24 h; "
+    "class fan is learning: 25 h of normal running of at least 24 h, enough for a first model "
+    "(enginewatch train --from-store)"
+)
 END = ": is anything published there, and may mqtt.username read it?"
 
 
@@ -99,6 +104,15 @@ CASES: list[tuple[Facts, Place, str]] = [
         coming(warmest=(60, 60), rows=rows(warming_up=118, too_few_sensors=4)),
         Place.SENSORS,
         f"too few sensors report for window.min_coverage, in 2 streams: {COMPARE}",
+    ),
+    (
+        coming(
+            warmest=None,
+            rows=rows(learning=4),
+            learning={"pump": (12_000_000, 86_400_000), "fan": (90_000_000, 86_400_000)},
+        ),
+        Place.LEARNING,
+        LEARNING,
     ),
     (
         coming(warmest=None, rows=rows(no_model=4), unmodelled=("pump", "fan")),

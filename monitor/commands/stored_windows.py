@@ -44,7 +44,7 @@ class Stored:
         normal = self.read - self.incidents
         return (
             f"{self.read} rows of {len(self.recordings)} assets in the store, {self.incidents} of them in or"
-            f" before an incident; {self.alone} of the other {normal} are in no unbroken stretch of a window's length"
+            f" before an incident; {self.alone} of the other {normal} in no unbroken stretch of a window's length"
         )
 
 
