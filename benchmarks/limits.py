@@ -24,6 +24,7 @@ from benchmarks.pretrained_data import PERIOD_MS
 from benchmarks.pretrained_judge import BEGINNING, FAULTY_SENSORS, QUIET_DUTIES, ROOT, SITE, through
 from config.classes import resolve_classes
 from config.load import load
+from config.settings import LearningSettings
 from monitor.assemble import line_spec
 from monitor.decode import TELEMETRY_TOPIC, encode_telemetry, fill
 from monitor.pipeline import step
@@ -47,26 +48,26 @@ NORMAL_MINUTES, FAULTY_MINUTES = 75, 5
 SEED = 4_000
 
 
-def engines_without_a_model() -> LineSpec:
+def engines_without_a_model(margin: float) -> LineSpec:
     """The line that the default settings and the asset file of the package make."""
     asset_file = Path(__file__).parent.parent / "config" / "assets" / "engine.toml"
-    return _line(asset_file)
+    return _line(asset_file, margin)
 
 
-def _line(asset_file: Path) -> LineSpec:
+def _line(asset_file: Path, margin: float) -> LineSpec:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "enginewatch.toml"
         path.write_text(f'[[classes]]\nname = "engine"\nfile = "{asset_file.resolve()}"\n', encoding="utf-8")
-        loaded = load(path, environment={})
+        loaded = load(path, overrides=[f"learning.limits_margin={margin}"], environment={})
     return line_spec(loaded.settings, resolve_classes(loaded))
 
 
-def quiet(hours: float, engines: int) -> dict[str, Any]:
+def quiet(hours: float, engines: int, margin: float) -> dict[str, Any]:
     """False limit incidents by duty; what the sensor checks tell is counted beside them."""
     found: dict[str, Any] = {}
     for number, duty in enumerate(QUIET_DUTIES):
         fleet = Fleet(engines, seed=SEED + number, duty=duty, period_ms=PERIOD_MS, start="cold", stops=1.0)
-        watched = through(engines_without_a_model(), {}, fleet, int(hours * HOUR_MS / PERIOD_MS))
+        watched = through(engines_without_a_model(margin), {}, fleet, int(hours * HOUR_MS / PERIOD_MS))
         told = [event for event in watched.fired if event.kind == Kind.LIMIT]
         found[duty] = {
             "engine_days": round(watched.days, 2),
@@ -79,7 +80,7 @@ def quiet(hours: float, engines: int) -> dict[str, Any]:
     return found
 
 
-def faults(each: int) -> dict[str, Any]:
+def faults(each: int, margin: float) -> dict[str, Any]:
     """How many of the faults of each kind and severity the limits find, or the sensor checks."""
     groups = [(kind, level) for kind in (*ENGINE_FAULTS, *SENSOR_FAULTS) for level in LEVELS]
     start = NORMAL_MINUTES * 60_000
@@ -95,7 +96,7 @@ def faults(each: int) -> dict[str, Any]:
     ]
     fleet = Fleet(len(given), seed=SEED, faults=given, period_ms=PERIOD_MS)
     ticks = (NORMAL_MINUTES + FAULTY_MINUTES) * 60_000 // PERIOD_MS
-    watched = through(engines_without_a_model(), {}, fleet, ticks)
+    watched = through(engines_without_a_model(margin), {}, fleet, ticks)
     late = [
         (engine, event)
         for engine, event in zip(watched.engines, watched.fired, strict=True)
@@ -121,7 +122,7 @@ def faults(each: int) -> dict[str, Any]:
     return {"found": table, "before_any_fault": early, "examples": [event.summary for _, event in late[:5]]}
 
 
-def car(data: Path, events: Path) -> dict[str, Any]:
+def car(data: Path, events: Path, margin: float) -> dict[str, Any]:
     """The recorded car, drive after drive: incidents in faults, and others."""
     drives = read_recording([data], asset_column="drive", period_ms=1000, exclude=["row", "anomaly"])
     with events.open(newline="") as file:
@@ -130,7 +131,7 @@ def car(data: Path, events: Path) -> dict[str, Any]:
         asset_file = Path(name) / "car.toml"
         sensors = "".join(f'[[sensors]]\nname = "{sensor}"\n' for sensor in drives[0].sensors)
         asset_file.write_text(f"period_ms = 1000\none_reading_per_tick = true\n{sensors}", encoding="utf-8")
-        spec = _line(asset_file)
+        spec = _line(asset_file, margin)
     state = LineState.empty(spec)
     step(state, Record(1, BEGINNING, Change(listening=True)), {})
     fired: list[tuple[str, int, AlertEvent]] = []
@@ -184,15 +185,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--hours", type=float, default=6.0)
     parser.add_argument("--engines", type=int, default=12)
     parser.add_argument("--each", type=int, default=4)
+    parser.add_argument("--margin", type=float, default=LearningSettings().limits_margin)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--events", type=Path)
     given = parser.parse_args(arguments)
     if given.what == "quiet":
-        found = quiet(given.hours, given.engines)
+        found = quiet(given.hours, given.engines, given.margin)
     elif given.what == "faults":
-        found = faults(given.each)
+        found = faults(given.each, given.margin)
     else:
-        found = car(given.data, given.events)
+        found = car(given.data, given.events, given.margin)
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
 
 

@@ -5,13 +5,16 @@ With a real daemon and broker, killed in between; what the readings are is in `t
 
 from __future__ import annotations
 
+import io
 import time
 from collections import Counter
+from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from models.artifact import load_header
+from monitor.cli import main
 from monitor.decode import encode_telemetry
 from monitor.records import Status
 from monitor.store import Store
@@ -84,8 +87,18 @@ class Plant:
         self.daemon.kill()
         self.daemon.start()
 
+    def ask(self, *arguments: str, code: int = 0) -> tuple[str, str]:
+        """What a command that looks or asks says, on standard output and error; in this process."""
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            assert main([*arguments, "--state", str(self.daemon.state)]) == code
+        return out.getvalue(), err.getvalue()
+
     def models(self) -> list[dict[str, Any]]:
-        return list(json_lines(run("models", "list", "--json", folder=self.daemon.folder).stdout))
+        return list(json_lines(self.ask("models", "list", "--json")[0]))
+
+    def alerts(self) -> list[dict[str, Any]]:
+        return list(json_lines(self.ask("alerts", "--json")[0]))
 
 
 @pytest.fixture
@@ -105,7 +118,7 @@ def test_from_no_model_to_the_first_and_back(plant: Plant, tmp_path: Path) -> No
     plant.run(ROWS // 2)
     assert plant.statuses(0, ROWS) == {Status.LEARNING: 3 * ROWS}
 
-    alerts = json_lines(run("alerts", "--json", folder=tmp_path).stdout)
+    alerts = plant.alerts()
     told = [(event["stream"], event["kind"], event["transition"]) for event in alerts]
     assert told == [("plant//pump-1", "limit", "fired"), ("plant//pump-1", "limit", "cleared")]
     assert alerts[0]["summary"].startswith("limits, no model yet: pressure ")
@@ -119,8 +132,7 @@ def test_from_no_model_to_the_first_and_back(plant: Plant, tmp_path: Path) -> No
     recorded = row["learning"]["normal_ms"] // 1000
     assert 3 * ROWS - 150 <= recorded <= 3 * ROWS - 100
     assert row["learning"]["wanted_ms"] == 1_440_000
-    shown = run("scores", folder=tmp_path)
-    assert "of normal running of at least 24 min, enough for a first model" in shown.stderr
+    assert "of normal running of at least 24 min, enough for a first model" in plant.ask("scores")[1]
 
     out = tmp_path / "first"
     trained = run(
@@ -131,8 +143,8 @@ def test_from_no_model_to_the_first_and_back(plant: Plant, tmp_path: Path) -> No
     assert 3 * ROWS - 250 < header.data.rows < 3 * ROWS - 100
     assert [sensor.name for sensor in header.sensors] == list(recordings.SENSORS)
 
-    done = run("models", "promote", out, "--who", "ann", folder=tmp_path)
-    assert done.stdout.startswith(f"class machine: the model first ({header.hash[:12]}) is in use; windows of 30 ")
+    done, _ = plant.ask("models", "promote", str(out), "--who", "ann")
+    assert done.startswith(f"class machine: the model first ({header.hash[:12]}) is in use; windows of 30 ")
     plant.run(20)
     assert plant.statuses(ROWS, ROWS + 20) == {Status.SCORED: 60}
     plant.restart()
@@ -141,26 +153,21 @@ def test_from_no_model_to_the_first_and_back(plant: Plant, tmp_path: Path) -> No
     now, before = plant.models()
     assert (now["state"], now["hash"], now["by"], now["who"]) == ("in use", header.hash, "promote", "ann")
     assert before["state"] == "earlier, no model"
-    assert run("models", "show", folder=tmp_path).stdout == (out / "card.md").read_text()
+    assert plant.ask("models", "show")[0] == (out / "card.md").read_text()
 
-    back = run("models", "rollback", folder=tmp_path)
-    assert back.stdout == "class machine: without a model again, after first: it learns, and simple limits watch\n"
+    back, _ = plant.ask("models", "rollback")
+    assert back == "class machine: without a model again, after first: it learns, and simple limits watch\n"
     plant.run(20)
-    plant.restart()
-    plant.run(20)
-    assert plant.statuses(ROWS + 40, ROWS + 80) == {Status.LEARNING: 120}
+    assert plant.statuses(ROWS + 40, ROWS + 60) == {Status.LEARNING: 60}
     assert [row["state"] for row in plant.models()] == ["no model", "rolled back"]
-    refused = run("models", "rollback", folder=tmp_path, code=1)
-    assert "has no model before the one in use" in refused.stderr
-    events = json_lines(run("alerts", "--json", folder=tmp_path).stdout)
-    assert [event["event_id"] for event in events[:2]] == [event["event_id"] for event in alerts]
+    assert "has no model before the one in use" in plant.ask("models", "rollback", code=1)[1]
+    assert plant.alerts()[:2] == alerts
     plant.daemon.stop()
 
 
 def test_too_little_is_refused_with_the_numbers(plant: Plant, tmp_path: Path) -> None:
     plant.run(20)
-    said = run("train", "--from-store", "--out", tmp_path / "m", folder=tmp_path, code=2).stderr
+    _, said = plant.ask("train", "--from-store", "--out", str(tmp_path / "m"), code=2)
     assert "nothing to train on: 60 rows of 3 assets in the store, 0 of them in or before an incident" in said
-    wrong = run("models", "promote", tmp_path / "m", folder=tmp_path, code=1)
-    assert "header.json cannot be read" in wrong.stderr
+    assert "header.json cannot be read" in plant.ask("models", "promote", str(tmp_path / "m"), code=1)[1]
     plant.daemon.stop()
