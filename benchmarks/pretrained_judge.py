@@ -30,7 +30,7 @@ from simulator.fleet import Fleet
 from simulator.records import SENSORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from monitor.records import AlertEvent, Bool, Model
     from monitor.spec import LineSpec
@@ -89,7 +89,11 @@ class Quiet:
 def watch(folder: Path, fleet: Fleet, ticks: int) -> Watched:
     """Put a fleet through the line."""
     spec = _shipped_line(folder)
-    models: dict[str, Model] = {spec.classes[0].model_hash: load_model(folder)}
+    return through(spec, {spec.classes[0].model_hash: load_model(folder)}, fleet, ticks)
+
+
+def through(spec: LineSpec, models: Mapping[str, Model], fleet: Fleet, ticks: int) -> Watched:
+    """Put a fleet through a line."""
     state = LineState.empty(spec)
     step(state, Record(1, BEGINNING, Change(listening=True)), models)
     fired: list[AlertEvent] = []

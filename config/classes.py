@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from config.asset_file import AssetFile, AssetSensor
@@ -100,6 +100,19 @@ def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) 
         window=header.window if header else None,
         regimes=asset.rules() if asset else (),
     )
+
+
+def fitted(given: ResolvedClass, model: Path, header: Header) -> ResolvedClass:
+    """A class with another model, between which and the class there are no differences."""
+    return replace(given, model=model, model_name=header.name, model_hash=header.hash, window=header.window)
+
+
+def model_differences(given: ResolvedClass, header: Header) -> list[str]:
+    """In what a class and a model disagree; sentences that begin with the model."""
+    sensors = tuple(
+        AssetSensor(name=name, unit=unit) for name, unit in zip(given.sensors, given.units, strict=True)
+    )
+    return list(_differences(AssetFile(period_ms=given.period_ms, sensors=sensors), header))
 
 
 def _differences(asset: AssetFile, header: Header) -> Iterator[str]:

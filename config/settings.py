@@ -142,6 +142,27 @@ class WindowSettings(Section):
     min_coverage: Share = Field(0.5, description="share of a window's cells that must be there to score it")
 
 
+class LearningSettings(Section):
+    """A class without a model: it is recorded for one, and watched by simple limits meanwhile."""
+
+    enabled: bool = Field(True, description="a class without a model records and learns; false: it does neither")
+    wanted_hours: Positive = Field(
+        24.0, description="hours of normal running, of all assets together, that a first model is to be made of"
+    )
+    limits: bool = Field(
+        True, description="watch each sensor by the range that was seen of it, until a model does"
+    )
+    limits_after_hours: Positive = Field(1.0, description="an asset's limits count after so much running")
+    limits_horizon_hours: Positive = Field(24.0, description="running after which the range seen is forgotten")
+    limits_margin: Positive = Field(
+        0.5, description="beyond the range by this share of it (or 5 % of its level) is beyond the limits"
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What counts after some running is not forgotten by then."""
+        yield from in_order(self, "limits_after_hours", "limits_horizon_hours")
+
+
 class ScoreSettings(Section):
     """Running the model."""
 
@@ -261,6 +282,7 @@ class Settings(BaseSettings):
     align: AlignSettings = Field(AlignSettings(), description="ticks")
     sensor_check: SensorCheckSettings = Field(SensorCheckSettings(), description="faulty sensors")
     window: WindowSettings = Field(WindowSettings(), description="windows")
+    learning: LearningSettings = Field(LearningSettings(), description="no model yet")
     score: ScoreSettings = Field(ScoreSettings(), description="the model")
     threshold: ThresholdSettings = Field(ThresholdSettings(), description="thresholds")
     alert: AlertSettings = Field(AlertSettings(), description="incidents")

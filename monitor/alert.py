@@ -10,7 +10,7 @@ all other incidents as they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from monitor.incident import clock, compared, event_id, findings, in_regime, inc
 from monitor.records import AlertEvent, Kind, Status, Transition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
 
@@ -103,8 +103,17 @@ def frozen(state: AlertState, stream: Int32) -> Bool:
     return held
 
 
-def judge(state: AlertState, config: AlertConfig, scores: Scores, moment: Moment) -> list[AlertEvent]:
-    """Take in at most one score row per stream; changes `state`. Returns what fired and what cleared."""
+def judge(
+    state: AlertState,
+    config: AlertConfig,
+    scores: Scores,
+    moment: Moment,
+    beyond: Callable[[int], str] | None = None,
+) -> list[AlertEvent]:
+    """Take in at most one score row per stream; changes `state`. Returns what fired and what cleared.
+
+    `beyond` says a row in words where it is not the model's but the limits', which watch in its place.
+    """
     rows = np.flatnonzero((scores.status == Status.SCORED) & ~np.isnan(scores.threshold))
     stream, tick = scores.stream[rows], scores.tick[rows]
     score, threshold = scores.score[rows], scores.threshold[rows]
@@ -117,6 +126,7 @@ def judge(state: AlertState, config: AlertConfig, scores: Scores, moment: Moment
     begins = active & (phase == Phase.NORMAL)
     state.pending_tick[stream[begins]] = tick[begins]
     state.started[stream[begins], ANOMALY] = tick[begins] * config.period_ms
+    state.kind[stream[begins], ANOMALY] = KINDS.index(Kind.ANOMALY if beyond is None else Kind.LIMIT)
     phase[begins] = Phase.PENDING
     phase[~active & (phase == Phase.PENDING)] = Phase.NORMAL
     fires = (phase == Phase.PENDING) & (tick - state.pending_tick[stream] >= config.on_delay_ticks)
@@ -132,7 +142,7 @@ def judge(state: AlertState, config: AlertConfig, scores: Scores, moment: Moment
     state.above[stream[clears]] = 0
     state.phase[stream, ANOMALY] = phase
     return [
-        _anomaly_event(state, config, scores, int(rows[i]), fired=bool(fires[i]), moment=moment)
+        _anomaly_event(state, config, scores, int(rows[i]), fired=bool(fires[i]), moment=moment, beyond=beyond)
         for i in np.flatnonzero(fires | clears)
     ]
 
@@ -233,29 +243,10 @@ def turn(
     return _event(state, config, stream, point, transition, text, time, moment)
 
 
-def drop(
-    state: AlertState, config: AlertConfig, newest: Int64, moment: Moment, *, sensors_only: bool = False
-) -> list[AlertEvent]:
-    """Clear every open incident, or those of sensors, because it is no longer watched; changes `state`."""
-    first = SENSORS if sensors_only else 0
-    text = "no longer watched, or under other limits" if sensors_only else "no longer watched"
-    events = [
-        _event(state, config, stream, first + point, Transition.CLEARED, text, int(newest[stream]), moment)
-        for stream, point in np.argwhere(state.phase[:, first:] >= Phase.FIRING).tolist()
-    ]
-    state.phase[:, first:] = Phase.NORMAL
-    return events
-
-
-def with_sensors(state: AlertState, fresh: AlertState) -> AlertState:
-    """The state with the points of other sensors, taken from a fresh one of as many streams."""
-
-    def column(name: str) -> npt.NDArray[np.generic]:
-        old: npt.NDArray[np.generic] = getattr(state, name)
-        new: npt.NDArray[np.generic] = getattr(fresh, name)
-        return old if old.ndim == 1 else np.concatenate([old[:, :SENSORS], new[:, SENSORS:]], axis=1)
-
-    return AlertState(*(column(each.name) for each in fields(AlertState)))  # type: ignore[arg-type]  # its own fields
+def open_at_all(state: AlertState, stream: Int32) -> Bool:
+    """Whether these streams (M,) have an incident of any kind, or an anomaly that is pending."""
+    some: Bool = (state.phase[stream] != Phase.NORMAL).any(axis=1)
+    return some
 
 
 def command(
@@ -311,7 +302,14 @@ def _unshelve(state: AlertState, config: AlertConfig, moment: Moment) -> list[Al
 
 
 def _anomaly_event(
-    state: AlertState, config: AlertConfig, scores: Scores, row: int, *, fired: bool, moment: Moment
+    state: AlertState,
+    config: AlertConfig,
+    scores: Scores,
+    row: int,
+    *,
+    fired: bool,
+    moment: Moment,
+    beyond: Callable[[int], str] | None = None,
 ) -> AlertEvent:
     top = findings(config.sensors, config.units, scores, row)
     score, threshold = float(scores.score[row]), float(scores.threshold[row])
@@ -322,6 +320,8 @@ def _anomaly_event(
         if fired
         else f"score {score:.3g}: normal again"
     )
+    if beyond is not None:
+        text = f"limits, no model yet: {beyond(row)}" if fired else "within the limits again"
     stream = int(scores.stream[row])
     if fired:
         state.critical[stream, ANOMALY] = score >= config.critical_ratio * threshold
@@ -335,6 +335,8 @@ def _anomaly_event(
         int(scores.tick[row]) * config.period_ms,
         moment,
     )
+    if beyond is not None:  # what has no model has no score
+        return replace(event, top=tuple(finding for finding in top if finding.contribution > threshold))
     return replace(event, score=score, threshold=threshold, top=top)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.alert import AlertConfig
 from monitor.align import AlignConfig
 from monitor.decode import ClassRoute
+from monitor.limits import BLOCKS, LimitsConfig
 from monitor.regime import Regime, RegimeConfig, Step
 from monitor.sensor_check import SensorCheckConfig
 from monitor.spec import ClassSpec, LineSpec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from config.regimes import RegimeRule
     from config.settings import Settings
 
+HOUR_MS = 3_600_000
 STALE_PERIODS = 3  # a machine that reports each minute is not silent after one
 BLIND_WINDOWS = 2  # filling its window after a pause is no blindness, however slow the ticks
 LENGTH_WITHOUT_MODEL = 60  # ticks: without a model nothing is scored, but a gap still needs a length
@@ -37,6 +39,7 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
     length = each.window or LENGTH_WITHOUT_MODEL
     count = len(each.sensors)
     regimes = regime_config(each.regimes, each.period_ms)
+    learns = each.model_hash is None and settings.learning.enabled
     return ClassSpec(
         name=each.name,
         route=ClassRoute(each.sensors, given.topics, given.assets, given.time == "arrival"),
@@ -55,7 +58,8 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
         ),
         sensor_check=_sensor_check(settings, each),
         regime=regimes,
-        window=WindowConfig(count, length, settings.window.stride, settings.window.min_coverage),
+        # What is recorded for a first model is every tick: windows are made of ticks that follow each other.
+        window=WindowConfig(count, length, 1 if learns else settings.window.stride, settings.window.min_coverage),
         threshold=ThresholdConfig(
             rule=settings.threshold.rule,
             quantile=settings.threshold.quantile,
@@ -81,6 +85,19 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             blind_after_ms=max(int(settings.alert.blind_after_s * 1000), BLIND_WINDOWS * length * each.period_ms),
             regimes=regimes.names,
         ),
+        wanted_ms=int(settings.learning.wanted_hours * HOUR_MS) if learns else 0,
+        limits=_limits(settings, each) if learns and settings.learning.limits else None,
+    )
+
+
+def _limits(settings: Settings, each: ResolvedClass) -> LimitsConfig:
+    """What simple limits watch by, while there is no model."""
+    given = settings.learning
+    return LimitsConfig(
+        block_ticks=max(1, math.ceil(given.limits_horizon_hours * HOUR_MS / each.period_ms / BLOCKS)),
+        min_ticks=max(1, math.ceil(given.limits_after_hours * HOUR_MS / each.period_ms)),
+        margin=given.limits_margin,
+        period_ms=each.period_ms,
     )
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "coverage": "show how much of the time each asset was scored, and why not for the rest",
     "alerts": "show incidents and what happened to them",
     "incidents": "acknowledge, shelve, comment or judge an incident",
+    "models": "show which models are in use and how far learning is, and change them",
     "check": "check the settings without connecting to anything",
     "config": "show the settings in force and where each came from",
 }

@@ -12,14 +12,14 @@ import msgspec
 import structlog
 
 from config.secret import secret
-from monitor.assemble import line_spec
 from monitor.decode import site_of, status_template, subscription
-from monitor.door import CommandError, Door, check, unwrap
+from monitor.door import REPLY_S, CommandError, Door, check, unwrap
 from monitor.influx import InfluxSink
 from monitor.intake import Intake
 from monitor.journal import Journal, JournalError
 from monitor.line import Line
 from monitor.notify import Notifier
+from monitor.promotion import Promotion
 from monitor.receive import Receiver
 from monitor.records import Change, DeadLetter
 from monitor.schema import StoreError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from config.classes import ResolvedClass
     from config.settings import Settings
     from monitor.records import Command, Message, StepResult
+    from monitor.spec import LineSpec
 
 log = structlog.get_logger()
 
@@ -80,7 +81,8 @@ class Daemon:
         token = secret(settings.influx.token, settings.influx.token_file)
         self._influx = InfluxSink(settings.influx, self._store, token)
         self._notifier = Notifier(settings.notify, settings.mqtt, self._client_id, self._store)
-        self._door = Door(folder, submit=self._submit, store=self._store)
+        self._promotion = Promotion(settings, classes, self._shelf, self._take_line)
+        self._door = Door(folder, submit=self._submit, store=self._store, models=self._promotion.answer)
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns the exit code.
@@ -105,11 +107,8 @@ class Daemon:
 
     def _recover(self) -> None:
         """Bring the line to where it was, then tell it what it works with from now on."""
-        spec = line_spec(self._settings, self._classes)
-        for each in self._classes:
-            if each.model is not None and each.model_hash is not None:
-                self._shelf.put(each.model, each.model_hash)
-        self._shelf.models(spec)  # what cannot be loaded must stop the start, not the line
+        self._promotion.start()
+        spec = self._promotion.spec()
         self._line.recover(spec)
         changed = self._line.state.spec.encode() != spec.encode()
         # Until the broker answers, silence is nobody's fault.
@@ -119,7 +118,8 @@ class Daemon:
         self._line.note()
         needed = self._line.needed_models()
         if needed is not None:
-            self._shelf.clear_but(needed)
+            self._shelf.clear_but(needed | self._promotion.needed())
+        self._note({"line": spec.encode().decode()})  # for those who train on what the store holds
 
     def _start(self) -> None:
         self._line.on_written = self._wake_sinks
@@ -185,7 +185,7 @@ class Daemon:
             disk_full=self._intake.full,
             messages=self._receiver.counters.received,
             behind=self._journal.last() - self._line.position,
-            unmodelled=tuple(each.name for each in self._classes if each.model is None),
+            unmodelled=tuple(each.name for each in self._promotion.classes if each.model is None),
         )
 
     def _shut_down(self) -> None:
@@ -236,9 +236,25 @@ class Daemon:
         except JournalError as error:
             raise CommandError(f"not carried out: {error}") from error
 
-    def _append(self, payload: Change | Command) -> None:
-        self._journal.append([payload], int(time.time() * 1000))
+    def _take_line(self, spec: LineSpec) -> bool:
+        """Let the line go on by another description; whether it has done so before patience ran out.
+
+        Raises ValueError where the change could not be kept.
+        """
+        try:
+            position = self._append(Change(line=spec.encode()))
+        except JournalError as error:
+            raise ValueError(f"not carried out: {error}") from error
+        self._note({"line": spec.encode().decode()})
+        end = time.monotonic() + REPLY_S
+        while self._line.position < position and time.monotonic() < end:
+            time.sleep(WATCH_S / 10)
+        return self._line.position >= position
+
+    def _append(self, payload: Change | Command) -> int:
+        position = self._journal.append([payload], int(time.time() * 1000))
         self._line.wake()
+        return position
 
     def _wake_sinks(self, result: StepResult) -> None:
         if result.scores or result.events:

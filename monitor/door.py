@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from monitor.store import Store
 
 ACTIONS = ("acknowledge", "shelve", "comment", "verdict", "accept")
+MODEL_ACTIONS = ("promote", "rollback")
 VERDICTS = ("real", "false")
 FRESH_MS = 5 * 60_000  # a signed command is good for so long, so that it cannot be played back later
 REPLY_S = 10.0  # how long the socket waits for the line
@@ -110,11 +111,22 @@ def unwrap(payload: bytes, key: bytes | None, *, trust: bool, now: int) -> Comma
 class Door:
     """The socket's server, and the replies that wait for the line."""
 
-    def __init__(self, folder: Path, *, submit: Callable[[Command], None], store: Store) -> None:
-        """`submit` journals a command and returns when it is on the disk, or raises CommandError."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        submit: Callable[[Command], None],
+        store: Store,
+        models: Callable[[Command], tuple[bool, str]] | None = None,
+    ) -> None:
+        """`submit` journals a command and returns when it is on the disk, or raises CommandError.
+
+        `models` does what is asked of models, which is not for the line to say and comes by the socket alone.
+        """
         self._folder = folder
         self._submit = submit
         self._store = store
+        self._models = models
         self._replies: dict[str, tuple[threading.Event, list[tuple[bool, str]]]] = {}
         self._server: socketserver.ThreadingUnixStreamServer | None = None
 
@@ -149,7 +161,11 @@ class Door:
     def answer(self, line: bytes) -> dict[str, object]:
         """Carry out one line; says what happened, or why not."""
         try:
-            command = check(parse(line), self._store, int(time.time() * 1000))
+            asked = parse(line)
+            if asked.action in MODEL_ACTIONS and self._models is not None:
+                done, text = self._models(asked)
+                return {"done": done, "reply": text}
+            command = check(asked, self._store, int(time.time() * 1000))
         except CommandError as error:
             return {"done": False, "reply": str(error)}
         waiting = (threading.Event(), list[tuple[bool, str]]())

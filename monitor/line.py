@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from monitor.journal import Journal
     from monitor.records import Record, StepResult
     from monitor.shelf import Shelf
+    from monitor.state import ClassState
     from monitor.store import Store
 
 log = structlog.get_logger()
@@ -251,7 +252,15 @@ def books(state: LineState) -> dict[str, object]:
         "heard": heard,
         "warmest": warmest,
         "clock_suspect": clock_suspect(state),
+        "learning": {each.spec.name: _learned(each) for each in state.classes if each.spec.wanted_ms},
     }
+
+
+def _learned(each: ClassState) -> dict[str, int]:
+    """How far a class without a model is: normal running of all its assets together, and how many these are."""
+    normal = each.limits.normal[: len(each.keys)]
+    ran = int(normal.sum()) * each.spec.align.period_ms
+    return {"normal_ms": ran, "wanted_ms": each.spec.wanted_ms, "assets": int(np.count_nonzero(normal))}
 
 
 def _heard_lately(state: LineState) -> tuple[int, tuple[int, int] | None]:

@@ -1,7 +1,7 @@
 """What a checkpoint of an earlier release lacks, filled in: nothing that was learned is lost by an update. Pure.
 
-Before there were operating regimes a stream had one threshold, an incident point less, and neither regime nor
-ledger. Such a state goes on as one whose regime is "all".
+Before there were operating regimes a stream had one threshold, an incident point less, and neither regime, limits
+nor ledger. Such a state goes on as one whose regime is "all", and limits begin anew.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-LATER = frozenset({"regime", "ledger", "unscored"})  # stages that earlier releases had not
+LATER = frozenset({"regime", "limits", "ledger", "unscored"})  # stages that earlier releases had not
 
 
 def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room: Array, streams: int) -> Array:
     """One column of a stage of class `index`, in the form of `room`, a fresh one. Raises KeyError without it."""
     key = f"{index}.{stage}.{name}"
     if key not in arrays and stage in LATER:
-        return room[:streams].copy()
+        return np.repeat(room[:1], streams, axis=0)
     found = arrays[key]
     if stage == "threshold" and found.ndim == room.ndim - 1:
         return found[:, None]  # (S, …) -> (S, 1, …)

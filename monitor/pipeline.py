@@ -6,12 +6,11 @@ records from the same state give the same results, bit for bit, wherever they ru
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor import alert, align, ledger, regime, sensor_check, threshold, unscored, window
+from monitor import alert, align, handover, ledger, limits, regime, sensor_check, threshold, unscored, window
 from monitor.decode import encode_telemetry
 from monitor.incident import Moment, words
 from monitor.records import (
@@ -30,13 +29,14 @@ from monitor.records import (
 )
 from monitor.score import score
 from monitor.spec import LineSpec
-from monitor.state import ClassState, decoder, joined
+from monitor.state import ClassState, decoder, joined, of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from monitor.decode import ClassReadings
     from monitor.records import Bool, Frames, Masks, Message, Model, Record
+    from monitor.spec import ClassSpec
     from monitor.state import LineState
 
 SWEEP_MS = 200  # what time alone brings about is looked for this often, and not with every record
@@ -171,6 +171,8 @@ def _judge(
     for closed in frames:
         masks = _check_sensors(each, closed, now, result)
         _follow_regimes(each, closed, masks)
+        if each.spec.wanted_ms:
+            _watch_limits(each, closed, masks, now, result)
         cut = window.push(each.window, each.spec.window, closed, masks)
         cut = regime.mark(each.regime, each.spec.regime, cut, each.spec.window.length)
         if len(cut.stream):
@@ -206,6 +208,27 @@ def _follow_regimes(each: ClassState, frames: Frames, masks: Masks | None) -> No
         regime.push(each.regime, each.spec.regime, frames.stream, frames.tick, values)
 
 
+def _watch_limits(each: ClassState, frames: Frames, masks: Masks | None, now: int, result: StepResult) -> None:
+    """Where there is no model yet: what the limits say of these ticks, and how many are normal running."""
+    rests = regime.resting(each.regime, each.spec.regime, frames.stream)
+    unscored.pause(each.alert, frames.stream[rests])
+    runs = ~rests & (frames.tick >= each.regime.first_tick[frames.stream])
+    if not runs.all():  # what a model would not be scored on is not for the limits either
+        frames, masks = of_rows(frames, runs), None if masks is None else of_rows(masks, runs)
+    config, stream = each.spec.limits, frames.stream
+    if config is not None:
+        judged = limits.judge(each.limits, config, frames, masks)
+        sensors, units = each.spec.route.sensors, each.spec.units
+        moment = Moment(each.keys, now)
+        told = alert.judge(
+            each.alert, each.spec.alert, judged.scores, moment, lambda row: judged.words(row, sensors, units)
+        )
+        result.events.extend(told)
+        frozen = alert.frozen(each.alert, stream)
+        limits.learn(each.limits, config, frames, masks, judged, frozen=frozen)
+    each.limits.normal[stream] += (frames.count > 0) & ~alert.open_at_all(each.alert, stream)
+
+
 def _score_rounds(
     state: LineState,
     index: int,
@@ -216,7 +239,8 @@ def _score_rounds(
 ) -> None:
     """Score all rounds in one call of the model, then judge them one after the other."""
     each = state.classes[index]
-    scored = score(joined(Windows, rounds), models.get(each.spec.model_hash))
+    without = Status.LEARNING if each.spec.wanted_ms else Status.NO_MODEL
+    scored = score(joined(Windows, rounds), models.get(each.spec.model_hash), without)
     moment = Moment(each.keys, now)
     names = ledger.Names(each.keys, each.spec.regime.names)
     start = 0
@@ -225,8 +249,9 @@ def _score_rounds(
         start = part.stop
         state.outcomes[Outcome.IN_ROW] += int(cut.count.sum())
         _threshold(each, scored, part)
-        row = Scores(*(getattr(scored, f.name)[part] for f in fields(Scores)))
-        unscored.pause(each.alert, row)
+        row = of_rows(scored, part)
+        if not each.spec.wanted_ms:  # else the limits have seen to it, tick by tick
+            unscored.pause(each.alert, row.stream[row.status == Status.REGIME])
         unscored.see(each.unscored, row.stream, row.status, now)
         result.stretches.extend(ledger.rows(each.ledger, names, row, cut.ticks, each.spec.align.period_ms))
         result.events.extend(alert.judge(each.alert, each.spec.alert, row, moment))
@@ -249,7 +274,7 @@ def _threshold(each: ClassState, scored: Scores, part: slice) -> None:
     stream, regime_of = scored.stream[part][judged], scored.regime[part][judged]
     by = threshold.current(each.threshold, each.spec.threshold, stream, regime_of)
     scored.threshold[part][judged] = by
-    status[judged[np.isnan(by)]] = Status.LEARNING
+    status[judged[np.isnan(by)]] = Status.RELEARNING
 
 
 def _obey(state: LineState, asked: Command, now: int, result: StepResult) -> tuple[bool, str]:
@@ -269,6 +294,7 @@ def _obey(state: LineState, asked: Command, now: int, result: StepResult) -> tup
         if asked.action == "accept" and asked.asset in each.number:
             alert.settle(each.alert, each.number[asked.asset])  # also what is pending, which freezes learning
             threshold.relearn(each.threshold, each.spec.threshold, each.number[asked.asset])
+            limits.relearn(each.limits, each.number[asked.asset])
     result.events.extend(done)
     said = [f"{event.incident_id} {event.transition}" for event in done]
     if asked.action == "accept":
@@ -290,24 +316,34 @@ def _change(state: LineState, change: Change, now: int, models: Mapping[str, Mod
 def _reconfigure(
     state: LineState, spec: LineSpec, now: int, models: Mapping[str, Model], result: StepResult
 ) -> None:
-    """Go on under another description: streams, thresholds, incidents stay; windows where they mean the same."""
+    """Go on under another description: streams, incidents stay; what means the same is kept."""
     old = {each.spec.name: (index, each) for index, each in enumerate(state.classes)}
     new = {each.name: each for each in spec.classes}
     for name, (index, each) in old.items():
-        if name not in new or not new[name].keeps_windows_of(each.spec):
+        if name not in new or not new[name].carries_windows_of(each.spec):
             _flush(state, index, now, models, result)
         result.stretches.extend(ledger.cut(each.ledger, ledger.Names(each.keys, each.spec.regime.names)))
         moment = Moment(each.keys, now)
         if name not in new:
-            dropped = alert.drop(each.alert, each.spec.alert, each.latest(), moment)
+            dropped = handover.drop(each.alert, each.spec.alert, each.latest(), moment)
             result.events.extend(dropped)
         elif not new[name].keeps_sensor_faults_of(each.spec):
-            dropped = alert.drop(each.alert, each.spec.alert, each.latest(), moment, sensors_only=True)
+            dropped = handover.drop(each.alert, each.spec.alert, each.latest(), moment, sensors_only=True)
             result.events.extend(dropped)
+        if name in new and new[name].model_hash != each.spec.model_hash:
+            over = _handed_over(each.spec, new[name])
+            result.events.extend(handover.rejudge(each.alert, each.spec.alert, each.latest(), moment, over))
     state.classes = [
         old[each.name][1].under(each) if each.name in old else ClassState.empty(each) for each in spec.classes
     ]
     state.spec, state.decoder = spec, decoder(spec)
+
+
+def _handed_over(old: ClassSpec, new: ClassSpec) -> str:
+    """Why open incidents end where a model takes the limits' place, or they its place; else empty."""
+    if old.model_hash and new.model_hash:
+        return ""
+    return f"from here on the model {new.model} judges" if new.model_hash else f"the model {old.model} is gone"
 
 
 def _flush(state: LineState, index: int, now: int, models: Mapping[str, Model], result: StepResult) -> None:

@@ -44,9 +44,10 @@ class Status(IntEnum):
     GAP = 2  # warming up again after a silence longer than a window
     TOO_FEW_SENSORS = 3  # too much of the window is missing
     NO_MODEL = 4
-    LEARNING = 5  # re-learning its threshold after `accept`: scored, but not judged
+    RELEARNING = 5  # re-learning its threshold after `accept`: scored, but not judged
     REGIME = 6  # in an operating regime that is not scored, such as "off"
     BLANKED = 7  # such a regime, or one with blanking, has just ended
+    LEARNING = 8  # no model yet: recorded to make one of, and watched by simple limits meanwhile
 
 
 class Kind(StrEnum):
@@ -57,7 +58,9 @@ class Kind(StrEnum):
     SENSOR_RANGE = "sensor_range"  # a sensor reports what it cannot have measured
     SENSOR_STUCK = "sensor_stuck"  # a sensor stands still while the others move
     SENSOR_DROPOUT = "sensor_dropout"  # a sensor is missing while others report
-    BLIND = "blind"  # readings arrive, and nothing of the asset is scored (last: checkpoints number the kinds)
+    BLIND = "blind"  # readings arrive, and nothing of the asset is scored
+    LIMIT = "limit"  # sensors are beyond what was seen of them, where there is no model yet to judge it
+    # Checkpoints number the kinds: a further one goes behind these.
 
 
 class Transition(StrEnum):
@@ -103,6 +106,8 @@ class Command:
     kind: str = ""
     sensor: str = ""
     started: int = 0
+    asset_class: str = ""  # promote, rollback: the class whose model changes
+    model: str = ""  # promote: the folder of the model
 
 
 @dataclass(frozen=True, slots=True)

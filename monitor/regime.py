@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 RUNNING = "running"  # no rule holds
 WITHOUT_RULES = ("all",)
 NO_TICK = np.int64(-(2**62))
+NO_WINDOW = np.int64(2**62)  # as a first tick: no window that ends here is scored
 
 
 class Step(NamedTuple):
@@ -99,6 +100,23 @@ def resting(state: RegimeState, config: RegimeConfig, stream: Int32) -> Bool:
     scored, _ = _marks(config)
     rests: Bool = ~scored[state.current[stream]]
     return rests
+
+
+def first_ticks(config: RegimeConfig, tick: Int64, values: Float32) -> Int64:
+    """Of all ticks (N,) of one asset in their order, values (N, C): the first that a window ending there may hold.
+
+    The same as `push` tick by tick from the beginning; NO_WINDOW at those that are not scored themselves.
+    """
+    if not config.regimes:
+        return np.full(len(tick), NO_TICK)
+    scored, blank = _marks(config)
+    found = evaluate(config, values)
+    latest = np.maximum.accumulate(np.where(found < 0, -1, np.arange(len(tick))))  # (N,) at which one was known
+    regime = np.where(latest < 0, len(config.regimes), found[latest])
+    before = np.concatenate([[len(config.regimes)], regime[:-1]])
+    ended = (before != regime) & (~scored[before] | (blank[before] > 0))
+    first = np.maximum.accumulate(np.where(ended, tick + blank[before], NO_TICK))
+    return np.where(scored[regime], first, NO_WINDOW)
 
 
 def evaluate(config: RegimeConfig, values: Float32) -> Int64:

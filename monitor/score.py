@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from monitor.records import Model, Windows
 
 
-def score(windows: Windows, model: Model | None) -> Scores:
-    """Score B windows in one call of the model. Rows that are not scored hold NaN, and a status that says why."""
+def score(windows: Windows, model: Model | None, without: Status = Status.NO_MODEL) -> Scores:
+    """Score B windows in one call of the model. Rows that are not scored hold NaN, and a status that says why.
+
+    `without` is the status of rows for which there is no model.
+    """
     rows, _, sensors = windows.values.shape
     status = windows.status.copy()
     values = np.full(rows, np.nan, np.float32)
@@ -24,7 +27,7 @@ def score(windows: Windows, model: Model | None) -> Scores:
     expected = np.full((rows, sensors), np.nan, np.float32)
     ready = np.flatnonzero(status == Status.SCORED)
     if model is None:
-        status[~np.isin(status, (Status.REGIME, Status.BLANKED))] = Status.NO_MODEL
+        status[~np.isin(status, (Status.REGIME, Status.BLANKED))] = without
     elif len(ready):
         contribution[ready], expected[ready], values[ready] = model.score(windows.values[ready])
         status[ready[np.isnan(values[ready])]] = Status.TOO_FEW_SENSORS

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from monitor.records import Model
     from monitor.spec import LineSpec
 
-FILES = ("header.json", "model.onnx", "model.safetensors")  # an artifact without its card
+FILES = ("header.json", "model.onnx", "model.safetensors")
+CARD = "card.md"  # for people; an artifact may be without it
 
 
 class Shelf:
@@ -44,9 +45,15 @@ class Shelf:
         for name in FILES:
             shutil.copy2(artifact / name, growing / name)
             sync(growing / name)
+        if (artifact / CARD).exists():
+            shutil.copy2(artifact / CARD, growing / CARD)
         sync(growing)  # no power cut leaves a model that is there in part
         growing.rename(place)
         sync(self._folder)
+
+    def place(self, model_hash: str) -> Path:
+        """Where the copy of a model is."""
+        return self._folder / model_hash
 
     def models(self, spec: LineSpec) -> dict[str, Model]:
         """The models that a description names. Raises ArtifactError where one cannot be used."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from monitor.alert import AlertConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.align import AlignConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.decode import ClassRoute  # noqa: TC001 - msgspec reads the annotations
+from monitor.limits import LimitsConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.regime import RegimeConfig
 from monitor.sensor_check import SensorCheckConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.threshold import ThresholdConfig  # noqa: TC001 - msgspec reads the annotations
@@ -30,11 +31,28 @@ class ClassSpec:
     alert: AlertConfig
     sensor_check: SensorCheckConfig | None = None  # None = sensors are not checked
     regime: RegimeConfig = RegimeConfig()  # noqa: RUF009 - frozen
+    wanted_ms: int = 0  # without a model: so much normal running is to be recorded for one; 0 = it does not learn
+    limits: LimitsConfig | None = None  # the simple limits that watch meanwhile; None = none do
 
     def keeps_windows_of(self, other: ClassSpec) -> bool:
         """Whether windows and open ticks filled under the other description mean the same here."""
         same = (self.route.sensors, self.units, self.align, self.window)
         return same == (other.route.sensors, other.units, other.align, other.window)
+
+    def carries_windows_of(self, other: ClassSpec) -> bool:
+        """Whether ticks closed under the other description are the same ticks here, though windows differ."""
+        return self.keeps_windows_of(
+            replace(
+                other,
+                align=replace(other.align, gap_ticks=self.align.gap_ticks),
+                window=replace(other.window, length=self.window.length, stride=self.window.stride),
+            )
+        )
+
+    def keeps_limits_of(self, other: ClassSpec) -> bool:
+        """Whether what was seen of sensors under the other description would have been seen here."""
+        same = (self.route.sensors, self.units, self.limits)
+        return same == (other.route.sensors, other.units, other.limits)
 
     def keeps_sensor_faults_of(self, other: ClassSpec) -> bool:
         """Whether what was found of sensors under the other description would have been found here."""

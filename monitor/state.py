@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from monitor import alert, align, ledger, regime, sensor_check, threshold, unscored, window
+from monitor import alert, align, handover, ledger, limits, regime, sensor_check, threshold, unscored, window
 from monitor.decode import Decoder
 from monitor.records import Outcome, Status
 
 if TYPE_CHECKING:
-    from monitor.records import Int64
+    from monitor.records import Bool, Int64
     from monitor.spec import ClassSpec, LineSpec
 
 FIRST_ROOM = 16  # streams that a class has room for at first; it doubles when it is used up
 # The states of a class, in the line's order.
-STAGES = ("align", "sensor_check", "regime", "window", "threshold", "ledger", "unscored", "alert")
+STAGES = ("align", "sensor_check", "regime", "limits", "window", "threshold", "ledger", "unscored", "alert")
 
 
 @dataclass(slots=True)
@@ -28,6 +28,7 @@ class ClassState:
     align: align.AlignState
     sensor_check: sensor_check.SensorCheckState
     regime: regime.RegimeState
+    limits: limits.LimitsState
     window: window.WindowState
     threshold: threshold.ThresholdState
     ledger: ledger.LedgerState
@@ -44,6 +45,7 @@ class ClassState:
             align.AlignState.empty(spec.align, capacity),
             sensor_check.SensorCheckState.empty(spec.align.sensors, capacity),
             regime.RegimeState.empty(spec.regime, capacity),
+            limits.LimitsState.empty(spec.limits, spec.align.sensors, capacity),
             window.WindowState.empty(spec.window, capacity),
             threshold.ThresholdState.empty(spec.threshold, capacity),
             ledger.LedgerState.empty(capacity),
@@ -71,15 +73,23 @@ class ClassState:
         fresh = ClassState.empty(spec, len(self.align.next_tick))
         fresh.keys, fresh.number = self.keys, self.number
         names = self.spec.regime.names, spec.regime.names
-        fresh.threshold = threshold.under(self.threshold, names[0], fresh.threshold, names[1])
+        if spec.model_hash == self.spec.model_hash:
+            fresh.threshold = threshold.under(self.threshold, names[0], fresh.threshold, names[1])
         fresh.regime = regime.under(self.regime, self.spec.regime, spec.regime)
         fresh.ledger, fresh.unscored = self.ledger, self.unscored
+        if spec.keeps_limits_of(self.spec):
+            fresh.limits = self.limits
+        ran_ms = self.limits.normal * self.spec.align.period_ms
+        fresh.limits.normal = ran_ms // spec.align.period_ms  # it stays recorded
         if spec.keeps_sensor_faults_of(self.spec):
             fresh.sensor_check, fresh.alert = self.sensor_check, self.alert
         else:
-            fresh.alert = alert.with_sensors(self.alert, fresh.alert)
+            fresh.alert = handover.with_sensors(self.alert, fresh.alert)
         if spec.keeps_windows_of(self.spec):
             fresh.align, fresh.window = self.align, self.window
+            return fresh
+        if spec.carries_windows_of(self.spec):
+            fresh.align, fresh.window = self.align, window.resized(self.window, spec.window.length)
             return fresh
         # When they were last heard still says whether they are silent, and a closed tick never reopens.
         for name in ("last_arrival", "newest", "ahead"):
@@ -127,6 +137,12 @@ def decoder(spec: LineSpec) -> Decoder:
 
 
 Columns = TypeVar("Columns")
+
+
+def of_rows(columns: Columns, rows: Bool | slice) -> Columns:
+    """These rows of a batch."""
+    parts = (getattr(columns, f.name)[rows] for f in fields(columns))  # type: ignore[arg-type]  # as below
+    return type(columns)(*parts)
 
 
 def joined(kind: type[Columns], parts: list[Columns]) -> Columns:

@@ -216,6 +216,17 @@ class Store:
         ).fetchone()
         return _as_it_stands(_event(row[0]), _event(row[1])) if row else None
 
+    def incident_times(self) -> list[tuple[str, int, int | None, str]]:
+        """Of every incident: its stream, the event times at which it began and ended, and the verdict on it.
+
+        The end is None while it is open.
+        """
+        rows = self._connection.execute("SELECT stream, started, open, latest, verdict FROM incident")
+        return [
+            (stream, started, None if is_open else _event(latest).time, verdict)
+            for stream, started, is_open, latest, verdict in rows.fetchall()
+        ]
+
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The latest dead letters, newest first."""
         rows = self._connection.execute(

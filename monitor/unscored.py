@@ -24,7 +24,7 @@ from monitor.records import Status
 if TYPE_CHECKING:
     from monitor.alert import AlertConfig, AlertState
     from monitor.incident import Moment
-    from monitor.records import AlertEvent, Int32, Int64, Scores, UInt8
+    from monitor.records import AlertEvent, Int32, Int64, UInt8
 
 NEVER = NO_TICK
 NO_ROW = np.uint8(255)
@@ -53,9 +53,8 @@ class UnscoredState:
         return cls(np.full(streams, NEVER), np.full(streams, NO_ROW))
 
 
-def pause(state: AlertState, scores: Scores) -> None:
-    """Take in at most one row per stream: in a regime that is not scored nothing is pending; changes `state`."""
-    stream = scores.stream[scores.status == Status.REGIME]
+def pause(state: AlertState, stream: Int32) -> None:
+    """These streams are in a regime that is not scored, where nothing is pending; changes `state`."""
     if len(stream):
         pending = stream[state.phase[stream, ANOMALY] == Phase.PENDING]
         state.phase[pending, ANOMALY] = Phase.NORMAL
@@ -109,5 +108,5 @@ def watch(
 
 def _seen(status: int) -> str:
     """Why an asset is no longer blind."""
-    scored = status in {Status.SCORED, Status.LEARNING}
+    scored = status in {Status.SCORED, Status.RELEARNING}
     return "scored again" if scored else "scoring is not wanted now"

@@ -6,9 +6,11 @@ store, so that nobody has to guess why a table or a page is empty.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from monitor.limits import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,11 +39,14 @@ class Facts:
     warmest: tuple[int, int] | None  # ticks in the fullest window of those that have a model, and its length
     rows: Mapping[str, int]  # by the name of their status
     unmodelled: tuple[str, ...]  # classes without a model
+    learning: Mapping[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # class: ms of normal running, and wanted
 
     @property
     def scored(self) -> int:
         """Rows with a score."""
-        return self.rows["scored"] + self.rows["learning"]
+        return self.rows["scored"] + self.rows["relearning"]
 
     @staticmethod
     def of_books(books: Mapping[str, Any], **other: Any) -> Facts:
@@ -55,6 +60,7 @@ class Facts:
             streams=books["heard"],
             warmest=books["warmest"],
             rows=books["rows"],
+            learning={name: (each["normal_ms"], each["wanted_ms"]) for name, each in books["learning"].items()},
             **other,
         )
 
@@ -73,9 +79,11 @@ class Place(StrEnum):
     SENSORS = "sensors"
     REGIME = "regime"
     MODEL = "model"
+    LEARNING = "learning"
 
 
-PASSES = frozenset({Place.TICK, Place.WARMING_UP, Place.REGIME})  # by itself: nobody has to do anything
+# By itself: nobody has to do anything.
+PASSES = frozenset({Place.TICK, Place.WARMING_UP, Place.REGIME, Place.LEARNING})
 
 
 def stopped(now: Facts, base: Facts, quiet_s: float, patience_s: float = PATIENCE_S) -> tuple[Place, str]:
@@ -136,11 +144,25 @@ def _past_decode(now: Facts, base: Facts, values: int) -> tuple[Place, str]:
             f"too few sensors report for window.min_coverage, in {streams}: "
             "compare the names in the messages with those of the asset file"
         )
+    if rows["learning"]:
+        return Place.LEARNING, "no model yet, so nothing is scored: " + "; ".join(
+            f"class {name} is {progress(*far)}" for name, far in now.learning.items()
+        )
     if rows["no_model"]:
         return Place.MODEL, f"no model for class {', '.join(now.unmodelled)}: set classes.model"
     if rows["regime"] or rows["blanked"]:
         return Place.REGIME, f"{streams} in a regime that is not scored, such as off"
     return Place.TICK, f"{values} values of {streams} came, but no score row is due yet: a tick must close first"
+
+
+def progress(normal_ms: int, wanted_ms: int) -> str:
+    """How far a class without a model is, in words.
+
+    >>> progress(12_000_000, 86_400_000)
+    'learning: 3 h 20 min of normal running of at least 24 h'
+    """
+    text = f"learning: {duration(normal_ms)} of normal running of at least {duration(wanted_ms)}"
+    return f"{text}, enough for a first model (enginewatch train --from-store)" if normal_ms >= wanted_ms else text
 
 
 class Watch:

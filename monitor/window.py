@@ -7,7 +7,7 @@ the suspicion was wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,6 +88,18 @@ def flush(state: WindowState, config: WindowConfig, last_tick: Int64) -> Windows
     """
     stream = np.flatnonzero(state.uncovered > 0).astype(np.int32)
     return _cut(state, config, stream, last_tick[stream])
+
+
+def resized(state: WindowState, length: int) -> WindowState:
+    """The state with windows of another length: of each stream the latest ticks that fit are kept."""
+    streams, old, sensors = state.ring.shape
+    kept = min(old, length)
+    order = (state.position[:, None] + np.arange(old)) % old  # (S, T) oldest first
+    ring = np.full((streams, length, sensors), np.nan, np.float32)
+    ring[:, length - kept :] = state.ring[np.arange(streams)[:, None], order[:, old - kept :]]
+    return replace(
+        state, ring=ring, position=np.zeros_like(state.position), filled=np.minimum(state.filled, np.int32(kept))
+    )
 
 
 def _cut(state: WindowState, config: WindowConfig, stream: Int32, tick: Int64) -> Windows:

@@ -16,6 +16,7 @@ from config.settings import ClassSettings, Settings
 from monitor.align import AlignConfig
 from monitor.assemble import line_spec
 from monitor.decode import TELEMETRY_TOPIC, encode_status, encode_telemetry, fill
+from monitor.limits import LimitsConfig
 from monitor.pipeline import step
 from monitor.records import Batch, Change, Clock, Command, Message, Readings, Record, Scores, Status, StepResult
 from monitor.regime import Regime, RegimeConfig, Step
@@ -282,6 +283,9 @@ def journals(draw: DrawFn) -> list[tuple[int, Payload]]:
     ruled = replace(ruled, alert=replace(ruled.alert, blind_after_ms=6_000))
     other = in_regimes(spec, load="load > 50", off="flow > 110")
     first = draw(st.sampled_from([spec, ruled]))
+    learning: dict[str, Any] = {"model": "", "model_hash": "", "wanted_ms": 3_600_000}
+    bare = [replace(each, **learning, limits=LimitsConfig(4, 3, 0.5, 1000)) for each in (spec, ruled)]
+    lines = [spec, strict, longer, wider, ruled, other, *bare]
     records: list[tuple[int, Payload]] = [(0, Change(listening=True, line=spec_of(first)))]
     now = 0
     for number in range(draw(st.integers(10, 30))):
@@ -304,7 +308,7 @@ def journals(draw: DrawFn) -> list[tuple[int, Payload]]:
         elif kind == 15:
             payload = Change(listening=draw(st.booleans()))
         elif kind == 16:
-            payload = Change(line=spec_of(draw(st.sampled_from([spec, strict, longer, wider, ruled, other]))))
+            payload = Change(line=spec_of(draw(st.sampled_from(lines))))
         elif kind == 17:
             payload = Batch([status(asset, now, encode_status(online=False, time=now, reason="shutdown"))])
         else:

@@ -12,12 +12,12 @@ from monitor.alert import (
     STALE,
     AlertState,
     Phase,
-    drop,
     frozen,
     judge,
     sensors,
     settle,
 )
+from monitor.handover import drop
 from monitor.incident import Moment, incident_id, words
 from monitor.records import Command, Kind, SensorChange, Status, Transition
 from tests.alert_watch import KEYS, ONE, Watch, config

@@ -9,7 +9,8 @@ import pytest
 from config.classes import resolve_classes
 from config.load import load
 from monitor.assemble import LENGTH_WITHOUT_MODEL, line_spec
-from monitor.spec import LineSpec
+from monitor.limits import LimitsConfig
+from monitor.spec import ClassSpec, LineSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,7 @@ def test_every_setting_arrives(spec: LineSpec) -> None:
     align = engine.align
     assert (align.sensors, align.period_ms, align.lateness_ms, align.one_reading_per_tick) == (2, 200, 500, True)
     assert (align.hold_ms, align.max_ahead_ms, align.repeat_ticks) == (1, 2, 3)
-    assert (engine.window.sensors, engine.window.stride, engine.window.min_coverage) == (2, 4, 0.25)
+    assert (engine.window.sensors, engine.window.stride, engine.window.min_coverage) == (2, 1, 0.25)  # it learns
     check = engine.sensor_check
     assert check is not None
     assert (check.sensors, check.units, check.period_ms) == (("speed", "load"), ("rpm", ""), 200)
@@ -133,3 +134,33 @@ def test_the_description_comes_back_from_its_bytes(spec: LineSpec) -> None:
     """As journal and checkpoint keep it; the same settings give the same bytes, so nothing is changed for them."""
     assert LineSpec.decode(spec.encode()) == spec
     assert LineSpec.decode(spec.encode()).encode() == spec.encode()
+
+
+def test_a_class_without_a_model_learns_unless_that_is_off(tmp_path: Path) -> None:
+    """Every tick has its row, and limits watch: 1.5 hours in twelve blocks, half an hour before they count."""
+    (tmp_path / "other.toml").write_text(OTHER)
+    given = [
+        "classes.0.name=a", f"classes.0.file={tmp_path / 'other.toml'}", "window.stride=4",
+        "learning.wanted_hours=2", "learning.limits_horizon_hours=1.5", "learning.limits_after_hours=0.5",
+        "learning.limits_margin=0.75",
+    ]  # fmt: skip
+
+    def made(*more: str) -> ClassSpec:
+        loaded = load(None, overrides=[*given, *more], environment={})
+        return line_spec(loaded.settings, resolve_classes(loaded)).classes[0]
+
+    learns = made()
+    assert (learns.window.stride, learns.wanted_ms) == (1, 7_200_000)
+    assert learns.limits == LimitsConfig(block_ticks=450, min_ticks=1800, margin=0.75, period_ms=1000)
+    bare = made("learning.limits=false")
+    assert (bare.window.stride, bare.wanted_ms, bare.limits) == (1, 7_200_000, None)
+    off = made("learning.enabled=false")
+    assert (off.window.stride, off.wanted_ms, off.limits) == (4, 0, None)
+
+
+def test_where_a_model_scores_nothing_learns_and_no_limits_watch() -> None:
+    model = "pretrained:engine"
+    loaded = load(None, overrides=["classes.0.name=a", f"classes.0.model={model}"], environment={})
+    (spec,) = line_spec(loaded.settings, resolve_classes(loaded)).classes
+    assert spec.model_hash
+    assert (spec.wanted_ms, spec.limits) == (0, None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from monitor import checkpoint
+from monitor import checkpoint, older_state
 from monitor.checkpoint import MAGIC, CheckpointError, decode, encode
 from monitor.records import Command
 from monitor.state import FIRST_ROOM, STAGES
@@ -146,7 +146,28 @@ def test_a_state_with_other_fields_is_refused(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / f"checkpoint-{7:020d}"
     line = heard(1, seconds=5)
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint, "STAGES", STAGES[:-1])
+        patched.setattr(checkpoint, "STAGES", [stage for stage in STAGES if stage != "alert"])
         path.write_bytes(encode(7, line.state))
     with pytest.raises(CheckpointError, match=r"0\.alert\."):
         checkpoint.load(path)
+
+
+@pytest.mark.parametrize("later", sorted(older_state.LATER))
+def test_a_checkpoint_of_a_release_without_a_stage_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: str
+) -> None:
+    """What it does not hold begins anew, with room for its streams, however many; all else is as it was."""
+    path = tmp_path / f"checkpoint-{7:020d}"
+    line = heard(FIRST_ROOM + 2, seconds=5)
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "STAGES", [stage for stage in STAGES if stage != later])
+        path.write_bytes(encode(7, line.state))
+    for each, before in zip(checkpoint.load(path).state.classes, line.state.classes, strict=True):
+        room = getattr(each, later)
+        assert {len(getattr(room, f.name)) for f in fields(room)} == {len(each.align.next_tick)}
+        assert each.keys == before.keys
+        for stage in set(STAGES) - {later}:
+            kept, was = getattr(each, stage), getattr(before, stage)
+            for f in fields(kept):
+                rows = len(each.keys)
+                np.testing.assert_array_equal(getattr(kept, f.name)[:rows], getattr(was, f.name)[:rows])

@@ -247,7 +247,7 @@ def test_other_windows_begin_anew_and_every_value_has_its_outcome(house: House) 
     house.line.recover(SPEC)
     house.take(SCRIPT[:15])
     only = SPEC.classes[0]
-    other = replace(SPEC, classes=(replace(only, window=replace(only.window, length=4)),))
+    other = replace(SPEC, classes=(replace(only, window=replace(only.window, length=4, min_coverage=0.4)),))
     rows = len(house.statuses("plant//p0"))
     house.take([(13, Change(line=other.encode())), *SCRIPT[15:]])
     statuses = house.statuses("plant//p0")

@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from config.rules import RuleError, parse
 from monitor.records import Status, Windows
-from monitor.regime import Regime, RegimeConfig, RegimeState, Step, evaluate, mark, push, resting, under
+from monitor.regime import (
+    NO_WINDOW,
+    Regime,
+    RegimeConfig,
+    RegimeState,
+    Step,
+    evaluate,
+    first_ticks,
+    mark,
+    push,
+    resting,
+    under,
+)
 from tests.line_samples import FAST
 
 SENSORS = ("speed", "load", "lambda")
@@ -277,6 +289,22 @@ def test_machines_side_by_side_are_those_one_by_one(speeds: list[list[float]]) -
     np.testing.assert_array_equal(together.first_tick, alone.first_tick)
     everyone = np.arange(3, dtype=np.int32)
     np.testing.assert_array_equal(resting(together, config, everyone), together.current == 0)
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 20.0, 60.0, 90.0, np.nan]), min_size=1, max_size=30),
+    st.integers(0, 3),
+)
+def test_a_whole_history_is_what_came_tick_by_tick(speeds: list[float], blank: int) -> None:
+    """The first tick that a window may hold, and that none may end where the machine rests."""
+    config = rules(("off", "speed < 50"), ("load", "speed > 80"), blank=blank)
+    tick, values = np.arange(100, 100 + len(speeds)), np.array([[each, NAN, NAN] for each in speeds], np.float32)
+    state, stream, found = RegimeState.empty(config, 1), np.zeros(1, np.int32), []
+    for now in range(len(speeds)):
+        push(state, config, stream, tick[now : now + 1], values[now : now + 1])
+        rests = bool(resting(state, config, stream)[0])
+        found.append(int(NO_WINDOW if rests else state.first_tick[0]))
+    assert first_ticks(config, tick, values).tolist() == found
 
 
 def test_under_other_rules_a_regime_is_known_by_its_name() -> None:

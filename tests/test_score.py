@@ -87,7 +87,7 @@ def test_what_is_scored_is_a_copy() -> None:
     """The status of a row changes later, where a threshold re-learns; the windows are not to change with it."""
     given = windows([Status.SCORED])
     scores = score(given, Echo())
-    scores.status[0] = Status.LEARNING
+    scores.status[0] = Status.RELEARNING
     scores.actual[0] = -1
     assert given.status[0] == Status.SCORED
     assert given.values[0, -1].tolist() == [0, 0]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from models.artifact import ArtifactError, load_header
-from monitor.shelf import FILES, Shelf
+from monitor.shelf import CARD, FILES, Shelf
 from monitor.spec import LineSpec
 from tests.line_samples import ROOT, shipped
 
@@ -80,7 +80,7 @@ def test_a_copy_that_was_cut_short_is_made_anew(shelf: Shelf, pump_model: Path, 
         shelf.put(part, name)
     assert not (shelf._folder / name).exists()
     shelf.put(pump_model, name)
-    assert sorted(place.name for place in (shelf._folder / name).iterdir()) == sorted(FILES)
+    assert sorted(place.name for place in (shelf._folder / name).iterdir()) == sorted([*FILES, CARD])
     assert [place.name for place in shelf._folder.iterdir()] == [name]
     shelf.models(spec(name))
 

@@ -142,7 +142,7 @@ def test_accept_learns_anew_in_every_regime() -> None:
     line.take(30_000, asked("accept", asset=KEY))
     running(line, 30, 5)
     running(line, 35, 5, load=90)
-    assert set(states(line)[-9:]) == {Status.LEARNING}
+    assert set(states(line)[-9:]) == {Status.RELEARNING}
 
 
 def test_the_regime_stands_in_the_summary() -> None:

@@ -32,6 +32,11 @@ REFUSAL = ("plant/a", "ts is missing")
 TOPICS = "connected to the broker, but 0 readings for 12 s on "
 REJECTED = "3 values rejected, the first on plant/a: ts is missing"
 COMPARE = "compare the names in the messages with those of the asset file"
+LEARNING = (
+    "no model yet, so nothing is scored: class pump is learning: 3 h 20 min of normal running of at least 24 h; "
+    "class fan is learning: 25 h of normal running of at least 24 h, enough for a first model "
+    "(enginewatch train --from-store)"
+)
 END = ": is anything published there, and may mqtt.username read it?"
 
 
@@ -106,6 +111,15 @@ CASES: list[tuple[Facts, Place, str]] = [
         f"too few sensors report for window.min_coverage, in 2 streams: {COMPARE}",
     ),
     (
+        coming(
+            warmest=None,
+            rows=rows(learning=4),
+            learning={"pump": (12_000_000, 86_400_000), "fan": (90_000_000, 86_400_000)},
+        ),
+        Place.LEARNING,
+        LEARNING,
+    ),
+    (
         coming(warmest=None, rows=rows(no_model=4), unmodelled=("pump", "fan")),
         Place.MODEL,
         "no model for class pump, fan: set classes.model",
@@ -169,7 +183,7 @@ def test_scoring_is_told_once_and_again_after_it_stopped() -> None:
     assert told(watch, stands, range(6, 40)) == [15, 25 + 10]
     assert watch.sentence.startswith("connected to the broker, but 0 readings for 34 s")
     assert not watch.passes
-    assert watch.look(50, coming(values=22, rows=rows(scored=2, learning=1)))
+    assert watch.look(50, coming(values=22, rows=rows(scored=2, relearning=1)))
     assert (watch.sentence, watch.seconds) == ("", 45)
 
 

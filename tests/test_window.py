@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.records import Frames, Masks, Status, Windows
-from monitor.window import WindowConfig, WindowState, flush, push
+from monitor.window import WindowConfig, WindowState, flush, push, resized
 from tests.line_samples import FAST
 
 NAN = math.nan
@@ -211,3 +212,29 @@ def test_a_batch_of_streams_is_the_same_as_each_stream_alone(
         rows = [(stream, tick, *rest) for stream, rest in each.items()]
         wanted = [cut for row in rows for cut in slow[row[0]].push(row)]
         assert cuts(push(state, config_, frames(*rows))) == wanted
+
+
+@pytest.mark.parametrize("length", [1, 3, 4, 6])
+@pytest.mark.parametrize("ticks", [2, 4, 7])
+def test_windows_of_another_length_keep_the_latest_ticks(ticks: int, length: int) -> None:
+    """Window by window what a ring of that length would hold, but for the ticks that the old one had not kept."""
+    old, new = (WindowConfig(sensors=1, length=each, stride=1, min_coverage=0.0) for each in (4, length))
+    state = WindowState.empty(old, 1)
+    for tick in range(ticks):
+        push(state, old, one(tick))
+    state = resized(state, length)
+    there = min(ticks, 4, length)
+    for more in range(1, 8):
+        cut = push(state, new, one(ticks + more - 1))
+        full = there + more >= length
+        assert (cut.status[0] == Status.SCORED) == full
+        if full:
+            assert cut.values[0, :, 0].tolist() == list(range(ticks + more - length, ticks + more))
+
+
+def one(tick: int) -> Frames:
+    """A tick of one stream whose one value is the tick."""
+    number = np.array([tick])
+    return Frames(
+        np.zeros(1, np.int32), number, number[:, None].astype(np.float32), np.ones(1, np.int32), number < 0
+    )

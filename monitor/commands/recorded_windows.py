@@ -12,14 +12,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from models.split import Run
-from monitor import align, regime
+from monitor import align
 from monitor.records import Outcome, Readings
-from monitor.regime import RegimeConfig
+from monitor.regime import RegimeConfig, first_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from monitor.records import Bool, Float32, Frames, Int64
+    from monitor.records import Bool, Float32, Int64
     from simulator.recording import Recording
 
 END_OF_TIME = 2**60  # ms; closes every tick
@@ -45,7 +45,7 @@ def windows_of(
     for recording, (tick, values, gap, first) in zip(recordings, aligned, strict=True):
         for piece in np.split(np.arange(len(tick)), np.flatnonzero(gap)):
             if len(piece) >= window:
-                run = _cut(recording.asset, tick[piece], values[piece], first[piece], window)
+                run = cut(recording.asset, tick[piece], values[piece], window, first[piece])
                 runs += [run] if len(run.tick) else []
     return runs
 
@@ -82,27 +82,13 @@ def _ticks(
     tick = np.concatenate([each.tick for each in frames])
     values = np.concatenate([each.values for each in frames])
     gap = np.concatenate([each.gap for each in frames])
-    first = np.concatenate(_first_ticks(frames, regimes or RegimeConfig(), len(recordings)))
     order = np.argsort(stream, kind="stable")  # within a stream, frames come in the order of their ticks
     for rows in np.split(order, np.cumsum(np.bincount(stream, minlength=len(recordings)))[:-1]):
-        yield tick[rows], values[rows], gap[rows], first[rows]
+        yield tick[rows], values[rows], gap[rows], first_ticks(regimes or RegimeConfig(), tick[rows], values[rows])
 
 
-def _first_ticks(frames: Sequence[Frames], config: RegimeConfig, streams: int) -> list[Int64]:
-    """Of each round, the first tick (N,) that a window that ends there may hold; END_OF_TIME = none."""
-    if not config.regimes:
-        return [np.full(len(each.tick), regime.NO_TICK) for each in frames]
-    state = regime.RegimeState.empty(config, streams)
-    found = []
-    for each in frames:
-        regime.push(state, config, each.stream, each.tick, each.values)
-        rests = regime.resting(state, config, each.stream)
-        found.append(np.where(rests, END_OF_TIME, state.first_tick[each.stream]))
-    return found
-
-
-def _cut(name: str, tick: Int64, values: Float32, first: Int64, window: int) -> Run:
-    """The windows of N ticks without a gap."""
+def cut(name: str, tick: Int64, values: Float32, window: int, first: Int64) -> Run:
+    """The windows of N ticks without a gap; `first` (N,) is the first tick that one which ends there may hold."""
     windows = sliding_window_view(values, window, axis=0).transpose(0, 2, 1)  # (N-T+1, T, C), a view
     cells = np.concatenate([[0], np.cumsum((~np.isnan(values)).sum(axis=1))])  # (N+1,)
     covered = cells[window:] - cells[:-window] >= MIN_COVERAGE * window * values.shape[1]  # (N-T+1,)

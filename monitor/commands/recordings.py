@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from simulator.recording import Recording
 
 
-def recording_arguments(parser: argparse.ArgumentParser, *, files: str, period: str) -> None:
-    """Add the files and their columns; `files` and `period` say what these are to the command."""
+def recording_arguments(parser: argparse.ArgumentParser, *, files: str, period: str, some: str = "+") -> None:
+    """Add the files and their columns; `files` and `period` say what these are to the command, `some` how many."""
     add = parser.add_argument
-    add("files", nargs="+", type=Path, metavar="FILE", help=files)
+    add("files", nargs=some, type=Path, metavar="FILE", help=files)
     add("--asset-column", metavar="NAME", help="column of the asset's name; else one asset a file")
     add("--time-column", metavar="NAME", help="column of the time")
     add("--period-ms", type=positive, metavar="MS", help=period)

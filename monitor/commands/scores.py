@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import time
@@ -12,6 +13,7 @@ import numpy as np
 
 from monitor.commands.common import at_least_one, clock, open_store, show, state_arguments
 from monitor.records import Status
+from monitor.watch import progress
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
             _show(rows, options)
         if not rows:
             _say_what_is_known(store)
+        elif any(row["status"] == "learning" for row in rows):
+            _say_how_far_learning_is(store)
         while options.follow:
             news = store.scores_after(position, ROWS_AT_ONCE)
             if not news:
@@ -66,6 +70,13 @@ def _say_what_is_known(store: Store) -> None:
         sys.stderr.write(f"no score rows yet; the broker: {facts.get('broker', 'not heard of yet')}\n")
     for letter in store.dead_letters(1):
         sys.stderr.write(f"the latest message that was refused, on {letter.topic}: {letter.reason}\n")
+
+
+def _say_how_far_learning_is(store: Store) -> None:
+    """Rows without a score, because there is no model yet, say so; how far that is stands beside them."""
+    for name, far in json.loads(store.facts().get("books", "{}")).get("learning", {}).items():
+        sentence = progress(far["normal_ms"], far["wanted_ms"])
+        sys.stderr.write(f"class {name} has no model yet, {sentence}; `enginewatch models list`\n")
 
 
 def _latest(store: Store, limit: int, asset: str | None) -> tuple[int, list[dict[str, Any]]]:

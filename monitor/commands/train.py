@@ -1,10 +1,12 @@
-"""`enginewatch train`: recordings of normal running -> a model artifact."""
+"""`enginewatch train`: normal running, out of recordings or the daemon's store -> a model artifact."""
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
 import importlib.util
+import re
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,20 +15,25 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from config.asset_file import AssetFile, AssetSensor
 from config.files import load_asset_file
 from config.mistakes import SettingsError
 from models.artifact import HEADER
 from monitor.cli import UserError
+from monitor.commands.common import open_store, state_arguments
 from monitor.commands.recordings import positive, read, recording_arguments
+from monitor.limits import duration
+from monitor.spec import LineSpec
 from simulator.recording import data_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from config.asset_file import AssetFile
     from models.artifact import Header
     from models.split import Run
     from models.training import Epoch, Trained, TrainingConfig
+    from monitor.spec import ClassSpec
+    from monitor.store import Store
     from simulator.recording import Recording
 
 NEEDED = ("torch", "onnx", "safetensors")
@@ -35,7 +42,12 @@ NEEDED = ("torch", "onnx", "safetensors")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
-    recording_arguments(parser, files="CSV or Parquet, of normal running only", period="length of a tick")
+    files = "CSV or Parquet, of normal running only"
+    recording_arguments(parser, files=files, period="length of a tick", some="*")
+    add("--from-store", action="store_true", help="instead of files: what the daemon recorded, without incidents")
+    add("--asset-class", metavar="NAME", help="from the store: the class; not needed for only one")
+    add("--since", type=since, default="7d", metavar="TIME", help="from the store: so far back (%(default)s)")
+    state_arguments(parser)
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the model")
     add("--force", action="store_true", help="replace the model that is in the folder")
     add("--name", metavar="NAME", help="name of the model; else the folder's")
@@ -56,11 +68,14 @@ def run(options: argparse.Namespace) -> int:
     if not all(importlib.util.find_spec(name) for name in NEEDED):
         raise UserError("training needs torch: install enginewatch[train]")
     console = Console(stderr=True)
-    plan = _plan(options)
-    recordings = _recordings(options, plan)
+    if options.from_store:
+        plan, recordings, runs = _from_store(options, console)
+    else:
+        plan = _plan(options)
+        recordings = _recordings(options, plan)
+        runs = _windows(recordings, plan, options)
     for sentence in _constant_columns(recordings):
         console.print(f"warning: {sentence}", highlight=False, markup=False, soft_wrap=True)
-    runs = _windows(recordings, plan, options)
     trained, config = _train(runs, options, console)
     header = _save(options, plan, recordings, trained, config)
     _summary(Console(), options.out, header, trained, sum(len(each.time) for each in recordings))
@@ -74,6 +89,50 @@ class _Plan:
     period_ms: int
     columns: tuple[str, ...]
     asset: AssetFile | None
+
+
+def _from_store(options: argparse.Namespace, console: Console) -> tuple[_Plan, list[Recording], list[Run]]:
+    """What the store holds of a class. Raises UserError where that is too little, with the numbers."""
+    from monitor.commands.stored_windows import stored_windows  # noqa: PLC0415 - after all options are checked
+
+    file_options = ("files", "asset_column", "time_column", "period_ms", "columns", "exclude", "assets")
+    for name in (*file_options, "asset_file"):
+        if getattr(options, name):
+            raise UserError(
+                f"--from-store and {name.replace('_', '-')}: the daemon's own settings say what that is"
+            )
+    with closing(open_store(options)) as store:
+        spec = _class_of(store, options.asset_class)
+        stored = stored_windows(store, spec, window=options.window, since_ms=options.since)
+    windows = sum(len(run.tick) for run in stored.runs)
+    console.print(f"class {spec.name}: {stored.words()}", highlight=False, markup=False, soft_wrap=True)
+    if not windows:
+        raise UserError(
+            f"nothing to train on: {stored.words()}; let the daemon record for longer, or take --since"
+        )
+    _refuse_empty_sensors(stored.recordings, "the asset file of the class has a sensor that is never reported")
+    ran_ms = sum(len(each.time) for each in stored.recordings) * spec.align.period_ms
+    if ran_ms < spec.wanted_ms:
+        sentence = f"warning: {duration(ran_ms)} of normal running, where {duration(spec.wanted_ms)} are wanted"
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    sensors = tuple(
+        AssetSensor(name=name, unit=unit) for name, unit in zip(spec.route.sensors, spec.units, strict=True)
+    )
+    asset = AssetFile(period_ms=spec.align.period_ms, sensors=sensors)
+    return _Plan(asset.period_ms, (), asset), stored.recordings, stored.runs
+
+
+def _class_of(store: Store, name: str | None) -> ClassSpec:
+    """The description of a class as the daemon noted it. Raises UserError."""
+    line = store.facts().get("line")
+    if line is None:
+        raise UserError("the store does not say what its classes are: start `enginewatch monitor` on it once")
+    classes = {each.name: each for each in LineSpec.decode(line.encode()).classes}
+    if name is None and len(classes) == 1:
+        return next(iter(classes.values()))
+    if name not in classes:
+        raise UserError(f"which class? --asset-class takes one of {', '.join(classes)}")
+    return classes[name]
 
 
 def _check_folder(folder: Path, *, replace: bool) -> None:
@@ -107,13 +166,20 @@ def _plan(options: argparse.Namespace) -> _Plan:
 
 def _recordings(options: argparse.Namespace, plan: _Plan) -> list[Recording]:
     """The recordings, in which every sensor has some value."""
+    if not options.files:
+        raise UserError("train on what? Give recorded files, or --from-store")
     recordings = read(options, period_ms=plan.period_ms, columns=plan.columns)
+    _refuse_empty_sensors(recordings, "leave it out with --exclude or --columns")
+    return recordings
+
+
+def _refuse_empty_sensors(recordings: Sequence[Recording], remedy: str) -> None:
+    """Raises UserError where a sensor has no value at all."""
     present = np.sum([np.count_nonzero(~np.isnan(each.values), axis=0) for each in recordings], axis=0)  # (C,)
     empty = [name for name, count in zip(recordings[0].sensors, present, strict=True) if count == 0]
     if empty:
         rows = sum(len(each.time) for each in recordings)
-        raise UserError(f"no value in {rows} rows of {', '.join(empty)}: leave it out with --exclude or --columns")
-    return recordings
+        raise UserError(f"no value in {rows} rows of {', '.join(empty)}: {remedy}")
 
 
 def _constant_columns(recordings: Sequence[Recording]) -> list[str]:
@@ -217,6 +283,17 @@ best of {len(trained.epochs)} epochs: {best.number}, error {best.stop_loss:.4f} 
 {100 * trained.false_alarm_share:.2f} % of held-out windows score above 1.0
 """
     console.print(text, end="", highlight=False, markup=False, soft_wrap=True)
+
+
+def since(text: str) -> int:
+    """A length of time in milliseconds, given as 12h or 7d. Raises ValueError."""
+    match = re.fullmatch(r"(\d+)([hd])", text)
+    if match is None:
+        raise ValueError(text)
+    return int(match[1]) * {"h": 3_600_000, "d": 86_400_000}[match[2]]
+
+
+since.__name__ = "time (a number and h or d, for example 12h)"  # argparse tells it to the user
 
 
 def _natural(text: str) -> int:
