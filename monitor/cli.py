@@ -22,6 +22,7 @@ COMMANDS = {
     "alerts": "show incidents and what happened to them",
     "incidents": "acknowledge, shelve, comment or judge an incident",
     "check": "check the settings without connecting to anything",
+    "doctor": "look at every hop from the settings to InfluxDB, and say what to change",
     "config": "show the settings in force and where each came from",
 }
 
