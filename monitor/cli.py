@@ -9,6 +9,7 @@ import argparse
 import importlib
 import sys
 from importlib.metadata import version
+from typing import Any
 
 # name -> one line for `enginewatch --help`; the module of the same name in monitor.commands has
 # `arguments(parser)` and `run(options) -> exit code`.
@@ -20,7 +21,8 @@ COMMANDS = {
     "simulate": "publish or write a simulated fleet of engines, healthy or failing",
     "scores": "show the latest score rows",
     "alerts": "show incidents and what happened to them",
-    "incidents": "acknowledge, shelve, comment or judge an incident",
+    "incidents": "list, show, acknowledge, shelve, comment or judge incidents",
+    "accept": "what an asset does now is normal: learn anew from here",
     "check": "check the settings without connecting to anything",
     "doctor": "look at every hop from the settings to InfluxDB, and say what to change",
     "config": "show the settings in force and where each came from",
@@ -42,8 +44,13 @@ def parser(chosen: str | None = None) -> argparse.ArgumentParser:
     for name, line in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         if name == chosen:
-            importlib.import_module(f"monitor.commands.{name}").arguments(command)
+            _module(name).arguments(command)
     return top
+
+
+def _module(name: str) -> Any:
+    """The file of a command."""
+    return importlib.import_module(f"monitor.commands.{name.replace('-', '_')}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     chosen = next((word for word in given if word in COMMANDS), None)
     options = parser(chosen).parse_args(given)
-    module = importlib.import_module(f"monitor.commands.{options.command}")
+    module = _module(options.command)
     try:
         return int(module.run(options))
     except UserError as error:

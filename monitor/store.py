@@ -210,6 +210,22 @@ class Store:
         ).fetchone()
         return _as_it_stands(_event(row[0]), _event(row[1])) if row else None
 
+    def incidents(self, *, only_open: bool = False) -> Generator[tuple[AlertEvent, str, bool]]:
+        """All incidents as they stand, the newest first: each with its verdict, and whether it is open."""
+        rows = self._connection.execute(
+            "SELECT fired, latest, verdict, open FROM incident WHERE open = 1 OR ?"
+            " ORDER BY started DESC, incident_id",
+            (not only_open,),
+        )
+        with closing(rows) as cursor:
+            for fired, latest, verdict, is_open in cursor:
+                yield _as_it_stands(_event(fired), _event(latest)), verdict, bool(is_open)
+
+    def history(self, incident_id: str) -> list[AlertEvent]:
+        """Everything that happened to an incident, oldest first."""
+        rows = self._connection.execute("SELECT body FROM event WHERE incident_id = ? ORDER BY id", (incident_id,))
+        return [_event(body) for (body,) in rows.fetchall()]
+
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The latest dead letters, newest first."""
         rows = self._connection.execute(
