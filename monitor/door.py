@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from monitor.store import Store
 
-ACTIONS = ("acknowledge", "shelve", "comment", "verdict", "accept")
+ACTIONS = (
+    "acknowledge", "shelve", "comment", "verdict", "accept", "maintenance", "maintained", "forget", "rename",
+)  # fmt: skip
+OF_ASSETS = {"accept", "maintenance", "maintained", "forget", "rename"}
 VERDICTS = ("real", "false")
 FRESH_MS = 5 * 60_000  # a signed command is good for so long, so that it cannot be played back later
 REPLY_S = 10.0  # how long the socket waits for the line
@@ -51,8 +54,8 @@ def parse(text: bytes | str) -> Command:
         command = msgspec.json.decode(text, type=Command)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CommandError(f"not a command: {error}") from error
-    if not all(0 <= time <= LATEST_MS for time in (command.ts, command.until or 0)):
-        raise CommandError("not a command: ts and until are epoch milliseconds")
+    if not all(0 <= time <= LATEST_MS for time in (command.ts, command.until or 0, command.since or 0)):
+        raise CommandError("not a command: ts and until are epoch milliseconds, and so is since")
     texts = (getattr(command, each.name) for each in fields(Command))
     if any(isinstance(text, str) and len(text) > LONGEST_TEXT for text in texts):
         raise CommandError(f"not a command: a text is longer than {LONGEST_TEXT:,} characters")
@@ -65,9 +68,8 @@ def check(command: Command, store: Store, now: int) -> Command:
         raise CommandError(f"unknown action {command.action!r}: use one of {', '.join(ACTIONS)}")
     if not command.id:
         raise CommandError("a command needs an id of its own, so that it is carried out once")
-    if command.action == "accept":
-        if not command.asset:
-            raise CommandError("accept needs an asset (site/area/asset)")
+    if command.action in OF_ASSETS:
+        _check_of_asset(command, now)
         return command
     if command.action == "shelve" and (command.until is None or command.until <= now):
         raise CommandError("shelve needs an end in the future (`until`, on the command line --for)")
@@ -83,6 +85,23 @@ def check(command: Command, store: Store, now: int) -> Command:
     if known is None:
         raise CommandError(f"there is no incident {command.incident}; `enginewatch alerts` lists them")
     return replace(command, asset=known.stream, kind=known.kind, sensor=known.sensor, started=known.started)
+
+
+def _check_of_asset(command: Command, now: int) -> None:
+    """Refuse what is ordered of an asset and cannot be carried out. Raises CommandError."""
+    if not command.asset:
+        raise CommandError(f"{command.action} needs an asset (site/area/asset)")
+    if command.action == "maintenance":
+        if command.until is None or command.until <= now:
+            raise CommandError("maintenance needs an end in the future (`until`)")
+        if command.since is not None and command.since >= command.until:
+            raise CommandError("maintenance ends before it begins: `until` must lie behind `since`")
+    if command.action == "rename":
+        parts = command.name.split("/")
+        if len(parts) < 3 or not parts[0] or not parts[-1] or set(command.name) & set("+#"):  # noqa: PLR2004
+            raise CommandError(f"rename needs another name, site/area/asset, not {command.name!r}")
+        if command.name == command.asset:
+            raise CommandError(f"rename needs another name than {command.name}")
 
 
 def unwrap(payload: bytes, key: bytes | None, *, trust: bool, now: int) -> Command:

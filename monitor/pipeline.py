@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor import alert, align, sensor_check, threshold, window
+from monitor import alert, align, maintenance, orders, sensor_check, threshold, window
 from monitor.decode import encode_telemetry
 from monitor.incident import Moment, words
 from monitor.records import (
@@ -50,13 +50,15 @@ def step(state: LineState, record: Record, models: Mapping[str, Model]) -> StepR
     `models` holds the model of every class by its hash; a class whose model is not there is not scored.
     """
     result = StepResult([], [], [])
+    orders.turn(state, record.time, result)
     match record.payload:
         case Batch(messages):
             _take_messages(state, messages, record.time, models, result)
         case Clock():
             pass
         case Command() as asked:
-            return StepResult([], result.events, [], *_obey(state, asked, record.time, result))
+            done, reply = _obey(state, asked, record.time, models, result)
+            return StepResult(result.scores, result.events, result.dead_letters, done, reply)
         case Change() as change:
             _change(state, change, record.time, models, result)
     if not 0 <= record.time - state.swept_at < SWEEP_MS:
@@ -73,7 +75,9 @@ def _sweep(state: LineState, now: int, models: Mapping[str, Model], result: Step
             _judge(state, index, closed, now, models, result)
         heard, since = each.align.last_arrival, state.listening_since
         moment = Moment(each.keys, now)
-        result.events.extend(alert.watch(each.alert, each.spec.alert, heard, each.latest(), since, moment))
+        held = maintenance.held(state.plans, each.number, len(heard), now)
+        watched = alert.watch(each.alert, each.spec.alert, heard, each.latest(), since, moment, held)
+        result.events.extend(watched)
 
 
 def clock_suspect(state: LineState) -> bool:
@@ -146,10 +150,11 @@ def _judge(
 ) -> None:
     """From closed ticks, in rounds of at most one a stream, to score rows and events."""
     each = state.classes[index]
+    held = maintenance.held(state.plans, each.number, len(each.align.next_tick), now)
     rounds: list[Windows] = []
     waiting = 0
     for closed in frames:
-        masks = _check_sensors(each, closed, now, result)
+        masks = _check_sensors(each, closed, held, now, result)
         cut = window.push(each.window, each.spec.window, closed, masks)
         if len(cut.stream):
             rounds.append(cut)
@@ -161,12 +166,15 @@ def _judge(
         _score_rounds(state, index, rounds, now, models, result)
 
 
-def _check_sensors(each: ClassState, frames: Frames, now: int, result: StepResult) -> Masks | None:
+def _check_sensors(
+    each: ClassState, frames: Frames, held: Bool | None, now: int, result: StepResult
+) -> Masks | None:
     """What the model must not see of these ticks; None where sensors are not checked."""
     config = each.spec.sensor_check
     if config is None:
         return None
     masks, changes = sensor_check.push(each.sensor_check, config, frames)
+    changes = [change for change in changes if held is None or not held[change.stream]]
     if changes:
         moment = Moment(each.keys, now)
         result.events.extend(alert.sensors(each.alert, each.spec.alert, changes, moment))
@@ -185,6 +193,7 @@ def _score_rounds(
     each = state.classes[index]
     scored = score(joined(Windows, rounds), models.get(each.spec.model_hash))
     moment = Moment(each.keys, now)
+    held = maintenance.held(state.plans, each.number, len(each.align.next_tick), now)
     start = 0
     for cut in rounds:
         part = slice(start, start + len(cut.stream))
@@ -192,15 +201,23 @@ def _score_rounds(
         state.outcomes[Outcome.IN_ROW] += int(cut.count.sum())
         _threshold(each, scored, part)
         row = Scores(*(getattr(scored, f.name)[part] for f in fields(Scores)))
-        result.events.extend(alert.judge(each.alert, each.spec.alert, row, moment))
+        judged = row if held is None else _of(row, ~held[row.stream])
+        result.events.extend(alert.judge(each.alert, each.spec.alert, judged, moment))
         there = np.flatnonzero(~np.isnan(row.score))
         stream, config = row.stream[there], each.spec.threshold
         frozen = alert.frozen(each.alert, stream)
+        if held is not None:
+            frozen |= held[stream]
         threshold.learn(each.threshold, config, stream, row.tick[there], row.score[there], frozen=frozen)
     state.rows += np.bincount(scored.status, minlength=len(Status))
     spec, streams = each.spec, [each.keys[number] for number in scored.stream]
     time = scored.tick * spec.align.period_ms
     result.scores.append(StoredScores(0, spec.name, spec.model, spec.route.sensors, streams, time, scored))
+
+
+def _of(scores: Scores, rows: Bool) -> Scores:
+    """Some of the rows."""
+    return Scores(*(getattr(scores, f.name)[rows] for f in fields(Scores)))
 
 
 def _threshold(each: ClassState, scored: Scores, part: slice) -> None:
@@ -212,11 +229,19 @@ def _threshold(each: ClassState, scored: Scores, part: slice) -> None:
     status[judged[np.isnan(by)]] = Status.LEARNING
 
 
-def _obey(state: LineState, asked: Command, now: int, result: StepResult) -> tuple[bool, str]:
+def _obey(
+    state: LineState, asked: Command, now: int, models: Mapping[str, Model], result: StepResult
+) -> tuple[bool, str]:
     """Carry out a command, once; says whether it changed something, and what happened."""
     if asked.id in state.obeyed:
         return True, f"command {asked.id} was carried out before"
     state.obeyed = [*state.obeyed[1 - REMEMBERED_COMMANDS :], asked.id]
+    if asked.action in orders.ACTIONS:
+
+        def flush(line: LineState, index: int) -> None:
+            _flush(line, index, now, models, result)
+
+        return orders.obey(state, asked, now, result, flush)
     if asked.action in {"comment", "verdict"}:
         event = words(asked, Moment([], now, asked.id))
         result.events.append(event)

@@ -100,6 +100,8 @@ class Command:
     kind: str = ""
     sensor: str = ""
     started: int = 0
+    since: int | None = None  # maintenance: when it begins
+    name: str = ""  # rename: what the asset is called from now on
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from monitor.decode import Decoder
 from monitor.records import Outcome, Status
 
 if TYPE_CHECKING:
+    from monitor.maintenance import Plan
     from monitor.records import Int64
     from monitor.spec import ClassSpec, LineSpec
 
@@ -94,6 +95,7 @@ class LineState:
     listening_since: int | None = None  # None = the broker cannot be heard
     swept_at: int = 0
     obeyed: list[str] = field(default_factory=list)  # the ids of the latest commands
+    plans: dict[str, Plan] = field(default_factory=dict)  # asset -> its maintenance
 
     @classmethod
     def empty(cls, spec: LineSpec) -> LineState:

@@ -88,6 +88,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"action": "comment"}, "a comment needs words, in `why`"),
     ({"action": "comment", "why": "x", "incident": "", "asset": PUMP}, "comment needs an incident"),
     ({"action": "verdict", "verdict": "real", "incident": "", "asset": PUMP}, "verdict needs an incident"),
+    ({"action": "maintenance", "until": NOW + 1}, r"maintenance needs an asset \(site/area/asset\)"),
+    ({"action": "maintenance", "asset": PUMP}, "maintenance needs an end in the future"),
+    ({"action": "maintenance", "asset": PUMP, "until": NOW}, "maintenance needs an end in the future"),
+    ({"action": "maintenance", "asset": PUMP, "until": NOW + 5, "since": NOW + 5}, "ends before it begins"),
+    ({"action": "forget"}, "forget needs an asset"),
+    ({"action": "rename", "asset": PUMP, "name": "pump-2"}, "rename needs another name, site/area/asset"),
+    ({"action": "rename", "asset": PUMP, "name": "plant//"}, "rename needs another name"),
+    ({"action": "rename", "asset": PUMP, "name": "plant//#"}, "rename needs another name"),
+    ({"action": "rename", "asset": PUMP, "name": PUMP}, f"rename needs another name than {PUMP}"),
 ]
 
 
@@ -111,6 +120,7 @@ NOT_COMMANDS: list[tuple[bytes, str]] = [
     (json.dumps(GOOD | {"ts": 10**30}).encode(), "ts and until are epoch milliseconds"),
     (json.dumps(GOOD | {"until": 2**63}).encode(), "ts and until are epoch milliseconds"),
     (json.dumps(GOOD | {"until": -1}).encode(), "ts and until are epoch milliseconds"),
+    (json.dumps(GOOD | {"since": -1}).encode(), "and so is since"),
     (json.dumps(GOOD | {"id": "c" * 1001}).encode(), "a text is longer than 1,000 characters"),
     (json.dumps(GOOD | {"why": "so " * 1000}).encode(), "a text is longer than 1,000 characters"),
     (b'{"x":' + b"[" * 100_000, "not a command"),
@@ -301,4 +311,6 @@ def test_clients_leave_nothing_open(tmp_path: Path, store: Store) -> None:
 
 
 def test_every_action_is_known_to_the_tests() -> None:
-    assert set(ACTIONS) == {"acknowledge", "shelve", "comment", "verdict", "accept"}
+    assert set(ACTIONS) == {
+        "acknowledge", "shelve", "comment", "verdict", "accept", "maintenance", "maintained", "forget", "rename",
+    }  # fmt: skip
