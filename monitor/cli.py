@@ -23,9 +23,14 @@ COMMANDS = {
     "alerts": "show incidents and what happened to them",
     "incidents": "list, show, acknowledge, shelve, comment or judge incidents",
     "accept": "what an asset does now is normal: learn anew from here",
+    "assets": "list, forget or rename assets",
+    "maintenance": "hold back an asset's incidents while it is worked on",
+    "dead-letters": "list what was refused, or send it through again",
+    "top": "watch the fleet in the terminal",
     "check": "check the settings without connecting to anything",
     "doctor": "look at every hop from the settings to InfluxDB, and say what to change",
     "config": "show the settings in force and where each came from",
+    "completion": "print the completion of this command for a shell",
 }
 
 
@@ -33,8 +38,8 @@ class UserError(Exception):
     """Something the user can mend: shown as one line, exit code 2."""
 
 
-def parser(chosen: str | None = None) -> argparse.ArgumentParser:
-    """The parser; only the chosen command's own arguments are filled in, so that the others are not imported."""
+def parser(*chosen: str) -> argparse.ArgumentParser:
+    """The parser; only the chosen commands' own arguments are filled in, so that the others are not imported."""
     top = argparse.ArgumentParser(
         prog="enginewatch",
         description="Watches engines and other machines: readings over MQTT in, alerts out.",
@@ -43,7 +48,7 @@ def parser(chosen: str | None = None) -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
-        if name == chosen:
+        if name in chosen:
             _module(name).arguments(command)
     return top
 
@@ -56,8 +61,8 @@ def _module(name: str) -> Any:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    chosen = next((word for word in given if word in COMMANDS), None)
-    options = parser(chosen).parse_args(given)
+    chosen = [word for word in given if word in COMMANDS][:1]
+    options = parser(*chosen).parse_args(given)
     module = _module(options.command)
     try:
         return int(module.run(options))

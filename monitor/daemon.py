@@ -6,7 +6,8 @@ import fcntl
 import signal
 import threading
 import time
-from typing import IO, TYPE_CHECKING
+from fnmatch import fnmatchcase
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import structlog
@@ -14,14 +15,16 @@ import structlog
 from config.secret import secret
 from monitor.assemble import line_spec
 from monitor.decode import status_template, subscription
-from monitor.door import CommandError, Door, check, unwrap
+from monitor.door import CommandError, Door, Question, check, unwrap
 from monitor.influx import InfluxSink
-from monitor.intake import Intake
+from monitor.intake import MESSAGES_AT_ONCE, Intake
 from monitor.journal import Journal, JournalError
 from monitor.line import Line
 from monitor.notify import Notifier
 from monitor.receive import Receiver
-from monitor.records import Change, DeadLetter
+from monitor.records import Batch, Change, DeadLetter
+from monitor.retry import again
+from monitor.roll import roll
 from monitor.schema import StoreError
 from monitor.shelf import Shelf
 from monitor.store import Store
@@ -34,9 +37,12 @@ if TYPE_CHECKING:
     from config.classes import ResolvedClass
     from config.settings import Settings
     from monitor.records import Command, Message, StepResult
+    from monitor.state import LineState
 
 log = structlog.get_logger()
 
+Answer = TypeVar("Answer")
+ASK_S = 10.0  # how long a question waits for the line
 WATCH_S = 0.5  # how often the threads are looked at
 PRUNE_S = 60.0
 DRAIN_S = 5.0  # how long the sinks may go on sending when the daemon stops
@@ -80,7 +86,8 @@ class Daemon:
         token = secret(settings.influx.token, settings.influx.token_file)
         self._influx = InfluxSink(settings.influx, self._store, token)
         self._notifier = Notifier(settings.notify, settings.mqtt, self._client_id, self._store)
-        self._door = Door(folder, submit=self._submit, store=self._store)
+        questions = {"assets": self._assets, "retry": self._retry}
+        self._door = Door(folder, submit=self._submit, store=self._store, questions=questions)
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns the exit code.
@@ -235,6 +242,44 @@ class Daemon:
             self._append(command)
         except JournalError as error:
             raise CommandError(f"not carried out: {error}") from error
+
+    def _assets(self, _: Question) -> list[dict[str, Any]]:
+        """Every asset, as the line knows it now. Raises CommandError."""
+        now = int(time.time() * 1000)
+        return self._ask(lambda state: roll(state, now))
+
+    def _retry(self, asked: Question) -> dict[str, Any]:
+        """Send through the line again what would be taken now. Raises CommandError where it cannot be kept."""
+        letters = [
+            (number, letter)
+            for number, letter in self._store.letters()
+            if fnmatchcase(letter.topic, asked.topic) and fnmatchcase(letter.reason, asked.reason)
+        ]
+        found = self._ask(lambda state: again(state, letters))
+        try:
+            # First the journal: what is in both after a crash is told as a duplicate, and not lost.
+            for first in range(0, len(found.messages), MESSAGES_AT_ONCE):
+                batch = Batch(found.messages[first : first + MESSAGES_AT_ONCE])
+                self._journal.append([batch], int(time.time() * 1000))
+                self._line.wake()
+            self._store.drop_letters(found.letters)
+        except (JournalError, StoreError) as error:
+            raise CommandError(f"not carried out in full: {error}") from error
+        return {
+            "messages": len(found.messages),
+            "values": found.values,
+            "letters": len(found.letters),
+            "kept_in_part": found.kept_in_part,
+            "refused": found.refused,
+            "reason": found.reason,
+        }
+
+    def _ask(self, question: Callable[[LineState], Answer]) -> Answer:
+        """Ask the line's thread. Raises CommandError where it is busy."""
+        try:
+            return self._line.ask(question, ASK_S)
+        except TimeoutError as error:
+            raise CommandError("the line is busy: ask again later") from error
 
     def _append(self, payload: Change | Command) -> None:
         self._journal.append([payload], int(time.time() * 1000))

@@ -21,7 +21,7 @@ import msgspec
 from monitor.records import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from monitor.store import Store
@@ -126,11 +126,30 @@ def unwrap(payload: bytes, key: bytes | None, *, trust: bool, now: int) -> Comma
     return command
 
 
+class Question(msgspec.Struct):
+    """What is asked at the socket and changes nothing by itself: `ask` names it."""
+
+    ask: str
+    topic: str = "*"
+    reason: str = "*"
+
+
 class Door:
     """The socket's server, and the replies that wait for the line."""
 
-    def __init__(self, folder: Path, *, submit: Callable[[Command], None], store: Store) -> None:
-        """`submit` journals a command and returns when it is on the disk, or raises CommandError."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        submit: Callable[[Command], None],
+        store: Store,
+        questions: Mapping[str, Callable[[Question], object]] | None = None,
+    ) -> None:
+        """`submit` journals a command and returns when it is on the disk, or raises CommandError.
+
+        `questions` answers by name, with what JSON can hold, or raises CommandError.
+        """
+        self._questions = questions or {}
         self._folder = folder
         self._submit = submit
         self._store = store
@@ -168,6 +187,10 @@ class Door:
     def answer(self, line: bytes) -> dict[str, object]:
         """Carry out one line; says what happened, or why not."""
         try:
+            return self._respond(msgspec.json.decode(line, type=Question))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # a command, or nothing
+        try:
             command = check(parse(line), self._store, int(time.time() * 1000))
         except CommandError as error:
             return {"done": False, "reply": str(error)}
@@ -184,6 +207,16 @@ class Door:
             return {"done": done, "reply": text}
         finally:
             self._replies.pop(command.id, None)
+
+    def _respond(self, question: Question) -> dict[str, object]:
+        """The answer to a question."""
+        answer = self._questions.get(question.ask)
+        if answer is None:
+            return {"done": False, "reply": f"unknown question {question.ask!r}"}
+        try:
+            return {"done": True, "reply": "", "answer": answer(question)}
+        except CommandError as error:
+            return {"done": False, "reply": str(error)}
 
     def reply(self, command_id: str, done: bool, text: str) -> bool:
         """The line is through with a command: pass on what happened. False where nobody waits for it here."""

@@ -233,6 +233,24 @@ class Store:
         )
         return [DeadLetter(*row) for row in rows.fetchall()]
 
+    def heads(self) -> tuple[int, int]:
+        """The newest position of score batches and that of transitions: how far a sink could be."""
+        newest = "SELECT coalesce((SELECT max(id) FROM score_batch), 0), coalesce((SELECT max(id) FROM event), 0)"
+        scores, events = self._connection.execute(newest).fetchone()
+        return int(scores), int(events)
+
+    def letters(self) -> list[tuple[int, DeadLetter]]:
+        """All dead letters that are kept, oldest first, each with its number."""
+        rows = self._connection.execute(
+            "SELECT id, time, topic, payload, reason, held FROM dead_letter ORDER BY id"
+        )
+        return [(number, DeadLetter(*row)) for number, *row in rows.fetchall()]
+
+    def drop_letters(self, numbers: Sequence[int]) -> None:
+        """Delete dead letters that have gone through after all. Raises StoreError."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM dead_letter WHERE id = ?", [(number,) for number in numbers])
+
     # -- kept within bounds -------------------------------------------------------------------------------------
 
     def prune(self, sinks: Sequence[str], *, before: int, max_bytes: int) -> int:

@@ -54,6 +54,15 @@ def tell(options: argparse.Namespace, action: str, **fields: Any) -> int:
     return 0 if answer["done"] else 1
 
 
+def question(folder: Path, name: str, **fields: Any) -> dict[str, Any]:
+    """Ask the daemon something that is no command: `done`, and the `answer` or in `reply` why there is none.
+
+    Raises UserError where no daemon listens.
+    """
+    answer: dict[str, Any] = json.loads(ask(folder, msgspec.json.encode({"ask": name, **fields}) + b"\n"))
+    return answer
+
+
 def user() -> str:
     """The name of whoever calls; a container may run under a number that has none."""
     try:

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
-from config.files import load_asset_file
-from config.shipped import asset_file, model_folder
+from config.shipped import model_folder
 from monitor.decode import encode_telemetry
+from tests.engine_line import ENGINE, TOPIC, engine
 from tests.rig import Daemon, json_lines, plain_settings, run, until
 from tests.servers import find, free_port, missing
 from tests.servers.brokers import Mosquitto
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from tests.servers.brokers import Broker
     from tests.servers.influxd import Influxd
 
-TOPIC = "enginewatch/v1/plant/{}/telemetry"
 PERIOD_S = 0.1
 
 
@@ -90,52 +88,6 @@ def states(found: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 def failed(found: Mapping[str, Mapping[str, str]]) -> list[str]:
     return [hop for hop, row in found.items() if row["state"] == "failed"]
-
-
-ENGINE = """
-[mqtt]
-host = "{broker.host}"
-port = {broker.port}
-[[classes]]
-name = "engine"
-model = "pretrained:engine"
-[influx]
-url = "{influx.url}"
-bucket = "engines"
-[store]
-max_bytes = 10_000_000
-journal_max_bytes = 10_000_000
-[log]
-format = "json"
-"""
-
-
-@contextmanager
-def engine(broker: Broker) -> Iterator[None]:
-    """An engine that reports every half second, after half a minute that it kept back."""
-    sensors = load_asset_file(asset_file(Path("pretrained:engine"))).sensors
-    random = np.random.default_rng(1)
-    stop = threading.Event()
-
-    def reading(at: int) -> bytes:
-        middles = {each.name: ((each.min or 0) + (each.max or 1)) / 2 for each in sensors}
-        values = {name: float(middle * random.uniform(0.99, 1.01)) for name, middle in middles.items()}
-        return encode_telemetry(time=at, boot="b", seq=0, values=values)
-
-    def go() -> None:
-        with Peer(broker) as peer:
-            now = round(time.time() * 1000)
-            peer.publish_all(TOPIC.format("p1"), [reading(at) for at in range(now - 35_000, now, 500)])
-            while not stop.wait(0.5):
-                peer.publish(TOPIC.format("p1"), reading(round(time.time() * 1000)))
-
-    thread = threading.Thread(target=go)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_all_well_with_a_daemon_running_that_notices_nothing(
