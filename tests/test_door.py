@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor import door as room
-from monitor.door import ACTIONS, FRESH_MS, SOCKET, CommandError, Door, check, parse, unwrap
+from monitor.door import ACTIONS, FRESH_MS, SOCKET, CommandError, Door, Question, check, parse, unwrap
 from monitor.records import Command, Transition
 from monitor.store import Store
 from tests.rig import open_files
@@ -226,6 +226,20 @@ def test_a_command_goes_in_and_the_reply_comes_out(tmp_path: Path, store: Store)
         assert [(each.incident, each.asset) for each in journalled] == [("i1", PUMP)]
         assert not door.reply("c1", True, "nobody waits any more")
     assert not (tmp_path / SOCKET).exists()
+
+
+def test_a_question_is_answered_and_never_journalled(tmp_path: Path, store: Store) -> None:
+    """By whoever knows; who cannot answer says so in words, and a question that nobody knows is named."""
+
+    def busy(_: Question) -> object:
+        raise CommandError("the line is busy")
+
+    known = {"assets": lambda asked: [asked.topic, asked.reason], "busy": busy}
+    door = Door(tmp_path, submit=lambda _: pytest.fail("journalled"), store=store, questions=known)
+    assert door.answer(b'{"ask":"assets","reason":"x*"}') == {"done": True, "reply": "", "answer": ["*", "x*"]}
+    assert door.answer(b'{"ask":"busy"}') == {"done": False, "reply": "the line is busy"}
+    assert door.answer(b'{"ask":"nothing"}') == {"done": False, "reply": "unknown question 'nothing'"}
+    assert str(door.answer(b'{"ask":5}')["reply"]).startswith("not a command")
 
 
 def test_the_umask_is_as_it_was(tmp_path: Path, store: Store) -> None:
