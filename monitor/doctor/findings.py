@@ -95,7 +95,8 @@ def decode(line: LineFacts) -> Finding:
     taken = f"{_count(good, 'value')} of {_count(len(line.streams), 'asset')} taken"
     if not refused:
         return Finding("decode", OK if good else FAILED, taken, "" if good else "the messages hold no values")
-    reasons = list(dict.fromkeys(f"{reason} (on {topic})" for topic, reason in line.letters))
+    first = {reason: topic for topic, reason in reversed(line.letters)}  # the topic on which it came first
+    reasons = [f"{reason} (on {first[reason]})" for reason in dict.fromkeys(reason for _, reason in line.letters)]
     said = f"{taken}, {refused} refused: {_some(reasons)}"
     remedy = "compare the messages with the asset file (names of the sensors) and classes.topics, classes.assets"
     return Finding("decode", WARNING if good else FAILED, said, remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,21 +19,33 @@ if TYPE_CHECKING:
     from monitor.spec import LineSpec
 
 
+TOGETHER_MS = 100  # messages that come within this are one record, as in the journal
+
+
 def run(spec: LineSpec, messages: Sequence[Message], now: int) -> LineFacts:
-    """Take the messages through the line as they came, without a model, up to `now` (epoch ms)."""
+    """Take the messages through the line as they came, without a model, up to `now` (epoch ms).
+
+    Then what is still open is given its time, as it would be were the last message the last one.
+    """
     state = LineState.empty(spec)
     began = messages[0].arrival if messages else now
     letters: list[tuple[str, str]] = []
     records: list[tuple[int, Payload]] = [(began, Change(listening=True))]
-    records += [(each.arrival, Batch([each])) for each in messages]
-    records.append((now, Clock()))
+    for _, together in groupby(messages, key=lambda each: each.arrival // TOGETHER_MS):
+        batch = list(together)
+        records.append((batch[-1].arrival, Batch(batch)))
+    patience = max((each.align.lateness_ms + each.align.period_ms for each in spec.classes), default=0)
+    records.append((now + patience, Clock()))
+    strides = {each.name: each.window.stride for each in spec.classes}
+    ticks = 0
     for position, (at, payload) in enumerate(records, 1):
         found = step(state, Record(position, at, payload), {})
+        ticks += sum(len(rows.streams) * strides[rows.asset_class] for rows in found.scores)
         letters += [(letter.topic, letter.reason) for letter in found.dead_letters]
     return LineFacts(
         outcomes={outcome.name.lower(): int(state.outcomes[outcome]) for outcome in Outcome},
         waiting=state.waiting_values(),
-        ticks=sum(int(each.window.filled[: len(each.keys)].sum()) for each in state.classes),
+        ticks=ticks,
         letters=tuple(letters),
         streams=tuple(_times(spec, messages)),
         periods={each.name: each.align.period_ms for each in spec.classes},
