@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from monitor.commands.asking import question
 from monitor.decode import encode_telemetry
+from monitor.store import Store
 from tests.engine_line import ENGINE, TOPIC, engine
 from tests.rig import COMMAND, Daemon, environment, json_lines, plain_settings, run, until
 from tests.servers.peers import Peer
@@ -52,29 +54,37 @@ def listed(daemon: Daemon, *words: str) -> dict[str, dict[str, Any]]:
     return {row["asset"]: row for row in rows}
 
 
+def known(daemon: Daemon) -> dict[str, dict[str, Any]]:
+    """The same, asked at the socket itself, where it is asked again and again."""
+    return {row["asset"]: row for row in question(daemon.state, "assets")["answer"]}
+
+
 def open_of(daemon: Daemon) -> list[tuple[str, str]]:
-    """The open incidents: asset and state."""
-    rows = json_lines(run("incidents", "list", "--open", "--json", folder=daemon.folder).stdout)
-    return [(row["stream"], row["state"]) for row in rows]
+    """The open incidents: asset and transition."""
+    store = Store(daemon.state / "store.db")
+    try:
+        return sorted((event.stream, event.transition.value) for event in store.open_incidents())
+    finally:
+        store.close()
 
 
 def test_maintenance_holds_back_and_survives_a_kill(daemon: Daemon, mosquitto: Mosquitto) -> None:
     """One asset is silent and told, the other is under maintenance and is not, until that is ended."""
     folder = daemon.folder
     say(mosquitto, "p1", "p2")
-    until(lambda: len(listed(daemon)) == 2)
+    until(lambda: len(known(daemon)) == 2)
     done = run("maintenance", P1, "now", "+2h", "--why", "new belt", "--who", "me", folder=folder)
     assert done.stdout.startswith(f"{P1} is under maintenance from ")
-    until(lambda: open_of(daemon) == [(P2, "firing")])
+    until(lambda: open_of(daemon) == [(P2, "fired")])
     daemon.kill()
     daemon.start()
     [row] = json_lines(run("maintenance", "list", "--json", folder=folder).stdout)
     assert (row["asset"], row["begun"], row["who"], row["why"]) == (P1, True, "me", "new belt")
     assert row["until"] - row["since"] == 2 * 3_600_000
-    assert listed(daemon)[P1]["status"] == "maintenance"
-    assert open_of(daemon) == [(P2, "firing")]
+    assert known(daemon)[P1]["status"] == "maintenance"
+    assert open_of(daemon) == [(P2, "fired")]
     assert run("maintenance", "end", P1, folder=folder).stdout == f"maintenance of {P1} is over\n"
-    until(lambda: (P1, "firing") in open_of(daemon))
+    until(lambda: (P1, "fired") in open_of(daemon))
     assert run("maintenance", "list", "--json", folder=folder).stdout == ""
     again = run("maintenance", "end", P1, folder=folder, code=1)
     assert again.stderr == f"nothing to end: no maintenance of {P1} is planned\n"
@@ -92,11 +102,12 @@ def test_an_asset_is_renamed_and_forgotten(daemon: Daemon, mosquitto: Mosquitto)
     with Peer(mosquitto, "enginewatch/v1/plant/+/alert") as peer:
         until(lambda: peer.last("enginewatch/v1/plant/p9/alert"))
         assert peer.last("enginewatch/v1/plant/p1/alert") == []
-    assert sorted(open_of(daemon)) == [(P2, "firing"), (P9, "firing")]
+    assert open_of(daemon) == [(P2, "fired"), (P9, "fired")]
     assert run("assets", "forget", P2, folder=folder).stdout == f"{P2} is forgotten; heard again, it begins anew\n"
-    assert open_of(daemon) == [(P9, "firing")]
+    assert open_of(daemon) == [(P9, "fired")]
     say(mosquitto, "p3")
-    found = until(lambda: len(now := listed(daemon)) == 2 and now)
+    until(lambda: len(known(daemon)) == 2)
+    found = listed(daemon)
     assert sorted(found) == ["plant//p3", P9]
     assert found[P9]["status"] == "silent"
     assert (found[P9]["class"], found[P9]["incidents"]) == ("machine", 1)
@@ -148,7 +159,7 @@ def test_what_was_refused_goes_through_after_the_settings_are_mended(daemon: Dae
     rows = json_lines(run("scores", "--json", "--asset", "hall//p1", folder=folder).stdout)
     assert [row["time"] // 1000 - start // 1000 for row in rows] == [0, 1, 2, 3, 4]
     # When it was really heard last is not when it was sent through again.
-    assert listed(daemon)["hall//p1"]["heard"] < start + 25_000
+    assert known(daemon)["hall//p1"]["heard"] < start + 25_000
     daemon.stop()
 
 
