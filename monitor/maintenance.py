@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from monitor.records import Bool, Command
 
 
+NEVER = 2**62
+
+
 @dataclass(slots=True)
 class Plan:
     """The maintenance of one asset: at most one at a time."""
@@ -39,14 +42,19 @@ def planned(plans: Mapping[str, Plan], asked: Command, now: int) -> Plan:
     return Plan(now if asked.since is None else asked.since, asked.until or now, asked.who, asked.why, begun)
 
 
-def held(plans: Mapping[str, Plan], number: Mapping[str, int], streams: int, now: int) -> Bool | None:
+def held(plans: Mapping[str, Plan], number: Mapping[str, int], streams: int) -> Bool | None:
     """Which of so many streams (S,) are under maintenance; None where none is, which is the rule."""
-    found = [number[asset] for asset, plan in plans.items() if asset in number and plan.lasts(now)]
+    found = [number[asset] for asset, plan in plans.items() if plan.begun and asset in number]
     if not found:
         return None
     mask = np.zeros(streams, np.bool_)
     mask[found] = True
     return mask
+
+
+def next_turn(plans: Mapping[str, Plan]) -> int:
+    """When the next one begins or ends (epoch ms); NEVER where none does."""
+    return min((plan.until if plan.begun else plan.since for plan in plans.values()), default=NEVER)
 
 
 def turn(plans: dict[str, Plan], now: int) -> tuple[list[str], list[str]]:

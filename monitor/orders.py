@@ -35,6 +35,7 @@ def obey(
     places = [(each, each.number[asked.asset]) for each in state.classes if asked.asset in each.number]
     if not places:
         return False, f"nothing to do: {asked.asset} is not an asset that has been heard"
+    state.turn_at = 0
     match asked.action:
         case "maintenance":
             plan = state.plans[asked.asset] = maintenance.planned(state.plans, asked, now)
@@ -69,10 +70,12 @@ def turn(state: LineState, now: int, result: StepResult) -> None:
     good again clear: the sensor check says each only once, and it may have said it meanwhile. What a model or a
     silence has to say comes again by itself.
     """
-    if not state.plans:
+    if now < state.turn_at:
         return
     begins, ends = maintenance.turn(state.plans, now)
+    state.turn_at = maintenance.next_turn(state.plans)
     for each in state.classes:
+        each.held = maintenance.held(state.plans, each.number, len(each.align.next_tick))
         for asset in begins:
             stream = each.number.get(asset)
             if stream is not None and each.alert.phase[stream, alert.ANOMALY] == alert.Phase.PENDING:
@@ -117,7 +120,7 @@ def _forget(
     """Give what waits of a stream its row, end its incidents, and free its place."""
     alone = _alone(each, number)
     # The books are the line's own: what is flushed here is counted there.
-    flush(LineState(state.spec, state.decoder, [alone], state.outcomes, state.rows, plans=state.plans), 0)
+    flush(LineState(state.spec, state.decoder, [alone], state.outcomes, state.rows), 0)
     dropped = alert.drop(alone.alert, each.spec.alert, alone.latest(), Moment(alone.keys, now, asked.id))
     _remove(each, number)
     why = asked.why or "forgotten"
@@ -131,7 +134,8 @@ def _alone(each: ClassState, number: int) -> ClassState:
         part = getattr(each, stage)
         taken[stage] = type(part)(*(getattr(part, f.name)[number : number + 1].copy() for f in fields(part)))
     key = each.keys[number]
-    return ClassState(each.spec, **taken, keys=[key], number={key: 0})
+    held = None if each.held is None else each.held[number : number + 1]
+    return ClassState(each.spec, **taken, keys=[key], number={key: 0}, held=held)
 
 
 def _remove(each: ClassState, number: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor import alert, align, maintenance, orders, sensor_check, threshold, window
+from monitor import alert, align, orders, sensor_check, threshold, window
 from monitor.decode import encode_telemetry
 from monitor.incident import Moment, words
 from monitor.records import (
@@ -75,8 +75,7 @@ def _sweep(state: LineState, now: int, models: Mapping[str, Model], result: Step
             _judge(state, index, closed, now, models, result)
         heard, since = each.align.last_arrival, state.listening_since
         moment = Moment(each.keys, now)
-        held = maintenance.held(state.plans, each.number, len(heard), now)
-        watched = alert.watch(each.alert, each.spec.alert, heard, each.latest(), since, moment, held)
+        watched = alert.watch(each.alert, each.spec.alert, heard, each.latest(), since, moment, each.held)
         result.events.extend(watched)
 
 
@@ -120,6 +119,8 @@ def _number(state: LineState, each: ClassState, found: ClassReadings, letters: l
         number = each.number.get(key, -1)
         if number < 0 and room > 0:
             number, room = each.register(key), room - 1
+            if key in state.plans:  # it was known in another class
+                state.turn_at = 0
         elif number < 0:
             values = int(np.count_nonzero(~np.isnan(found.values[row])))
             reason = f"more assets than daemon.max_streams ({state.spec.max_streams})"
@@ -150,11 +151,10 @@ def _judge(
 ) -> None:
     """From closed ticks, in rounds of at most one a stream, to score rows and events."""
     each = state.classes[index]
-    held = maintenance.held(state.plans, each.number, len(each.align.next_tick), now)
     rounds: list[Windows] = []
     waiting = 0
     for closed in frames:
-        masks = _check_sensors(each, closed, held, now, result)
+        masks = _check_sensors(each, closed, now, result)
         cut = window.push(each.window, each.spec.window, closed, masks)
         if len(cut.stream):
             rounds.append(cut)
@@ -166,15 +166,13 @@ def _judge(
         _score_rounds(state, index, rounds, now, models, result)
 
 
-def _check_sensors(
-    each: ClassState, frames: Frames, held: Bool | None, now: int, result: StepResult
-) -> Masks | None:
+def _check_sensors(each: ClassState, frames: Frames, now: int, result: StepResult) -> Masks | None:
     """What the model must not see of these ticks; None where sensors are not checked."""
     config = each.spec.sensor_check
     if config is None:
         return None
     masks, changes = sensor_check.push(each.sensor_check, config, frames)
-    changes = [change for change in changes if held is None or not held[change.stream]]
+    changes = [change for change in changes if each.held is None or not each.held[change.stream]]
     if changes:
         moment = Moment(each.keys, now)
         result.events.extend(alert.sensors(each.alert, each.spec.alert, changes, moment))
@@ -193,7 +191,6 @@ def _score_rounds(
     each = state.classes[index]
     scored = score(joined(Windows, rounds), models.get(each.spec.model_hash))
     moment = Moment(each.keys, now)
-    held = maintenance.held(state.plans, each.number, len(each.align.next_tick), now)
     start = 0
     for cut in rounds:
         part = slice(start, start + len(cut.stream))
@@ -201,13 +198,13 @@ def _score_rounds(
         state.outcomes[Outcome.IN_ROW] += int(cut.count.sum())
         _threshold(each, scored, part)
         row = Scores(*(getattr(scored, f.name)[part] for f in fields(Scores)))
-        judged = row if held is None else _of(row, ~held[row.stream])
+        judged = row if each.held is None else _of(row, ~each.held[row.stream])
         result.events.extend(alert.judge(each.alert, each.spec.alert, judged, moment))
         there = np.flatnonzero(~np.isnan(row.score))
         stream, config = row.stream[there], each.spec.threshold
         frozen = alert.frozen(each.alert, stream)
-        if held is not None:
-            frozen |= held[stream]
+        if each.held is not None:
+            frozen |= each.held[stream]
         threshold.learn(each.threshold, config, stream, row.tick[there], row.score[there], frozen=frozen)
     state.rows += np.bincount(scored.status, minlength=len(Status))
     spec, streams = each.spec, [each.keys[number] for number in scored.stream]
@@ -292,6 +289,8 @@ def _reconfigure(
         old[each.name][1].under(each) if each.name in old else ClassState.empty(each) for each in spec.classes
     ]
     state.spec, state.decoder = spec, decoder(spec)
+    state.turn_at = 0
+    orders.turn(state, now, result)
 
 
 def _flush(state: LineState, index: int, now: int, models: Mapping[str, Model], result: StepResult) -> None:

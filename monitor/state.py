@@ -13,7 +13,7 @@ from monitor.records import Outcome, Status
 
 if TYPE_CHECKING:
     from monitor.maintenance import Plan
-    from monitor.records import Int64
+    from monitor.records import Bool, Int64
     from monitor.spec import ClassSpec, LineSpec
 
 FIRST_ROOM = 16  # streams that a class has room for at first; it doubles when it is used up
@@ -32,6 +32,7 @@ class ClassState:
     alert: alert.AlertState
     keys: list[str] = field(default_factory=list)
     number: dict[str, int] = field(default_factory=dict)
+    held: Bool | None = None  # (S,) under maintenance; follows from the plans, so no checkpoint holds it
 
     @classmethod
     def empty(cls, spec: ClassSpec, capacity: int = FIRST_ROOM) -> ClassState:
@@ -52,6 +53,8 @@ class ClassState:
             for stage in STAGES:
                 room = getattr(self, stage)
                 setattr(self, stage, joined(type(room), [room, getattr(more, stage)]))
+            if self.held is not None:
+                self.held = np.concatenate([self.held, np.zeros_like(self.held)])
         self.number[key] = len(self.keys)
         self.keys.append(key)
         return self.number[key]
@@ -96,6 +99,7 @@ class LineState:
     swept_at: int = 0
     obeyed: list[str] = field(default_factory=list)  # the ids of the latest commands
     plans: dict[str, Plan] = field(default_factory=dict)  # asset -> its maintenance
+    turn_at: int = 0  # when the plans are to be looked at again; 0 = at once, as after a start
 
     @classmethod
     def empty(cls, spec: LineSpec) -> LineState:

@@ -160,6 +160,17 @@ def test_it_begins_when_it_is_planned_for_and_only_for_its_asset() -> None:
     assert fired[KEY] >= START + 20_000
 
 
+def test_others_may_come_while_it_lasts() -> None:
+    """More than the first room holds; one that comes is watched, and the one under maintenance stays held back."""
+    line = Line(quick(shipped())).listen()
+    running(line, 0, 5)
+    maintain(line, 5, 400)
+    many = [f"n{number}" for number in range(40)]
+    line.send(6000, *(telemetry(name, 6000, pump(50)) for name in many))
+    line.wait(200_000)
+    assert {stream for stream, *_ in line.told()} == {f"plant//{name}" for name in many}
+
+
 def test_it_ends_when_it_is_ended_or_put_off() -> None:
     line = Line(quick(shipped())).listen()
     running(line, 0, 10)
