@@ -47,6 +47,7 @@ class Probe(Link):
         self.dropped: list[int] = []
         self.is_mosquitto = False
         self.refused: list[str] = []
+        self.reason = ""  # why there is no connection, or no longer
         self.granted = threading.Event()  # the broker has answered the subscription
         self.over = threading.Event()  # no connection, or no longer
         self.receive_maximum: int | None = None
@@ -69,8 +70,10 @@ class Probe(Link):
             self.granted.set()
         self._client.subscribe([(DROPPED, 0), (VERSION, 0)])
 
-    def on_down(self, reason: str) -> None:  # noqa: ARG002 - it stands in `problem`
-        """One attempt is enough."""
+    def on_down(self, reason: str) -> None:
+        """One attempt is enough: a second one would begin with no problem."""
+        self._stopping = True
+        self.reason = reason
         self.over.set()
 
     def on_turn(self) -> None:
@@ -134,7 +137,7 @@ def look(settings: MqttSettings, filters: Sequence[str], *, wait_s: float, gathe
             _gather(probe, wait_s, gather_s)
         messages, retained = probe.seen()
         # A subscription must have been answered by now: what hangs up instead says so by itself.
-        problem = probe.problem or ("" if probe.granted.is_set() else f"{place} does not answer the subscription")
+        problem = probe.reason or ("" if probe.granted.is_set() else f"{place} does not answer the subscription")
         return BrokerFacts(
             place,
             user=settings.username,
