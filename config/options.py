@@ -25,7 +25,6 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         action="append",
-        default=[],
         dest="overrides",
         metavar="KEY=VALUE",
         help="a setting that goes before all others, such as mqtt.port=8883; may be repeated",
@@ -35,4 +34,4 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
 def load_from_options(options: argparse.Namespace) -> Loaded:
     """The settings that the options and the environment of this process lead to. Raises SettingsError."""
     usual = USUAL_FILE if USUAL_FILE.exists() else None
-    return load(options.config or usual, overrides=options.overrides, environment=os.environ)
+    return load(options.config or usual, overrides=options.overrides or (), environment=os.environ)

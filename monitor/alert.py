@@ -192,11 +192,13 @@ def watch(
     newest: Int64,
     listening_since: int | None,
     moment: Moment,
+    held: Bool | None = None,
 ) -> list[AlertEvent]:
     """Look for silence and for shelving that has run out; changes `state`. Returns what fired and what cleared.
 
     `last_arrival` (S,) is when each stream was last heard, `newest` (S,) its newest event time. While the broker
-    cannot be heard (`listening_since` is None) silence is nobody's fault, and nothing new fires for it.
+    cannot be heard (`listening_since` is None) silence is nobody's fault, and nothing new fires for it. Of streams
+    that are `held` (S,), under maintenance, neither fires nor clears.
     """
     events = _unshelve(state, config, moment)
 
@@ -208,6 +210,9 @@ def watch(
     # Only what was really heard ends a silence: a broker that can be heard again has not said anything yet.
     heard = (moment.now - last_arrival <= config.stale_after_ms) & ~state.gone
     ends = firing & (heard | state.offline)
+    if held is not None:
+        silent &= ~held
+        ends &= ~held
     for stream in np.flatnonzero(silent & ~firing):
         state.phase[stream, STALE] = Phase.FIRING
         state.started[stream, STALE] = newest[stream]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.alert import AlertConfig
 from monitor.align import AlignConfig
-from monitor.decode import ClassRoute
+from monitor.decode import ClassRoute, site_of, status_template, subscription
 from monitor.limits import BLOCKS, LimitsConfig
 from monitor.regime import Regime, RegimeConfig, Step
 from monitor.sensor_check import SensorCheckConfig
@@ -32,6 +32,29 @@ def line_spec(settings: Settings, classes: Sequence[ResolvedClass]) -> LineSpec:
     """The description that `pipeline` works by, of settings and asset classes that were checked."""
     made = tuple(_class_spec(settings, each) for each in classes)
     return LineSpec(settings.mqtt.root, settings.daemon.max_streams, made)
+
+
+def topic_filters(settings: Settings, classes: Sequence[ResolvedClass]) -> list[str]:
+    """Where telemetry is subscribed."""
+    return list(dict.fromkeys(subscription(each, settings.mqtt.root, site) for each, site in _templates(classes)))
+
+
+def status_filters(settings: Settings, classes: Sequence[ResolvedClass]) -> list[str]:
+    """Where what streams say of themselves is subscribed, beside their telemetry."""
+    pairs = [(status_template(template), site) for template, site in _templates(classes)]
+    return list(
+        dict.fromkeys(subscription(each, settings.mqtt.root, site) for each, site in pairs if each is not None)
+    )
+
+
+def _templates(classes: Sequence[ResolvedClass]) -> list[tuple[str, str]]:
+    """Each template with each site that its class's globs name: what others publish need not come."""
+    wanted = []
+    for each in classes:
+        named = dict.fromkeys(map(site_of, each.settings.assets))
+        sites = ["+"] if "+" in named else list(named)
+        wanted += [(topic, site) for topic in each.settings.topics for site in sites]
+    return wanted
 
 
 def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:

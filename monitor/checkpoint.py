@@ -16,6 +16,7 @@ import msgspec
 from monitor import older_state
 from monitor.columns import pack, unpack
 from monitor.durable import sync
+from monitor.maintenance import Plan  # noqa: TC001 - msgspec reads the annotations
 from monitor.spec import LineSpec  # noqa: TC001 - msgspec reads the annotations
 from monitor.state import STAGES, ClassState, LineState, joined
 
@@ -37,6 +38,7 @@ class _Header(msgspec.Struct):
     listening_since: int | None
     swept_at: int
     obeyed: list[str]
+    plans: dict[str, Plan] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class Checkpoint:
 def encode(position: int, state: LineState) -> bytes:
     """A checkpoint as bytes. Only what streams have used of the arrays is kept."""
     streams = [each.keys for each in state.classes]
-    header = _Header(position, state.spec, streams, state.listening_since, state.swept_at, state.obeyed)
+    moments = state.listening_since, state.swept_at
+    header = _Header(position, state.spec, streams, *moments, state.obeyed, state.plans)
     arrays: dict[str, Any] = {"outcomes": state.outcomes, "rows": state.rows}
     for index, each in enumerate(state.classes):
         for stage in STAGES:
@@ -73,7 +76,7 @@ def decode(data: bytes) -> Checkpoint:
     state = LineState.empty(header.spec)
     state.outcomes, state.rows = arrays["outcomes"], older_state.counts(arrays["rows"], len(state.rows))
     state.listening_since, state.swept_at = header.listening_since, header.swept_at
-    state.obeyed = header.obeyed
+    state.obeyed, state.plans = header.obeyed, header.plans
     for index, (each, keys) in enumerate(zip(state.classes, header.streams, strict=True)):
         _restore(each, index, keys, arrays)
     return Checkpoint(header.position, state)

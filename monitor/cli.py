@@ -10,7 +10,7 @@ import importlib
 import re
 import sys
 from importlib.metadata import version
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # name -> one line for `enginewatch --help`; the module of the same name in monitor.commands has
 # `arguments(parser)` and `run(options) -> exit code`.
@@ -23,10 +23,17 @@ COMMANDS = {
     "scores": "show the latest score rows",
     "coverage": "show how much of the time each asset was scored, and why not for the rest",
     "alerts": "show incidents and what happened to them",
-    "incidents": "acknowledge, shelve, comment or judge an incident",
+    "incidents": "list, show, acknowledge, shelve, comment or judge incidents",
+    "accept": "what an asset does now is normal: learn anew from here",
+    "assets": "list, forget or rename assets",
+    "maintenance": "hold back an asset's incidents while it is worked on",
     "models": "show which models are in use and how far learning is, and change them",
+    "dead-letters": "list what was refused, or send it through again",
+    "top": "watch the fleet in the terminal",
     "check": "check the settings without connecting to anything",
+    "doctor": "look at every hop from the settings to InfluxDB, and say what to change",
     "config": "show the settings in force and where each came from",
+    "completion": "print the completion of this command for a shell",
 }
 
 
@@ -41,8 +48,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (--help shows the options)\n")
 
 
-def parser(chosen: str | None = None) -> argparse.ArgumentParser:
-    """The parser; only the chosen command's own arguments are filled in, so that the others are not imported."""
+def parser(*chosen: str) -> argparse.ArgumentParser:
+    """The parser; only the chosen commands' own arguments are filled in, so that the others are not imported."""
     top = _Parser(
         prog="enginewatch",
         description="Watches engines and other machines: readings over MQTT in, alerts out.",
@@ -51,19 +58,23 @@ def parser(chosen: str | None = None) -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
-        if name == chosen:
-            importlib.import_module(f"monitor.commands.{name}").arguments(command)
+        if name in chosen:
+            _module(name).arguments(command)
     return top
+
+
+def _module(name: str) -> Any:
+    """The file of a command."""
+    return importlib.import_module(f"monitor.commands.{name.replace('-', '_')}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     given = _joined(sys.argv[1:] if arguments is None else arguments)
-    chosen = next((word for word in given if word in COMMANDS), None)
+    chosen = next((word for word in given if word in COMMANDS), "")
     try:
         options = parser(chosen).parse_args(given)
-        module = importlib.import_module(f"monitor.commands.{options.command}")
-        return int(module.run(options))
+        return int(_module(options.command).run(options))
     except UserError as error:
         print(f"enginewatch {chosen}: {error}", file=sys.stderr)  # noqa: T201 - this is the user's screen
         return 2

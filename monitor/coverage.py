@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 SCORED = Status.SCORED.name.lower()
 REGIME = Status.REGIME.name.lower()
 OFFLINE = "offline"
-NOT_RUNNING = frozenset({REGIME, OFFLINE})  # scoring was not wanted: the asset said so, or a rule does
+MAINTENANCE = "maintenance"
+NOT_RUNNING = frozenset({REGIME, OFFLINE, MAINTENANCE})  # not wanted: the asset said so, or a rule, or somebody
 
 
 class Stretch(NamedTuple):
@@ -40,7 +41,7 @@ class Coverage:
     start: int
     end: int
     scored: int
-    not_running: int  # in a regime that is not scored, or after a goodbye
+    not_running: int  # in a regime that is not scored, after a goodbye, or under maintenance
     reasons: dict[str, int]  # all that was not scored, by reason, the longest first
     gaps: list[Stretch]  # in their order
 

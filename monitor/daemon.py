@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from config.secret import secret
-from monitor.decode import site_of, status_template, subscription
+from monitor.assemble import status_filters, topic_filters
 from monitor.door import REPLY_S, CommandError, Door, check, unwrap
 from monitor.influx import InfluxSink
 from monitor.intake import Intake
@@ -20,6 +20,7 @@ from monitor.journal import Journal, JournalError
 from monitor.line import Line
 from monitor.notify import Notifier
 from monitor.promotion import Promotion
+from monitor.questions import Questions
 from monitor.receive import Receiver
 from monitor.records import Change, DeadLetter
 from monitor.schema import StoreError
@@ -82,7 +83,13 @@ class Daemon:
         self._influx = InfluxSink(settings.influx, self._store, token)
         self._notifier = Notifier(settings.notify, settings.mqtt, self._client_id, self._store)
         self._promotion = Promotion(settings, classes, self._shelf, self._take_line)
-        self._door = Door(folder, submit=self._submit, store=self._store, models=self._promotion.answer)
+        self._door = Door(
+            folder,
+            submit=self._submit,
+            store=self._store,
+            models=self._promotion.answer,
+            questions=Questions(self._line, self._journal, self._store).by_name(),
+        )
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns the exit code.
@@ -181,7 +188,7 @@ class Daemon:
         return Facts.of_books(
             self._line.books,
             broker=self._broker,
-            topics=tuple(self._topics()),
+            topics=tuple(topic_filters(self._settings, self._classes)),
             disk_full=self._intake.full,
             messages=self._receiver.counters.received,
             behind=self._journal.last() - self._line.position,
@@ -288,25 +295,9 @@ class Daemon:
 
     def _subscriptions(self) -> list[str]:
         """Telemetry, the status beside it, and our own commands."""
-        pairs = [(status_template(template), site) for template, site in self._templates()]
-        beside = [
-            subscription(status, self._settings.mqtt.root, site) for status, site in pairs if status is not None
-        ]
-        return [*dict.fromkeys([*self._topics(), *beside]), f"{self._own_topic}/command"]
-
-    def _topics(self) -> list[str]:
-        """Where telemetry is subscribed."""
-        filters = [subscription(template, self._settings.mqtt.root, site) for template, site in self._templates()]
-        return list(dict.fromkeys(filters))
-
-    def _templates(self) -> list[tuple[str, str]]:
-        """Each template with each site that its class's globs name: what others publish need not come."""
-        wanted = []
-        for each in self._classes:
-            named = dict.fromkeys(map(site_of, each.settings.assets))
-            sites = ["+"] if "+" in named else list(named)
-            wanted += [(topic, site) for topic in each.settings.topics for site in sites]
-        return wanted
+        topics = topic_filters(self._settings, self._classes)
+        beside = status_filters(self._settings, self._classes)
+        return [*dict.fromkeys([*topics, *beside]), f"{self._own_topic}/command"]
 
     def _read_command(self, message: Message) -> Command | None:
         """A command that came over MQTT; what is refused is answered and kept as a dead letter."""

@@ -21,12 +21,15 @@ import msgspec
 from monitor.records import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from monitor.store import Store
 
-ACTIONS = ("acknowledge", "shelve", "comment", "verdict", "accept")
+ACTIONS = (
+    "acknowledge", "shelve", "comment", "verdict", "accept", "maintenance", "maintained", "forget", "rename",
+)  # fmt: skip
+OF_ASSETS = {"accept", "maintenance", "maintained", "forget", "rename"}
 MODEL_ACTIONS = ("promote", "rollback")
 VERDICTS = ("real", "false")
 FRESH_MS = 5 * 60_000  # a signed command is good for so long, so that it cannot be played back later
@@ -52,8 +55,8 @@ def parse(text: bytes | str) -> Command:
         command = msgspec.json.decode(text, type=Command)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CommandError(f"not a command: {error}") from error
-    if not all(0 <= time <= LATEST_MS for time in (command.ts, command.until or 0)):
-        raise CommandError("not a command: ts and until are epoch milliseconds")
+    if not all(0 <= time <= LATEST_MS for time in (command.ts, command.until or 0, command.since or 0)):
+        raise CommandError("not a command: ts and until are epoch milliseconds, and so is since")
     texts = (getattr(command, each.name) for each in fields(Command))
     if any(isinstance(text, str) and len(text) > LONGEST_TEXT for text in texts):
         raise CommandError(f"not a command: a text is longer than {LONGEST_TEXT:,} characters")
@@ -66,9 +69,8 @@ def check(command: Command, store: Store, now: int) -> Command:
         raise CommandError(f"unknown action {command.action!r}: use one of {', '.join(ACTIONS)}")
     if not command.id:
         raise CommandError("a command needs an id of its own, so that it is carried out once")
-    if command.action == "accept":
-        if not command.asset:
-            raise CommandError("accept needs an asset (site/area/asset)")
+    if command.action in OF_ASSETS:
+        _check_of_asset(command, now)
         return command
     if command.action == "shelve" and (command.until is None or command.until <= now):
         raise CommandError("shelve needs an end in the future (`until`, on the command line --for)")
@@ -84,6 +86,23 @@ def check(command: Command, store: Store, now: int) -> Command:
     if known is None:
         raise CommandError(f"there is no incident {command.incident}; `enginewatch alerts` lists them")
     return replace(command, asset=known.stream, kind=known.kind, sensor=known.sensor, started=known.started)
+
+
+def _check_of_asset(command: Command, now: int) -> None:
+    """Refuse what is ordered of an asset and cannot be carried out. Raises CommandError."""
+    if not command.asset:
+        raise CommandError(f"{command.action} needs an asset (site/area/asset)")
+    if command.action == "maintenance":
+        if command.until is None or command.until <= now:
+            raise CommandError("maintenance needs an end in the future (`until`)")
+        if command.since is not None and command.since >= command.until:
+            raise CommandError("maintenance ends before it begins: `until` must lie behind `since`")
+    if command.action == "rename":
+        parts = command.name.split("/")
+        if len(parts) < 3 or not parts[0] or not parts[-1] or set(command.name) & set("+#"):  # noqa: PLR2004
+            raise CommandError(f"rename needs another name, site/area/asset, not {command.name!r}")
+        if command.name == command.asset:
+            raise CommandError(f"rename needs another name than {command.name}")
 
 
 def unwrap(payload: bytes, key: bytes | None, *, trust: bool, now: int) -> Command:
@@ -108,6 +127,14 @@ def unwrap(payload: bytes, key: bytes | None, *, trust: bool, now: int) -> Comma
     return command
 
 
+class Question(msgspec.Struct):
+    """What is asked at the socket and changes nothing by itself: `ask` names it."""
+
+    ask: str
+    topic: str = "*"
+    reason: str = "*"
+
+
 class Door:
     """The socket's server, and the replies that wait for the line."""
 
@@ -118,11 +145,14 @@ class Door:
         submit: Callable[[Command], None],
         store: Store,
         models: Callable[[Command], tuple[bool, str]] | None = None,
+        questions: Mapping[str, Callable[[Question], object]] | None = None,
     ) -> None:
         """`submit` journals a command and returns when it is on the disk, or raises CommandError.
 
         `models` does what is asked of models, which is not for the line to say and comes by the socket alone.
+        `questions` answers by name, with what JSON can hold, or raises CommandError.
         """
+        self._questions = questions or {}
         self._folder = folder
         self._submit = submit
         self._store = store
@@ -161,6 +191,10 @@ class Door:
     def answer(self, line: bytes) -> dict[str, object]:
         """Carry out one line; says what happened, or why not."""
         try:
+            return self._respond(msgspec.json.decode(line, type=Question))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # a command, or nothing
+        try:
             asked = parse(line)
             if asked.action in MODEL_ACTIONS and self._models is not None:
                 done, text = self._models(asked)
@@ -181,6 +215,16 @@ class Door:
             return {"done": done, "reply": text}
         finally:
             self._replies.pop(command.id, None)
+
+    def _respond(self, question: Question) -> dict[str, object]:
+        """The answer to a question."""
+        answer = self._questions.get(question.ask)
+        if answer is None:
+            return {"done": False, "reply": f"unknown question {question.ask!r}"}
+        try:
+            return {"done": True, "reply": "", "answer": answer(question)}
+        except CommandError as error:
+            return {"done": False, "reply": str(error)}
 
     def reply(self, command_id: str, done: bool, text: str) -> bool:
         """The line is through with a command: pass on what happened. False where nobody waits for it here."""

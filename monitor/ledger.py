@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 NEVER = np.int64(-(2**62))
 TELL_MS = 10_000  # a stretch that goes on is told this often
 # What a stretch can be besides a status of rows.
-NO_READINGS, OFFLINE, CUT = np.uint8(253), np.uint8(254), np.uint8(255)
+MAINTENANCE, NO_READINGS, OFFLINE, CUT = np.uint8(252), np.uint8(253), np.uint8(254), np.uint8(255)
 NAMES = {int(status): status.name.lower() for status in Status} | {
+    int(MAINTENANCE): "maintenance",  # rows are scored, and nothing comes of it
     int(NO_READINGS): "no_readings",
     int(OFFLINE): "offline",  # it said goodbye
 }
@@ -35,7 +36,7 @@ REASONLESS = np.uint8(0)  # the regime of a stretch whose status is not that of 
 class LedgerState:
     """S streams: the stretch that each is in."""
 
-    status: UInt8  # (S,) a `Status`, NO_READINGS or OFFLINE; CUT = the next row begins a new stretch
+    status: UInt8  # (S,) a `Status`, MAINTENANCE, NO_READINGS or OFFLINE; CUT = the next row begins a new stretch
     regime: UInt8  # (S,) of status REGIME which one
     start: Int64  # (S,) event time
     end: Int64  # (S,) where it has got to; NEVER = no row yet
@@ -65,13 +66,17 @@ class Names:
     regimes: Sequence[str]
 
 
-def rows(state: LedgerState, names: Names, scores: Scores, ticks: Int32, period_ms: int) -> list[Stretches]:
+def rows(
+    state: LedgerState, names: Names, scores: Scores, ticks: Int32, period_ms: int, held: Bool | None = None
+) -> list[Stretches]:
     """Take in at most one row per stream and how many ticks (B,) it covers; changes `state`.
 
-    Returns the stretches that have ended.
+    Those that are `held` (B,) are under maintenance. Returns the stretches that have ended.
     """
     stream, status = scores.stream, scores.status
     state.ticks[stream, status] += ticks
+    if held is not None:
+        status = np.where(held, MAINTENANCE, status)
     regime = np.where(status == Status.REGIME, scores.regime, REASONLESS).astype(np.uint8)
     begins, ends = (scores.tick - ticks + 1) * period_ms, (scores.tick + 1) * period_ms  # (B,)
     begins = np.where(state.end[stream] == NEVER, begins, np.maximum(begins, _known(state, stream)))
@@ -119,9 +124,14 @@ def tell(state: LedgerState, names: Names, now: int) -> list[Stretches]:
     return _told(state, names, np.flatnonzero(due).astype(np.int32))
 
 
-def cut(state: LedgerState, names: Names) -> list[Stretches]:
-    """Tell all stretches and end them, because what the numbers mean changes; changes `state`."""
+def cut(state: LedgerState, names: Names, stream: int | None = None) -> list[Stretches]:
+    """Tell all stretches, or that of a stream, and end them, because what the numbers mean changes.
+
+    Changes `state`.
+    """
     known = (state.end != NEVER) & (state.status != CUT)
+    if stream is not None:
+        known &= np.arange(len(known)) == stream
     told = _told(state, names, np.flatnonzero(known).astype(np.int32))
     state.status[known] = CUT
     return told

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+Answer = TypeVar("Answer")
 RECORDS_AT_ONCE = 64
 RETRY_S = 1.0  # pause before writing to the store is tried again
 LAST_S = 5.0  # how long it goes on with the journal when it is to stop; the next start does the rest
@@ -57,6 +60,7 @@ class Line:
         self._checkpointed = -1
         self._checkpoint_failed = False
         self._suspect = False
+        self._questions: deque[tuple[Callable[[LineState], Any], Future[Any]]] = deque()
         self._refused_at = -QUIET_S
         self._refused: tuple[str, str] | None = None  # topic and reason of the first of those that go on
         self.state = LineState.empty(LineSpec("", 1, ()))
@@ -174,6 +178,7 @@ class Line:
             self._more.clear()
             if not self.advance():
                 self._more.wait(0.5)
+            self._answer()
             now = time.monotonic()
             if now >= due:
                 self._try_to_checkpoint()
@@ -186,6 +191,24 @@ class Line:
             pass
         self._try_to_checkpoint()
         self.note()
+
+    def ask(self, question: Callable[[LineState], Answer], seconds: float) -> Answer:
+        """What a function says of the state, asked on the line's thread, between two records.
+
+        It must change nothing. Raises TimeoutError where the line is busy for longer.
+        """
+        answer: Future[Answer] = Future()
+        self._questions.append((question, answer))
+        self.wake()
+        return answer.result(seconds)
+
+    def _answer(self) -> None:
+        while self._questions:
+            question, answer = self._questions.popleft()
+            try:
+                answer.set_result(question(self.state))
+            except Exception as error:  # noqa: BLE001 - it is for whoever asked; the line goes on
+                answer.set_exception(error)
 
     def wake(self) -> None:
         """There is more in the journal."""

@@ -6,11 +6,24 @@ records from the same state give the same results, bit for bit, wherever they ru
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor import alert, align, handover, ledger, limits, regime, sensor_check, threshold, unscored, window
+from monitor import (
+    alert,
+    align,
+    handover,
+    ledger,
+    limits,
+    orders,
+    regime,
+    sensor_check,
+    threshold,
+    unscored,
+    window,
+)
 from monitor.decode import encode_telemetry
 from monitor.incident import Moment, words
 from monitor.records import (
@@ -50,13 +63,15 @@ def step(state: LineState, record: Record, models: Mapping[str, Model]) -> StepR
     `models` holds the model of every class by its hash; a class whose model is not there is not scored.
     """
     result = StepResult([], [], [])
+    orders.turn(state, record.time, result)
     match record.payload:
         case Batch(messages):
             _take_messages(state, messages, record.time, models, result)
         case Clock():
             pass
         case Command() as asked:
-            return StepResult([], result.events, [], *_obey(state, asked, record.time, result))
+            done, reply = _obey(state, asked, record.time, models, result)
+            return replace(result, done=done, reply=reply)
         case Change() as change:
             _change(state, change, record.time, models, result)
     if not 0 <= record.time - state.swept_at < SWEEP_MS:
@@ -73,7 +88,8 @@ def _sweep(state: LineState, now: int, models: Mapping[str, Model], result: Step
             _judge(state, index, closed, now, models, result)
         heard, since = each.align.last_arrival, state.listening_since
         moment = Moment(each.keys, now)
-        result.events.extend(alert.watch(each.alert, each.spec.alert, heard, each.latest(), since, moment))
+        watched = alert.watch(each.alert, each.spec.alert, heard, each.latest(), since, moment, each.held)
+        result.events.extend(watched)
         _keep_ledger(state, each, moment, result)
 
 
@@ -88,9 +104,10 @@ def _keep_ledger(state: LineState, each: ClassState, moment: Moment, result: Ste
         moment,
         listening=state.listening_since is not None,
         has_model=bool(each.spec.model_hash),
+        held=each.held,
     )
     result.events.extend(blind)
-    names = ledger.Names(each.keys, each.spec.regime.names)
+    names = each.names()
     silent = each.alert.phase[:, alert.STALE] != alert.Phase.NORMAL
     result.stretches.extend(ledger.quiet(each.ledger, names, silent, each.alert.offline, moment.now))
     result.stretches.extend(ledger.tell(each.ledger, names, moment.now))
@@ -136,6 +153,8 @@ def _number(state: LineState, each: ClassState, found: ClassReadings, letters: l
         number = each.number.get(key, -1)
         if number < 0 and room > 0:
             number, room = each.register(key), room - 1
+            if key in state.plans:  # it was known in another class
+                state.turn_at = 0
         elif number < 0:
             values = int(np.count_nonzero(~np.isnan(found.values[row])))
             reason = f"more assets than daemon.max_streams ({state.spec.max_streams})"
@@ -192,6 +211,7 @@ def _check_sensors(each: ClassState, frames: Frames, now: int, result: StepResul
         return None
     rests = regime.resting(each.regime, each.spec.regime, frames.stream)
     masks, changes = sensor_check.push(each.sensor_check, config, frames, rests)
+    changes = [change for change in changes if each.held is None or not each.held[change.stream]]
     if changes:
         moment = Moment(each.keys, now)
         result.events.extend(alert.sensors(each.alert, each.spec.alert, changes, moment))
@@ -212,8 +232,8 @@ def _watch_limits(each: ClassState, frames: Frames, masks: Masks | None, now: in
     """Where there is no model yet: what the limits say of these ticks, and how many are normal running."""
     rests = regime.resting(each.regime, each.spec.regime, frames.stream)
     unscored.pause(each.alert, frames.stream[rests])
-    runs = ~rests & (frames.tick >= each.regime.first_tick[frames.stream])
-    if not runs.all():  # what a model would not be scored on is not for the limits either
+    runs = ~rests & (frames.tick >= each.regime.first_tick[frames.stream]) & ~each.of_held(frames.stream)
+    if not runs.all():  # what a model would not be judged on is not for the limits either
         frames, masks = of_rows(frames, runs), None if masks is None else of_rows(masks, runs)
     config, stream = each.spec.limits, frames.stream
     if config is not None:
@@ -242,22 +262,23 @@ def _score_rounds(
     without = Status.LEARNING if each.spec.wanted_ms else Status.NO_MODEL
     scored = score(joined(Windows, rounds), models.get(each.spec.model_hash), without)
     moment = Moment(each.keys, now)
-    names = ledger.Names(each.keys, each.spec.regime.names)
+    names = each.names()
     start = 0
     for cut in rounds:
         part = slice(start, start + len(cut.stream))
         start = part.stop
         state.outcomes[Outcome.IN_ROW] += int(cut.count.sum())
         _threshold(each, scored, part)
-        row = of_rows(scored, part)
+        row, held = of_rows(scored, part), each.of_held(scored.stream[part])
         if not each.spec.wanted_ms:  # else the limits have seen to it, tick by tick
             unscored.pause(each.alert, row.stream[row.status == Status.REGIME])
         unscored.see(each.unscored, row.stream, row.status, now)
-        result.stretches.extend(ledger.rows(each.ledger, names, row, cut.ticks, each.spec.align.period_ms))
-        result.events.extend(alert.judge(each.alert, each.spec.alert, row, moment))
+        result.stretches.extend(ledger.rows(each.ledger, names, row, cut.ticks, each.spec.align.period_ms, held))
+        judged = of_rows(row, ~held) if held.any() else row
+        result.events.extend(alert.judge(each.alert, each.spec.alert, judged, moment))
         there = np.flatnonzero(~np.isnan(row.score))
         stream, config = row.stream[there], each.spec.threshold
-        frozen = alert.frozen(each.alert, stream)
+        frozen = alert.frozen(each.alert, stream) | held[there]
         learned = row.tick[there], row.score[there], row.regime[there]
         threshold.learn(each.threshold, config, stream, *learned, frozen=frozen)
     state.rows += np.bincount(scored.status, minlength=len(Status))
@@ -277,11 +298,19 @@ def _threshold(each: ClassState, scored: Scores, part: slice) -> None:
     status[judged[np.isnan(by)]] = Status.RELEARNING
 
 
-def _obey(state: LineState, asked: Command, now: int, result: StepResult) -> tuple[bool, str]:
+def _obey(
+    state: LineState, asked: Command, now: int, models: Mapping[str, Model], result: StepResult
+) -> tuple[bool, str]:
     """Carry out a command, once; says whether it changed something, and what happened."""
     if asked.id in state.obeyed:
         return True, f"command {asked.id} was carried out before"
     state.obeyed = [*state.obeyed[1 - REMEMBERED_COMMANDS :], asked.id]
+    if asked.action in orders.ACTIONS:
+
+        def flush(line: LineState, index: int) -> None:
+            _flush(line, index, now, models, result)
+
+        return orders.obey(state, asked, now, result, flush)
     if asked.action in {"comment", "verdict"}:
         event = words(asked, Moment([], now, asked.id))
         result.events.append(event)
@@ -322,7 +351,7 @@ def _reconfigure(
     for name, (index, each) in old.items():
         if name not in new or not new[name].carries_windows_of(each.spec):
             _flush(state, index, now, models, result)
-        result.stretches.extend(ledger.cut(each.ledger, ledger.Names(each.keys, each.spec.regime.names)))
+        result.stretches.extend(ledger.cut(each.ledger, each.names()))
         moment = Moment(each.keys, now)
         if name not in new:
             dropped = handover.drop(each.alert, each.spec.alert, each.latest(), moment)
@@ -337,6 +366,8 @@ def _reconfigure(
         old[each.name][1].under(each) if each.name in old else ClassState.empty(each) for each in spec.classes
     ]
     state.spec, state.decoder = spec, decoder(spec)
+    state.turn_at = 0
+    orders.turn(state, now, result)
 
 
 def _handed_over(old: ClassSpec, new: ClassSpec) -> str:

@@ -106,6 +106,8 @@ class Command:
     kind: str = ""
     sensor: str = ""
     started: int = 0
+    since: int | None = None  # maintenance: when it begins
+    name: str = ""  # rename: what the asset is called from now on
     asset_class: str = ""  # promote, rollback: the class whose model changes
     model: str = ""  # promote: the folder of the model
 

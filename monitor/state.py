@@ -9,10 +9,12 @@ import numpy as np
 
 from monitor import alert, align, handover, ledger, limits, regime, sensor_check, threshold, unscored, window
 from monitor.decode import Decoder
+from monitor.ledger import Names
 from monitor.records import Outcome, Status
 
 if TYPE_CHECKING:
-    from monitor.records import Bool, Int64
+    from monitor.maintenance import Plan
+    from monitor.records import Bool, Int32, Int64
     from monitor.spec import ClassSpec, LineSpec
 
 FIRST_ROOM = 16  # streams that a class has room for at first; it doubles when it is used up
@@ -36,6 +38,7 @@ class ClassState:
     alert: alert.AlertState
     keys: list[str] = field(default_factory=list)
     number: dict[str, int] = field(default_factory=dict)
+    held: Bool | None = None  # (S,) under maintenance; follows from the plans, so no checkpoint holds it
 
     @classmethod
     def empty(cls, spec: ClassSpec, capacity: int = FIRST_ROOM) -> ClassState:
@@ -60,6 +63,8 @@ class ClassState:
             for stage in STAGES:
                 room = getattr(self, stage)
                 setattr(self, stage, joined(type(room), [room, getattr(more, stage)]))
+            if self.held is not None:
+                self.held = np.concatenate([self.held, np.zeros_like(self.held)])
         self.number[key] = len(self.keys)
         self.keys.append(key)
         return self.number[key]
@@ -67,6 +72,14 @@ class ClassState:
     def latest(self) -> Int64:
         """The newest event time (S,) of each stream; where all its readings were in the future, when they came."""
         return np.where(self.align.newest == align.NONE, self.align.last_arrival, self.align.newest)
+
+    def names(self) -> Names:
+        """What the numbers of streams and regimes mean."""
+        return Names(self.keys, self.spec.regime.names)
+
+    def of_held(self, stream: Int32) -> Bool:
+        """Which of these streams (M,) are under maintenance."""
+        return np.zeros(len(stream), np.bool_) if self.held is None else self.held[stream]
 
     def under(self, spec: ClassSpec) -> ClassState:
         """The state under a new description of the class; not to be used again under the old one."""
@@ -115,6 +128,8 @@ class LineState:
     listening_since: int | None = None  # None = the broker cannot be heard
     swept_at: int = 0
     obeyed: list[str] = field(default_factory=list)  # the ids of the latest commands
+    plans: dict[str, Plan] = field(default_factory=dict)  # asset -> its maintenance
+    turn_at: int = 0  # when the plans are to be looked at again; 0 = at once, as after a start
 
     @classmethod
     def empty(cls, spec: LineSpec) -> LineState:

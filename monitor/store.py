@@ -227,6 +227,22 @@ class Store:
             for stream, started, is_open, latest, verdict in rows.fetchall()
         ]
 
+    def incidents(self, *, only_open: bool = False) -> Generator[tuple[AlertEvent, str, bool]]:
+        """All incidents as they stand, the newest first: each with its verdict, and whether it is open."""
+        rows = self._connection.execute(
+            "SELECT fired, latest, verdict, open FROM incident WHERE open = 1 OR ?"
+            " ORDER BY started DESC, incident_id",
+            (not only_open,),
+        )
+        with closing(rows) as cursor:
+            for fired, latest, verdict, is_open in cursor:
+                yield _as_it_stands(_event(fired), _event(latest)), verdict, bool(is_open)
+
+    def history(self, incident_id: str) -> list[AlertEvent]:
+        """Everything that happened to an incident, oldest first."""
+        rows = self._connection.execute("SELECT body FROM event WHERE incident_id = ? ORDER BY id", (incident_id,))
+        return [_event(body) for (body,) in rows.fetchall()]
+
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The latest dead letters, newest first."""
         rows = self._connection.execute(
@@ -237,6 +253,24 @@ class Store:
     def stretches(self, since: int, asset: str | None = None) -> list[Stretch]:
         """The coverage ledger from an event time on, by asset and time; of one asset where it is named."""
         return coverage_store.read(self._connection, since, asset)
+
+    def heads(self) -> tuple[int, int]:
+        """The newest position of score batches and that of transitions: how far a sink could be."""
+        newest = "SELECT coalesce((SELECT max(id) FROM score_batch), 0), coalesce((SELECT max(id) FROM event), 0)"
+        scores, events = self._connection.execute(newest).fetchone()
+        return int(scores), int(events)
+
+    def letters(self) -> list[tuple[int, DeadLetter]]:
+        """All dead letters that are kept, oldest first, each with its number."""
+        rows = self._connection.execute(
+            "SELECT id, time, topic, payload, reason, held FROM dead_letter ORDER BY id"
+        )
+        return [(number, DeadLetter(*row)) for number, *row in rows.fetchall()]
+
+    def drop_letters(self, numbers: Sequence[int]) -> None:
+        """Delete dead letters that have gone through after all. Raises StoreError."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM dead_letter WHERE id = ?", [(number,) for number in numbers])
 
     # -- kept within bounds -------------------------------------------------------------------------------------
 

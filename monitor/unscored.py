@@ -6,7 +6,7 @@ must be well before it clears begins anew with the next run.
 
 Where scoring is wanted and does not come about, the asset is blind: readings arrive, and nothing is scored for so
 long that somebody must know. Silence is not blindness (it has an incident of its own), nor is a goodbye, a regime
-that is not scored, or a class without a model.
+that is not scored, a class without a model, or maintenance.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from monitor.records import Status
 if TYPE_CHECKING:
     from monitor.alert import AlertConfig, AlertState
     from monitor.incident import Moment
-    from monitor.records import AlertEvent, Int32, Int64, UInt8
+    from monitor.records import AlertEvent, Bool, Int32, Int64, UInt8
 
 NEVER = NO_TICK
 NO_ROW = np.uint8(255)
@@ -78,10 +78,12 @@ def watch(
     *,
     listening: bool,
     has_model: bool,
+    held: Bool | None = None,
 ) -> list[AlertEvent]:
     """Look for blindness; changes `state` and `incidents`. Returns what fired and what cleared.
 
-    `last_arrival` (S,) is when each stream was last heard, `newest` (S,) its newest event time.
+    `last_arrival` (S,) is when each stream was last heard, `newest` (S,) its newest event time. Of
+    streams that are `held` (S,), under maintenance, neither fires nor clears.
     """
     known = last_arrival != NEVER
     firing = incidents.phase[:, BLIND] != Phase.NORMAL
@@ -89,18 +91,23 @@ def watch(
     heard &= listening
     # What is blind already stays so through a silence; a silence is no blindness by itself.
     excused = known & (incidents.offline | (not has_model) | (~heard & ~firing) | (state.fine_at == NEVER))
+    if held is not None:
+        excused |= held & ~firing
     state.fine_at[excused] = moment.now
     state.status[excused & ~heard] = NO_ROW
 
     long = moment.now - state.fine_at > config.blind_after_ms
     fires = heard & ~firing & long if config.blind_after_ms else np.zeros_like(heard)
+    ends = firing & ~long & known
+    if held is not None:
+        ends &= ~held
     events = []
     for stream in np.flatnonzero(fires).tolist():
         began, status = int(state.fine_at[stream]), int(state.status[stream])
         why = REASONS[Status(status)] if status in set(REASONS) else NO_TICK_CLOSES
         text = f"readings arrive, but nothing is scored since {clock(began)}: {why}"
         events.append(turn(incidents, config, stream, BLIND, began, text, int(newest[stream]), moment))
-    for stream in np.flatnonzero(firing & ~long & known).tolist():
+    for stream in np.flatnonzero(ends).tolist():
         text = "said goodbye" if incidents.offline[stream] else _seen(int(state.status[stream]))
         events.append(turn(incidents, config, stream, BLIND, None, text, int(newest[stream]), moment))
     return events

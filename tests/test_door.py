@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor import door as room
-from monitor.door import ACTIONS, FRESH_MS, SOCKET, CommandError, Door, check, parse, unwrap
+from monitor.door import ACTIONS, FRESH_MS, SOCKET, CommandError, Door, Question, check, parse, unwrap
 from monitor.records import Command, Transition
 from monitor.store import Store
 from tests.rig import open_files
@@ -88,6 +88,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"action": "comment"}, "a comment needs words, in `why`"),
     ({"action": "comment", "why": "x", "incident": "", "asset": PUMP}, "comment needs an incident"),
     ({"action": "verdict", "verdict": "real", "incident": "", "asset": PUMP}, "verdict needs an incident"),
+    ({"action": "maintenance", "until": NOW + 1}, r"maintenance needs an asset \(site/area/asset\)"),
+    ({"action": "maintenance", "asset": PUMP}, "maintenance needs an end in the future"),
+    ({"action": "maintenance", "asset": PUMP, "until": NOW}, "maintenance needs an end in the future"),
+    ({"action": "maintenance", "asset": PUMP, "until": NOW + 5, "since": NOW + 5}, "ends before it begins"),
+    ({"action": "forget"}, "forget needs an asset"),
+    ({"action": "rename", "asset": PUMP, "name": "pump-2"}, "rename needs another name, site/area/asset"),
+    ({"action": "rename", "asset": PUMP, "name": "plant//"}, "rename needs another name"),
+    ({"action": "rename", "asset": PUMP, "name": "plant//#"}, "rename needs another name"),
+    ({"action": "rename", "asset": PUMP, "name": PUMP}, f"rename needs another name than {PUMP}"),
 ]
 
 
@@ -111,6 +120,7 @@ NOT_COMMANDS: list[tuple[bytes, str]] = [
     (json.dumps(GOOD | {"ts": 10**30}).encode(), "ts and until are epoch milliseconds"),
     (json.dumps(GOOD | {"until": 2**63}).encode(), "ts and until are epoch milliseconds"),
     (json.dumps(GOOD | {"until": -1}).encode(), "ts and until are epoch milliseconds"),
+    (json.dumps(GOOD | {"since": -1}).encode(), "and so is since"),
     (json.dumps(GOOD | {"id": "c" * 1001}).encode(), "a text is longer than 1,000 characters"),
     (json.dumps(GOOD | {"why": "so " * 1000}).encode(), "a text is longer than 1,000 characters"),
     (b'{"x":' + b"[" * 100_000, "not a command"),
@@ -218,6 +228,20 @@ def test_a_command_goes_in_and_the_reply_comes_out(tmp_path: Path, store: Store)
     assert not (tmp_path / SOCKET).exists()
 
 
+def test_a_question_is_answered_and_never_journalled(tmp_path: Path, store: Store) -> None:
+    """By whoever knows; who cannot answer says so in words, and a question that nobody knows is named."""
+
+    def busy(_: Question) -> object:
+        raise CommandError("the line is busy")
+
+    known = {"assets": lambda asked: [asked.topic, asked.reason], "busy": busy}
+    door = Door(tmp_path, submit=lambda _: pytest.fail("journalled"), store=store, questions=known)
+    assert door.answer(b'{"ask":"assets","reason":"x*"}') == {"done": True, "reply": "", "answer": ["*", "x*"]}
+    assert door.answer(b'{"ask":"busy"}') == {"done": False, "reply": "the line is busy"}
+    assert door.answer(b'{"ask":"nothing"}') == {"done": False, "reply": "unknown question 'nothing'"}
+    assert str(door.answer(b'{"ask":5}')["reply"]).startswith("not a command")
+
+
 def test_the_umask_is_as_it_was(tmp_path: Path, store: Store) -> None:
     before = os.umask(0o022)
     try:
@@ -301,4 +325,6 @@ def test_clients_leave_nothing_open(tmp_path: Path, store: Store) -> None:
 
 
 def test_every_action_is_known_to_the_tests() -> None:
-    assert set(ACTIONS) == {"acknowledge", "shelve", "comment", "verdict", "accept"}
+    assert set(ACTIONS) == {
+        "acknowledge", "shelve", "comment", "verdict", "accept", "maintenance", "maintained", "forget", "rename",
+    }  # fmt: skip

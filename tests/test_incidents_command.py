@@ -80,6 +80,28 @@ def test_a_command_says_who_what_and_when(
     assert len({asked["id"] for asked in daemon.asked}) == 3
 
 
+def test_the_short_spellings(daemon: FakeDaemon, tmp_path: Path) -> None:
+    """The words of a comment and a verdict stand by themselves; `accept` is a command of its own."""
+    state = ["--state", str(tmp_path)]
+    assert main(["incidents", "ack", "i1", *state]) == 0
+    assert main(["incidents", "comment", "i1", "a bearing, I think", *state]) == 0
+    assert main(["incidents", "comment", "i1", "--why", "a bearing", *state]) == 0
+    assert main(["incidents", "verdict", "i1", "real", *state]) == 0
+    assert main(["accept", "plant//p1", "--why", "new pump", "--who", "me", *state]) == 0
+    assert main(["incidents", "accept", "plant//p1", *state]) == 0
+    asked = [(each["action"], each["incident"], each["why"], each["verdict"]) for each in daemon.asked]
+    assert asked == [
+        ("acknowledge", "i1", "", ""),
+        ("comment", "i1", "a bearing, I think", ""),
+        ("comment", "i1", "a bearing", ""),
+        ("verdict", "i1", "", "real"),
+        ("accept", "", "new pump", ""),
+        ("accept", "", "", ""),
+    ]
+    assert daemon.asked[4]["asset"] == daemon.asked[5]["asset"] == "plant//p1"
+    assert daemon.asked[4]["who"] == "me"
+
+
 def test_a_refusal_is_exit_code_1(daemon: FakeDaemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     daemon.answer = b'{"done":false,"reply":"there is no incident i1"}\n'
     assert main(["incidents", "--state", str(tmp_path), "acknowledge", "i1"]) == 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from monitor.commands.stored_windows import Stored, stored_windows
-from monitor.records import StoredScores, Transition
+from monitor.records import StepResult, StoredScores, Stretches, Transition
 from monitor.store import Store
 from tests.line_samples import in_regimes, shipped
 from tests.store_samples import PUMP, START, batch, result, transition
@@ -49,7 +49,7 @@ def found(
     off: str = "",
 ) -> Stored:
     """What is found of these rows and incidents."""
-    store.write(1, result(scores, events))
+    store.write(9, result(scores, events))
     spec = replace(shipped("pump"), model="", model_hash="")
     assert spec.sensor_check is not None
     spec = replace(spec, sensor_check=replace(spec.sensor_check, highest=(highest, None)))
@@ -99,7 +99,17 @@ def test_what_is_not_scored_by_the_rules_of_now_is_left_out(store: Store) -> Non
     stored = found(store, [rows(*range(30))], off="load >= 10 and load < 15")
     assert ends(stored) == [list(range(3, 10)), list(range(20, 30))]
     assert (stored.read, stored.incidents, stored.resting, stored.alone) == (30, 0, 5, 0)
-    assert "5 in a regime that is not scored; 0 of the other 25 in" in stored.words()
+    assert "5 under maintenance or in a regime that is not scored; 0 of the other 25 in" in stored.words()
+
+
+def test_what_was_under_maintenance_is_left_out(store: Store) -> None:
+    """From second 10 up to 15, as the coverage ledger has it."""
+    time = np.array([START + 10_000]), np.array([START + 15_000])
+    store.write(1, StepResult([], [], [], stretches=[Stretches([PUMP], *time, ["maintenance"], [""])]))
+    store.write(2, result([rows(*range(30))]))
+    stored = found(store, [])
+    assert ends(stored) == [list(range(3, 10)), list(range(18, 30))]
+    assert (stored.read, stored.resting) == (30, 5)
 
 
 def test_only_the_asset_with_the_incident_is_affected(store: Store) -> None:

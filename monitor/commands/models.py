@@ -15,8 +15,8 @@ import msgspec
 from config.shipped import is_shipped
 from monitor import models_in_use
 from monitor.cli import UserError
+from monitor.commands.asking import ask, user
 from monitor.commands.common import clock, open_store, show, state_arguments, state_folder
-from monitor.commands.incidents import _ask, _user
 from monitor.records import Command
 from monitor.shelf import CARD
 from monitor.watch import progress
@@ -143,12 +143,12 @@ def _ask_the_daemon(options: argparse.Namespace) -> int:
         id=uuid.uuid4().hex,
         action=options.action,
         ts=int(time.time() * 1000),
-        who=options.who or _user(),
+        who=options.who or user(),
         asset_class=options.asset_class,
         # The daemon works in a folder of its own.
         model=model if not model or is_shipped(model) else str(Path(model).resolve()),
     )
-    answer = json.loads(_ask(state_folder(options), msgspec.json.encode(command) + b"\n"))
+    answer = json.loads(ask(state_folder(options), msgspec.json.encode(command) + b"\n"))
     if options.json:
         sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
     else:

@@ -1,9 +1,9 @@
 """What the daemon's store holds of a class, as windows of normal running.
 
 Every score row has the values of its tick, scored or not. Left out are the rows in which the asset had an incident
-of any kind, and a window's length before it; those that were judged false stay. So are those of a regime that is
-not scored by the rules of now, whatever the rules were when they were recorded. A value that no working sensor
-reports counts as missing. Only ticks that follow each other without a hole make windows.
+of any kind, and a window's length before it; those that were judged false stay. So are those under maintenance and
+those of a regime that is not scored by the rules of now, whatever the rules were when they were recorded. A value
+that no working sensor reports counts as missing. Only ticks that follow each other without a hole make windows.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.commands.recorded_windows import cut
+from monitor.coverage import MAINTENANCE
 from monitor.regime import NO_WINDOW, first_ticks
 from simulator.recording import Recording
 
@@ -39,13 +40,13 @@ class Stored:
     runs: list[Run]
     read: int  # rows of the class in the time asked for
     incidents: int  # of them, left out for an incident
-    resting: int  # of the others, in a regime that is not scored
+    resting: int  # of the others, in a regime that is not scored, or under maintenance
     alone: int  # of the others, in no window: fewer ticks follow each other than a window has
 
     def words(self) -> str:
         """The account in numbers."""
         normal = self.read - self.incidents - self.resting
-        resting = f", {self.resting} in a regime that is not scored" if self.resting else ""
+        resting = f", {self.resting} under maintenance or in a regime that is not scored" if self.resting else ""
         return (
             f"{self.read} rows of {len(self.recordings)} assets in the store, {self.incidents} of them in or"
             f" before an incident{resting}; {self.alone} of the other {normal} in no unbroken stretch of a"
@@ -63,6 +64,10 @@ def stored_windows(store: Store, spec: ClassSpec, *, window: int, since_ms: int)
         if verdict != FALSE:
             began = start - window * period_ms
             stretches.setdefault(stream, []).append((began, FOREVER if end is None else end))
+    worked_on: dict[str, list[Stretch]] = {}
+    for each in store.stretches(0):
+        if each.status == MAINTENANCE:
+            worked_on.setdefault(each.asset, []).append((each.start, each.end - 1))
     recordings, runs, incidents, resting, alone = [], [], 0, 0, 0
     for number, name in enumerate(names):
         rows = np.flatnonzero(code == number)
@@ -71,7 +76,7 @@ def stored_windows(store: Store, spec: ClassSpec, *, window: int, since_ms: int)
         tick = time[rows] // period_ms
         earliest = first_ticks(spec.regime, tick, values[rows])
         fine = _outside(time[rows], stretches.get(name, []))
-        rests = earliest == NO_WINDOW
+        rests = (earliest == NO_WINDOW) | ~_outside(time[rows], worked_on.get(name, []))
         incidents += int(np.count_nonzero(~fine))
         resting += int(np.count_nonzero(fine & rests))
         fine &= ~rests

@@ -1,0 +1,1 @@
+"""What `enginewatch doctor` looks at, hop by hop, and what it makes of it."""
