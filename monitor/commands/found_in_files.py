@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from config.overlap import globs_overlap
@@ -10,6 +11,7 @@ from monitor.cli import UserError
 from monitor.commands.listening import Found
 from monitor.discovery.capture import Capture, from_line
 from monitor.discovery.discover import discover
+from monitor.discovery.findings import Question
 from monitor.discovery.names import LABELS, plain
 from monitor.discovery.recorded import asset_column, discover_recordings, time_column
 from simulator.recording import RecordingError, read_recording
@@ -84,6 +86,13 @@ def _recordings(options: argparse.Namespace) -> Found:
         raise UserError(str(error)) from error
     arrays = [(each.asset, each.sensors, each.time, each.values) for each in recordings]
     findings = discover_recordings(arrays, globs_overlap, timed=time is not None or options.period_ms is not None)
+    questions = list(findings.questions)
+    if column and not options.asset_column:
+        text = (
+            f"{column} is taken as the asset: are these machines, or runs of one machine? Either can be trained on"
+        )
+        questions.insert(0, Question(text, "--asset-column"))
+    findings = replace(findings, questions=tuple(questions))
     shown = ", ".join(map(str, options.from_file))
     left = f"  left out as labels, by their names: {', '.join(labels)}\n" if labels else ""
     return Found(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,8 +41,6 @@ def describe(
         _sensor(each, published, name, profiles[published], known_units, file, questions)
         for published, name in names.items()
     )
-    if not any(sensor.kept for sensor in sensors):  # a file needs one at the least
-        sensors = (replace(sensors[0], kept=True), *sensors[1:])
     kept = [profiles[sensor.published] for sensor in sensors if sensor.kept]
     period, why = _period(kept)
     steady = all(each.steady and each.period_ms == period for each in kept)
@@ -78,8 +75,13 @@ def _names(each: Group, file: str, questions: list[Question]) -> dict[str, str]:
     """Published name -> plain one; two that would be the same are told apart by a number."""
     ordered = dict.fromkeys(name for stream in each.streams for name in stream.series)
     names: dict[str, str] = {}
-    used: dict[str, str] = {}
+    used = {
+        name: name for name in ordered if plain(name) == name
+    }  # these keep theirs, so no alias is another's name
     for published in ordered:
+        if published in used:
+            names[published] = published
+            continue
         short = re.sub(r"\.(value|val|v)$", "", published)
         name, number = plain(short), 2
         if name in used and name != "sensor":

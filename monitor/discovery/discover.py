@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from monitor.discovery.groups import Overlap
     from monitor.discovery.view import Sparkplug
 
-LOOKED_AT = 400_000  # messages altogether, and of each topic at least
+LOOKED_AT = 100_000  # messages altogether, and of each topic at least
 AT_LEAST = 20
 CLASSES = 50
 
@@ -55,8 +55,12 @@ def discover(capture: Capture, overlap: Overlap, sparkplug: Sparkplug | None = N
     found = []
     for each, chosen in zip(grouped, groups.globs(grouped, overlap), strict=True):
         finding, asked = classes.describe(each, chosen, units)
-        found.append(finding)
-        questions += asked
+        if any(sensor.kept for sensor in finding.sensors):
+            found.append(finding)
+            questions += asked
+        else:
+            told = ", ".join(sensor.published for sensor in finding.sensors[:3])
+            asides.append(Aside(told, "counters and labels only", len(finding.sensors)))
     questions += _about_classes(found)
     if any(view.mapping and view.mapping.payload == "sparkplug" and not view.series for view in views):
         questions.append(
@@ -77,8 +81,8 @@ def discover(capture: Capture, overlap: Overlap, sparkplug: Sparkplug | None = N
     if old:
         questions.append(
             Question(
-                f"{len(old)} topics had only a retained (old) message, {old[0]} for one: do they still report? "
-                "Listen longer to find out",
+                f"only a retained (old) message was heard on {_several_topics(old)}: does it still report? Listen "
+                "longer to find out",
                 "--listen",
             )
         )
@@ -125,6 +129,10 @@ def _together(asides: list[Aside]) -> list[Aside]:
 def _several(asides: list[Aside]) -> str:
     names = list(dict.fromkeys(aside.what for aside in asides))
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004 - shown
+
+
+def _several_topics(topics: list[str]) -> str:
+    return topics[0] + (f" and {len(topics) - 1} more topics" if len(topics) > 1 else "")
 
 
 def _each_once(questions: list[Question]) -> list[Question]:

@@ -119,7 +119,7 @@ def _numeric(view: View, columns: dict[str, list[Any]], taken: set[str]) -> list
             view.asides.append(Aside(path, "it is always null"))
         elif last in names.ASSETS:
             view.asides.append(Aside(path, "it names a device"))
-        elif last in names.BOOKKEEPING and last not in names.UNITS:
+        elif last in names.BOOKKEEPING and (last not in names.VALUES or len(set(map(str, values))) == 1):
             view.asides.append(Aside(path, "bookkeeping, by its name"))
         elif numbers >= MOST * total:
             found.append(path)

@@ -24,6 +24,7 @@ EARLIEST_MS, LATEST_MS = 631_152_000_000, 4_102_444_800_000
 NEAR_MS = 3_600_000  # from the arrival
 FAR_MS = 86_400_000
 HALF_HOUR_MS = 1_800_000
+FIRST = 8  # values by which a column is told at a glance
 ALIKE = 0.95  # share of the values that must fit
 NAMED = 3.0  # a name of a time weighs more than everything else about it
 
@@ -91,6 +92,9 @@ def find(columns: Mapping[str, Sequence[Any]], arrivals: Sequence[int]) -> tuple
 
 
 def _rate(path: str, values: Sequence[Any], arrivals: Sequence[int]) -> tuple[float, Moment] | None:
+    first = [value for value in values if value is not None][:FIRST]
+    if not any(format_of(value) for value in first):
+        return None  # at little cost, for almost every column is one of these
     formats = [(format_of(value), value, arrival) for value, arrival in zip(values, arrivals, strict=True)]
     present = [each for each in formats if each[1] is not None]
     if len(present) < ALIKE * len(values) or not present:

@@ -93,9 +93,9 @@ def is_numbered(name: str) -> bool:
 
 
 def stem(name: str) -> str:
-    """A name without its number at the end.
+    """A name without its number or letter at the end.
 
-    >>> stem("pump-01"), stem("P-101A"), stem("17")
-    ('pump', 'P', '')
+    >>> stem("pump-01"), stem("P-101A"), stem("press-b"), stem("17")
+    ('pump', 'P', 'press', '')
     """
-    return re.sub(r"[-_. ]*\d+[A-Za-z]?$", "", name)
+    return re.sub(r"([-_. ]*\d+[A-Za-z]?|[-_. ][A-Za-z])$", "", name)

@@ -89,6 +89,8 @@ def discover_recordings(
     found, questions = [], []
     for each, chosen in zip(grouped, groups.globs(grouped, overlap), strict=True):
         finding, asked = classes.describe(each, chosen, {})
+        if not any(sensor.kept for sensor in finding.sensors):
+            continue
         found.append(finding if timed else replace(finding, period_reason="as given: the rows have no time"))
         questions += asked
     if not timed:

@@ -103,17 +103,17 @@ def _constant(series: Series) -> bool:
 
 
 def widened(lowest: float, highest: float, unit: str) -> tuple[float, float]:
-    """Limits clearly wider than what was seen: as far again on either side, in round numbers.
+    """Limits clearly wider than what was seen: as far again on either side, in round numbers, and zero.
 
     >>> widened(20.0, 80.0, "°C"), widened(3.0, 97.0, "%"), widened(5.0, 5.0, "bar")
-    ((-40.0, 150.0), (0.0, 100.0), (2.5, 8.0))
+    ((-40.0, 150.0), (0.0, 100.0), (0.0, 8.0))
     """
     if unit == "%" and lowest >= 0 and highest <= 100:  # noqa: PLR2004 - a share
         return 0.0, 100.0
     span = max(highest - lowest, 0.5 * max(abs(lowest), abs(highest)), 1e-6)
     low, high = lowest - span, highest + span
     if lowest >= 0 and unit not in {"°C", "°F"}:
-        low = max(low, 0.0)
+        low = 0.0  # what stands still reports that
     return _round(low, up=False), _round(high, up=True)
 
 

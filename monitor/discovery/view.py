@@ -94,6 +94,11 @@ def look(topic: str, messages: Sequence[Captured], sparkplug: Sparkplug | None =
 
 
 def _numbers(view: View, chosen: list[tuple[Any, Captured]]) -> None:
+    numbers = [float(text) for text, _ in chosen]
+    clock, _ = moments.find({"": numbers}, [message.arrival for _, message in chosen])
+    if clock is not None:
+        view.asides.append(Aside(view.topic, "the time itself, which is no measurement"))
+        return
     view.mapping = Mapping("value")
     view.single = True
     view.reasons.append("a bare number is all there is in a payload, so its time is when it arrives")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,8 +18,10 @@ QUESTIONS = 40
 def told(findings: Findings) -> list[str]:
     """The findings, line by line."""
     lines: list[str] = []
+    reasons: set[str] = set()
     for each in findings.classes:
-        lines += ["", *_class(each)]
+        lines += ["", *_class(each, [reason for reason in each.reasons if reason not in reasons])]
+        reasons |= set(each.reasons)
     if findings.asides:
         lines += ["", "Left aside:"]
         for aside in findings.asides[:ASIDES]:
@@ -42,7 +43,8 @@ def _more(count: int) -> list[str]:
     return [f"  … and {count} more"] if count > 0 else []
 
 
-def _class(each: ClassFinding) -> list[str]:
+def _class(each: ClassFinding, reasons: Sequence[str]) -> list[str]:
+    """A class; its `reasons` are those that were not told before."""
     count, kept = len(each.assets), sum(sensor.kept for sensor in each.sensors)
     shown = ", ".join(each.assets[:ASSETS]) + (f" and {count - ASSETS} more" if count > ASSETS else "")
     lines = [
@@ -55,7 +57,7 @@ def _class(each: ClassFinding) -> list[str]:
     ]
     if each.globs != ("*",):
         lines.append(f"  globs    {', '.join(each.globs[:ASSETS])}")
-    lines += [f"  because  {reason}" for reason in each.reasons]
+    lines += [f"  because  {reason}" for reason in reasons]
     return lines + [f"    {line}" for line in _table(each.sensors)]
 
 
@@ -109,4 +111,4 @@ def _table(sensors: Sequence[SensorFinding]) -> list[str]:
 
 def _clean(text: str) -> str:
     """Names come from outside: nothing in them may move the cursor."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "?", text.encode(errors="replace").decode())
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

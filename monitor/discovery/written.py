@@ -42,7 +42,7 @@ def quoted(value: str) -> str:
 
 def comment(text: str, indent: str = "") -> list[str]:
     """A comment of as many lines as it takes."""
-    words = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text.encode(errors="replace").decode()).split()
+    words = "".join(letter if letter.isprintable() else " " for letter in text).split()
     lines = [indent + "#"]
     for word in words:
         if len(lines[-1]) + 1 + len(word) > WIDTH and lines[-1] != indent + "#":

@@ -1,0 +1,482 @@
+"""Discovery: each layout is known for what it is, and what cannot be known is asked. Captures made by hand."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from monitor.discovery.findings import Mapping
+from tests.discovered import START, aside, asked, found_in, one_class, settings_of
+
+CHANCE = random.Random(7)  # noqa: S311 - noise
+
+
+def about(middle: float) -> float:
+    """A value near a middle."""
+    return round(CHANCE.gauss(middle, middle / 60), 3)
+
+
+def own(
+    assets: tuple[str, ...] = ("engine-1", "engine-2"), *, root: str = "enginewatch"
+) -> list[tuple[str, Any, int]]:
+    """Our own layout: two sensors, twice a second."""
+    return [
+        (
+            f"{root}/v1/plant/{asset}/telemetry",
+            {"v": 1, "ts": START + 500 * n, "seq": n, "values": {"engine_speed": about(800), "map": about(40)}},
+            500 * n + CHANCE.randrange(50),
+        )
+        for n in range(30)
+        for asset in assets
+    ]
+
+
+def numbers(assets: dict[str, dict[str, float]], place: str = "acme/berlin") -> list[tuple[str, Any, int]]:
+    """A bare number a topic, each second: asset -> sensor -> usual value."""
+    return [
+        (f"{place}/{asset}/{sensor}", str(about(middle)), 1000 * n + CHANCE.randrange(80))
+        for n in range(25)
+        for asset, sensors in assets.items()
+        for sensor, middle in sensors.items()
+    ]
+
+
+PUMP = {"temp_c": 62.0, "pressure_bar": 4.2, "rpm": 1480.0}
+FAN = {"rpm": 900.0, "current_a": 9.1}
+
+
+def test_our_own_layout() -> None:
+    found = one_class(found_in(own()))
+    assert found.topics == ("enginewatch/v1/{site}/{asset}/telemetry",)
+    assert found.assets == ("plant//engine-1", "plant//engine-2")
+    assert (found.name, found.mapping.payload, found.mapping.time) == ("engine", "json", "event")
+    assert found.period_ms == 500
+    assert found.one_reading_per_tick
+    assert [sensor.name for sensor in found.sensors] == ["engine_speed", "map"]
+
+
+def test_our_own_root_is_a_placeholder_in_the_settings() -> None:
+    settings = settings_of(found_in(own(root="works")))
+    assert settings["mqtt"]["root"] == "works"
+    assert settings["classes"][0]["topics"] == ["{root}/v1/{site}/{asset}/telemetry"]
+
+
+def test_units_are_taken_from_our_own_descriptions() -> None:
+    meta = {"v": 1, "period_ms": 500, "sensors": {"engine_speed": {"unit": "rpm"}, "map": {"unit": "kPa"}}}
+    status = {"online": True, "timestamp": START}
+    more = [("enginewatch/v1/plant/engine-1/meta", meta, 0), ("enginewatch/v1/plant/engine-1/status", status, 0)]
+    findings = found_in([*own(), *more])
+    sensors = one_class(findings).sensors
+    assert [(sensor.unit, sensor.unit_guessed) for sensor in sensors] == [("rpm", False), ("kPa", False)]
+    assert "unit" not in asked(findings)
+
+
+def test_what_enginewatch_says_itself_is_no_reading() -> None:
+    alerts = [
+        ("enginewatch/v1/plant/engine-1/alert", [{"score": 3.5}], 0),
+        ("enginewatch/v1/plant/engine-1/alert/event", {"score": 3.5}, 0),
+        ("enginewatch/_monitor/main/status", {"online": True, "rows": 5}, 0),
+        ("$SYS/broker/uptime", "17", 0),
+    ]
+    findings = found_in([*own(), *alerts])
+    assert one_class(findings).name == "engine"
+    assert findings.topics == 2
+
+
+def test_a_unified_namespace_with_one_number_a_topic() -> None:
+    messages = [
+        *numbers({"pump-1": PUMP, "pump-2": PUMP}, "acme/berlin/hall-a"),
+        *numbers({"pump-1": PUMP, "pump-2": PUMP}, "acme/berlin/hall-b"),
+    ]
+    findings = found_in(messages)
+    found = one_class(findings)
+    assert found.topics == ("acme/{site}/{area}/{asset}/{sensor}",)
+    assert found.assets == (
+        "berlin/hall-a/pump-1",
+        "berlin/hall-a/pump-2",
+        "berlin/hall-b/pump-1",
+        "berlin/hall-b/pump-2",
+    )
+    assert (found.mapping, found.period_ms) == (Mapping("value"), 1000)
+    assert {sensor.name: sensor.unit for sensor in found.sensors} == {
+        "temp_c": "°C",
+        "pressure_bar": "bar",
+        "rpm": "rpm",
+    }
+    assert not found.one_reading_per_tick, "each sensor arrives at a moment of its own"
+    assert found.hold_ms == 1000, "else a value that comes a moment late leaves its tick without one"
+    assert "temp_c in °C" in asked(findings), "a unit from a name is a guess"
+    assert settings_of(findings)["classes"][0]["time"] == "arrival"
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_sensor_is_known_wherever_its_level_stands(swapped: bool) -> None:
+    """`line/temp/pump-1` as well as `line/pump-1/temp`."""
+    messages = numbers({f"pump-{n}": PUMP for n in (1, 2, 3)}, "acme")
+    if swapped:
+        messages = [
+            (f"{root}/{sensor}/{asset}", payload, after)
+            for topic, payload, after in messages
+            for root, asset, sensor in [topic.split("/")]
+        ]
+    found = one_class(found_in(messages))
+    assert found.topics == (("acme/{sensor}/{asset}",) if swapped else ("acme/{asset}/{sensor}",))
+    assert len(found.assets) == 3
+
+
+def test_names_without_a_meaning_are_told_apart_by_their_values_and_asked_about() -> None:
+    """Nothing says which of two levels is which but that values of one name are of one size."""
+    messages = numbers({"aa": {"x": 1.0, "y": 5000.0}, "bb": {"x": 1.1, "y": 5100.0}}, "acme")
+    found = one_class(found_in(messages))
+    assert found.topics == ("acme/{asset}/{sensor}",)
+    assert any("of one size" in reason for reason in found.reasons)
+
+
+def test_value_and_time_as_json_with_the_unit_beside_it() -> None:
+    units = {"temp": (62.0, "degC"), "current": (4.2, "A")}
+    messages = [
+        (
+            f"site/{asset}/{sensor}/state",
+            {"value": about(middle), "ts": START + 1000 * n, "unit": unit},
+            1000 * n + 20,
+        )
+        for n in range(25)
+        for asset in ("mixer", "press")
+        for sensor, (middle, unit) in units.items()
+    ]
+    found = one_class(found_in(messages))
+    assert found.topics == ("site/{asset}/{sensor}/state",)
+    assert found.mapping == Mapping("paths", "event", "ms", "ts", value="value")
+    assert [(sensor.unit, sensor.unit_guessed) for sensor in found.sensors] == [("°C", False), ("A", False)]
+
+
+def nested(*, time: Any = lambda n: START // 1000 + n) -> list[tuple[str, Any, int]]:
+    """Nested JSON, its time in a head."""
+    return [
+        (
+            f"factory/line2/mixer-{number:02}/data",
+            {
+                "head": {"epoch": time(n), "seq": n},
+                "body": {"motor": {"temp": about(58), "speed": about(1500)}, "load": about(40), "running": True},
+            },
+            1000 * n + 30,
+        )
+        for n in range(25)
+        for number in (1, 2, 3)
+    ]
+
+
+def test_nested_json_with_epoch_seconds() -> None:
+    findings = found_in(nested())
+    found = one_class(findings)
+    assert found.topics == ("factory/{site}/{asset}/data",)
+    assert found.assets[0] == "line2//mixer-01"
+    assert found.mapping == Mapping("paths", "event", "s", "head.epoch", values="body")
+    assert [(sensor.name, sensor.published) for sensor in found.sensors] == [
+        ("motor_temp", "motor.temp"),
+        ("motor_speed", "motor.speed"),
+        ("load", "load"),
+    ]
+    assert found.one_reading_per_tick
+    assert aside(findings) == {
+        "head.seq": "bookkeeping, by its name",
+        "body.running": "true and false are no measurements",
+    }
+    paths = settings_of(findings)["classes"][0]["paths"]
+    assert paths == {"items": "", "time": "head.epoch", "time_format": "s", "values": "body"}
+
+
+@pytest.mark.parametrize(
+    ("time", "time_format"),
+    [
+        (lambda n: START + 1000 * n, "ms"),
+        (lambda n: (START + 1000 * n) * 1000, "us"),
+        (lambda n: (START + 1000 * n) * 1_000_000, "ns"),
+        (lambda n: START / 1000 + n + 0.25, "s"),
+        (lambda n: f"2026-09-21T14:13:{20 + n}Z", "rfc3339"),
+        (lambda n: f"2026-09-21T16:13:{20 + n}.5+02:00", "rfc3339"),
+        (lambda n: str(START + 1000 * n), "ms"),
+    ],
+)
+def test_forms_of_time(time: Any, time_format: str) -> None:
+    """1790000000 s is 2026-09-21 14:13:20 UTC."""
+    found = one_class(found_in(nested(time=time)))
+    assert (found.mapping.time, found.mapping.time_format) == ("event", time_format)
+    assert found.period_ms == 1000
+
+
+def test_a_time_without_a_zone_is_asked_about_and_not_used() -> None:
+    findings = found_in(nested(time=lambda n: f"2026-09-21 16:13:{20 + n}"))
+    assert one_class(findings).mapping.time == "arrival"
+    assert "names no zone" in asked(findings)
+
+
+def test_a_clock_in_another_zone_is_asked_about() -> None:
+    findings = found_in(nested(time=lambda n: START // 1000 + n + 7200))
+    assert "+2 h off the arrival" in asked(findings)
+
+
+def test_a_clock_that_runs_ahead_is_asked_about() -> None:
+    findings = found_in(nested(time=lambda n: START // 1000 + n + 9))
+    assert "9.0 s ahead" in asked(findings)
+    assert "align.max_ahead_ms" in asked(findings)
+
+
+def test_a_gateways_list_that_names_its_sensors() -> None:
+    messages = [
+        (
+            f"gw/{asset}",
+            {
+                "gateway": "g1",
+                "readings": [
+                    {"sensor": sensor, "value": about(middle), "time": START + 5000 * n + 1000 * k}
+                    for k in range(5)
+                    for sensor, middle in (("temp", 60.0), ("vib", 4.0))
+                ],
+            },
+            5000 * n + 4100,
+        )
+        for n in range(8)
+        for asset in ("boiler-1", "boiler-2")
+    ]
+    found = one_class(found_in(messages))
+    assert found.topics == ("gw/{asset}",)
+    assert found.mapping == Mapping(
+        "paths", "event", "ms", "time", items="readings", value="value", sensor="sensor"
+    )
+    assert (found.period_ms, found.lateness_ms) == (1000, 2000)
+    assert [sensor.name for sensor in found.sensors] == ["temp", "vib"]
+
+
+def test_a_gateway_that_names_its_assets() -> None:
+    messages = [
+        (
+            "gateway/7/out",
+            [
+                {"device": name, "rpm": about(900), "amps": about(9), "ts": START + 1000 * n}
+                for name in ("f1", "f2")
+            ],
+            1000 * n + 5,
+        )
+        for n in range(25)
+    ]
+    found = one_class(found_in(messages))
+    assert found.topics == ("gateway/{site}/out",)
+    assert found.assets == ("7//f1", "7//f2")
+    assert found.mapping.asset == "device"
+    assert settings_of(found_in(messages))["classes"][0]["paths"]["asset"] == "device"
+
+
+def test_the_time_of_a_list_may_stand_beside_it() -> None:
+    messages = [
+        (
+            "gw/boiler",
+            {"ts": START + 1000 * n, "items": [{"tag": "temp", "v": 1.5}, {"tag": "flow", "v": n % 3}]},
+            1000 * n,
+        )
+        for n in range(25)
+    ]
+    found = one_class(found_in(messages))
+    assert found.mapping == Mapping("paths", "event", "ms", "ts", items="items", value="v", sensor="tag")
+    assert found.period_ms == 1000
+
+
+def test_line_protocol_as_telegraf_publishes_it() -> None:
+    """Two measurements an asset on topics of their own: one class, two templates."""
+    messages = [
+        (
+            f"telegraf/{host}/{measurement}",
+            f"{measurement},host={host} {one}={about(50)},{two}={about(3)} {(START + 10_000 * n) * 1_000_000}\n",
+            10_000 * n + 9,
+        )
+        for n in range(25)
+        for host in ("alpha", "beta")
+        for measurement, one, two in (("hydraulics", "pressure", "oil_temp"), ("drive", "rpm", "torque_nm"))
+    ]
+    found = one_class(found_in(messages))
+    assert found.topics == ("telegraf/{asset}/drive", "telegraf/{asset}/hydraulics")
+    assert found.mapping == Mapping("line", "event", "ns")
+    assert [sensor.name for sensor in found.sensors] == ["pressure", "oil_temp", "rpm", "torque_nm"]
+    assert found.period_ms == 10_000
+    assert settings_of(found_in(messages))["classes"][0]["paths"] == {"time_format": "ns"}
+
+
+def test_line_protocol_whose_tag_names_the_asset() -> None:
+    lines = "".join(f'm,host={host} temp=2{n % 3},flow=3i,mode="a b,c" {{time}}\n' for host in "ab" for n in (1,))
+    messages = [("telegraf", lines.format(time=(START + 1000 * n) * 1_000_000), 1000 * n) for n in range(25)]
+    findings = found_in(messages)
+    found = one_class(findings)
+    assert (found.mapping.asset, found.assets) == ("host", ("//a", "//b"))
+    assert [sensor.name for sensor in found.sensors] == ["temp", "flow"]
+    assert aside(findings)["mode"] == "a field that is no number"
+
+
+def test_two_classes_under_one_template_have_globs_that_do_not_meet() -> None:
+    messages = numbers({"pump-1": PUMP, "pump-2": PUMP, "fan-1": FAN, "fan-2": FAN})
+    findings = found_in(messages)
+    globs = {each.name: each.globs for each in findings.classes}
+    assert globs == {"pump": ("berlin//pump-*",), "fan": ("berlin//fan-*",)}
+    assert {each.topics for each in findings.classes} == {("acme/{site}/{asset}/{sensor}",)}
+
+
+def test_two_classes_whose_names_say_nothing_are_told_apart_by_area() -> None:
+    messages = [
+        *numbers({"m1": PUMP, "m2": PUMP}, "acme/berlin/pumps"),
+        *numbers({"m3": FAN, "m4": FAN}, "acme/berlin/fans"),
+    ]
+    findings = found_in(messages)
+    globs = {each.name: each.globs for each in findings.classes}
+    assert set(globs.values()) == {("berlin/pumps/*",), ("berlin/fans/*",)}
+
+
+def test_two_layouts_side_by_side_are_two_classes() -> None:
+    findings = found_in([*numbers({"pump-1": PUMP, "pump-2": PUMP}), *nested(), *own()])
+    assert {each.name: each.mapping.payload for each in findings.classes} == {
+        "pump": "value",
+        "mixer": "paths",
+        "engine": "json",
+    }
+    assert all(each.globs == ("*",) for each in findings.classes), "their templates differ"
+
+
+def test_an_asset_that_lacks_a_sensor_is_asked_about() -> None:
+    wide = PUMP | {"flow": 30.0, "load": 50.0}
+    less = {name: middle for name, middle in wide.items() if name != "load"}
+    findings = found_in(numbers({"pump-1": wide, "pump-2": wide, "pump-3": less}))
+    found = one_class(findings)
+    assert {sensor.name: round(sensor.share, 2) for sensor in found.sensors}["load"] == 0.67
+    assert "pump-3 lacks load" in asked(findings)
+
+
+def test_counters_constants_and_what_warms_up() -> None:
+    messages = [
+        (f"acme/pump-{p}/{sensor}", str(value), 1000 * n)
+        for n in range(25)
+        for p in (1, 2)
+        for sensor, value in (
+            ("flow", about(30)),
+            ("starts", 100 + n),
+            ("setpoint", 42),
+            ("temp", 20 + 0.37 * n),
+        )
+    ]
+    findings = found_in(messages)
+    notes = {sensor.name: (sensor.kept, sensor.note) for sensor in one_class(findings).sensors}
+    assert notes["flow"] == (True, "")
+    assert notes["starts"] == (False, "a counter: it only grew")
+    assert notes["setpoint"] == (True, "never changed")
+    assert notes["temp"] == (True, "grew all the time")
+    assert "a counter, or does it warm up? -> [[sensors]] temp in pump.toml" in asked(findings)
+    assert "42 all the time" in asked(findings)
+
+
+def test_sensors_of_several_rates_need_a_hold() -> None:
+    messages = [
+        (f"acme/pump-{p}/{sensor}", str(about(30)), 1000 * n)
+        for n in range(61)
+        for p in (1, 2)
+        for sensor, every in (("flow", 1), ("load", 1), ("oil_level", 10))
+        if n % every == 0
+    ]
+    found = one_class(found_in(messages))
+    assert found.period_ms == 1000
+    assert {sensor.name: sensor.period_ms for sensor in found.sensors}["oil_level"] == 10_000
+    assert found.hold_ms == 15_000
+
+
+@pytest.mark.parametrize("jitter", [0, 300])
+def test_the_period_is_that_which_was_set_whatever_the_jitter(jitter: int) -> None:
+    chance = random.Random(3)  # noqa: S311 - as above
+    messages = [
+        (f"acme/pump-{p}/flow", str(about(30)), 1000 * n + chance.randint(0, jitter))
+        for n in range(60)
+        for p in (1, 2)
+    ]
+    assert one_class(found_in(messages)).period_ms == 1000
+
+
+def test_junk_is_left_aside_with_its_reason_and_harms_nothing() -> None:
+    junk = [
+        ("junk/binary", bytes([255, 0, 3]), 0),
+        ("junk/text", "hello", 0),
+        ("junk/empty", "", 0),
+        ("junk/huge", "9" * 100_000, 0),
+        ("junk/broken", '{"a":', 0),
+        ("junk/list", "[1, 2]", 0),
+        ("junk/switch", "ON", 0),
+        ("junk/{brace}/x", "1", 0),
+        ("alone", "12", 0),
+        ("clock/now", str(START // 1000), 0),
+    ]
+    findings = found_in([*junk, *numbers({"pump-1": PUMP, "pump-2": PUMP})])
+    assert one_class(findings).assets == ("berlin//pump-1", "berlin//pump-2")
+    reasons = aside(findings)
+    assert reasons["junk/text, junk/broken"] == "text that is no number"
+    assert "no number" in reasons["junk/list"] or "objects" in reasons["junk/list"]
+    for topic in ("junk/binary", "junk/empty", "junk/huge", "junk/switch", "junk/{brace}/x", "alone", "clock/now"):
+        assert topic in reasons
+
+
+def test_a_sensor_that_changes_its_type_is_asked_about() -> None:
+    messages = [
+        (
+            "acme/pump/data",
+            {"ts": START + 1000 * n, "flow": about(30), "temp": "n/a" if n % 10 == 0 else 20},
+            1000 * n,
+        )
+        for n in range(30)
+    ]
+    findings = found_in(messages)
+    assert [sensor.name for sensor in one_class(findings).sensors] == ["flow", "temp"]
+    assert "temp changes its type (27 number, 3 text)" in asked(findings)
+
+
+def test_numbers_in_quotes_are_asked_about() -> None:
+    messages = [
+        ("acme/pump/data", {"ts": START + 1000 * n, "flow": about(30), "temp": "21.5"}, 1000 * n) for n in range(9)
+    ]
+    findings = found_in(messages)
+    assert [sensor.name for sensor in one_class(findings).sensors] == ["flow"]
+    assert "temp holds numbers in quotes" in asked(findings)
+
+
+def test_units_that_contradict_are_asked_about() -> None:
+    messages = [
+        (f"acme/pump-{p}/pressure", {"value": about(4), "unit": unit}, 1000 * n)
+        for n in range(9)
+        for p, unit in ((1, "bar"), (2, "kPa"))
+    ]
+    assert "pressure comes in bar and kPa" in asked(found_in(messages))
+
+
+def test_names_that_fall_together_stay_two_sensors_and_aliases_are_unique() -> None:
+    messages = [
+        ("acme/pump/data", {"ts": START + 1000 * n, "Oil Temp": about(60), "oil_temp": about(61)}, 1000 * n)
+        for n in range(9)
+    ]
+    findings = found_in(messages)
+    names = {sensor.published: sensor.name for sensor in one_class(findings).sensors}
+    assert names == {"Oil Temp": "oil_temp_2", "oil_temp": "oil_temp"}
+    assert "nearly the same name" in asked(findings)
+
+
+def test_sparkplug_is_known_by_its_topic() -> None:
+    findings = found_in([("spBv1.0/plant/DDATA/edge/pump-1", bytes([8, 1, 18, 255]), 0)])
+    assert findings.classes == ()
+    assert "rebirth" in asked(findings)
+
+
+def test_one_asset_alone_is_asked_about() -> None:
+    findings = found_in(numbers({"pump": PUMP}, "acme"))
+    assert one_class(findings).topics == ("acme/{asset}/{sensor}",)
+    assert "only one asset was heard" in asked(findings)
+
+
+def test_every_choice_has_a_reason() -> None:
+    findings = found_in([*numbers({"pump-1": PUMP, "pump-2": PUMP}), *nested()])
+    for each in findings.classes:
+        told = " ".join(each.reasons)
+        assert "is the asset" in told
+        assert "time" in told
