@@ -480,3 +480,81 @@ def test_every_choice_has_a_reason() -> None:
         told = " ".join(each.reasons)
         assert "is the asset" in told
         assert "time" in told
+
+
+# What gateways and devices that are sold publish, as their manuals have it.
+
+
+def test_neuron_keeps_its_values_in_an_object_beside_errors() -> None:
+    messages = [
+        (
+            f"/neuron/{node}/upload",
+            {"node": node, "timestamp": START + 1000 * n, "values": {"tag1": about(5)}, "errors": {"tag3": 3002}},
+            1000 * n,
+        )
+        for n in range(9)
+        for node in ("modbus-1", "modbus-2")
+    ]
+    findings = found_in(messages)
+    found = one_class(findings)
+    assert found.topics == ("/neuron/{asset}/upload",)
+    assert found.mapping == Mapping("paths", "event", "ms", "timestamp", values="values")
+    assert [sensor.name for sensor in found.sensors] == ["tag1"]
+    assert aside(findings)["errors.tag3"] == "it stands beside values"
+
+
+def test_kepware_holds_assets_in_the_names_of_its_tags_which_is_asked_about() -> None:
+    messages = [
+        (
+            "iotgateway",
+            {
+                "timestamp": START + 1000 * n,
+                "values": [
+                    {"id": f"Ch1.{asset}.{tag}", "v": about(50), "q": True, "t": START + 1000 * n}
+                    for asset in ("Pump1", "Pump2")
+                    for tag in ("Temp", "Flow")
+                ],
+            },
+            1000 * n,
+        )
+        for n in range(9)
+    ]
+    findings = found_in(messages)
+    found = one_class(findings)
+    assert found.mapping == Mapping("paths", "event", "ms", "t", items="values", value="v", sensor="id")
+    assert found.sensors[0].published == "Ch1.Pump1.Temp"
+    assert "the same sensors stand under Ch1.Pump1, Ch1.Pump2" in asked(findings)
+
+
+def test_senml_names_its_sensors() -> None:
+    messages = [
+        (
+            f"plant/{asset}",
+            [
+                {"bn": f"urn:{asset}:", "bt": START / 1000 + n, "n": "temp", "u": "Cel", "v": about(23)},
+                {"n": "humidity", "u": "%RH", "v": about(40)},
+            ],
+            1000 * n,
+        )
+        for n in range(9)
+        for asset in ("x1", "x2")
+    ]
+    found = one_class(found_in(messages))
+    assert (found.mapping.sensor, found.mapping.value, found.mapping.time) == ("n", "v", "arrival")
+    assert [(sensor.name, sensor.unit) for sensor in found.sensors] == [("temp", "°C"), ("humidity", "%RH")]
+
+
+def test_tasmotas_local_time_is_not_used() -> None:
+    messages = [
+        (
+            f"tele/{plug}/SENSOR",
+            {"Time": f"2026-09-21T14:13:{20 + n}", "ENERGY": {"Total": 3.1 + n / 100, "Power": about(100)}},
+            1000 * n,
+        )
+        for n in range(25)
+        for plug in ("plug_1", "plug_2")
+    ]
+    findings = found_in(messages)
+    found = one_class(findings)
+    assert (found.name, found.mapping.time, found.mapping.values) == ("plug", "arrival", "ENERGY")
+    assert {sensor.published: sensor.kept for sensor in found.sensors} == {"Total": False, "Power": True}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from monitor.cli import UserError
+from monitor.cli import COMMANDS, UserError
 from monitor.commands.recordings import names, positive
 from monitor.discovery import words
 from monitor.discovery.written import SETTINGS, files, root_of
@@ -92,6 +92,7 @@ def _next(out: Path, findings: Findings, commands: Sequence[str], made: dict[str
         "",
         "Next:",
         f"  enginewatch check --config {settings}",
+        *([f"  enginewatch doctor --config {settings}"] if "doctor" in COMMANDS else []),
         *(f"  {command.replace('DIR/', shlex.quote(str(out)) + '/')}" for command in commands),
         f"  enginewatch monitor --config {settings}",
     ]

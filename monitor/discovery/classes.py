@@ -53,6 +53,7 @@ def describe(
     lateness = _lateness(ahead, reasons)
     _ask_about_time(each, kept, ahead, file, questions)
     _ask_about_units(sensors, file, questions)
+    _ask_about_parts(sensors, questions)
     finding = ClassFinding(
         name=each.name,
         file=file,
@@ -224,6 +225,25 @@ def _ask_about_time(
                 f"{each.name}: the devices' clocks are {lead / 1000:.1f} s ahead of this host's; set the clocks, "
                 "or readings are quarantined",
                 'align.max_ahead_ms, or time = "arrival"',
+            )
+        )
+
+
+def _ask_about_parts(sensors: Sequence[SensorFinding], questions: list[Question]) -> None:
+    """Names such as Line.Pump1.Temp and Line.Pump2.Temp may hold several assets."""
+    ends: dict[str, set[str]] = {}
+    for sensor in sensors:
+        head, dot, end = re.sub(r"[/:|]", ".", sensor.published).rpartition(".")
+        if dot:
+            ends.setdefault(end, set()).add(head)
+    heads = sorted({head for each in ends.values() if len(each) > 1 for head in each})
+    if heads and sum(len(each) > 1 for each in ends.values()) > 1:
+        shown = ", ".join(heads[:LISTED])
+        questions.append(
+            Question(
+                f"the same sensors stand under {shown}: are these assets of their own? Here they are one; "
+                "assets are told apart by topic, or by a field that names them",
+                "topics, or paths.asset",
             )
         )
 

@@ -64,6 +64,7 @@ def read_items(view: View, items: Items, path: str) -> None:
     numeric = _numeric(view, columns, taken)
     if not numeric:
         return
+    numeric = _in_the_holder(view, numeric)
     named = _named_by(columns, numeric, several=bool(path))
     single = named is None and len(numeric) == 1 and plain(numeric[0].rpartition(".")[2]) in names.VALUES
     _say_time(view, time)
@@ -141,6 +142,18 @@ def _numeric(view: View, columns: dict[str, list[Any]], taken: set[str]) -> list
     return found
 
 
+def _in_the_holder(view: View, numeric: list[str]) -> list[str]:
+    """The values that stand in the object that is there for them, where there is one; what is beside it is none."""
+    heads = {path.split(".")[0] for path in numeric if "." in path}
+    holders = [head for head in heads if plain(head) in names.HOLDERS]
+    if len(holders) != 1:
+        return numeric
+    inside = [path for path in numeric if path.startswith(holders[0] + ".")]
+    beside = [path for path in numeric if path not in inside]
+    view.asides += [Aside(path, f"it stands beside {holders[0]}") for path in beside]
+    return inside
+
+
 def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
@@ -169,7 +182,10 @@ def _say_time(view: View, time: Moment | None) -> None:
     if time is None:
         view.reasons.append("no field of the payload is a time, so it is when a message arrives")
         return
-    view.reasons.append(f"the time is {time.reason}")
+    if time.time_format == "local":
+        view.reasons.append(f"the time is the arrival, because {time.path} names no zone")
+    else:
+        view.reasons.append(f"the time is {time.reason}")
     if time.doubt:
         view.questions.append(Question(time.doubt, "time and paths.time_format"))
 

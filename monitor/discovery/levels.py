@@ -217,9 +217,10 @@ def _asset(columns: list[set[str]], found: Roles, taken: set[int]) -> None:
 
 def _places(columns: list[set[str]], found: Roles, asset: int, varying: list[int]) -> None:
     """Site and area: what else differs, the nearest before the asset first; else the level just before it."""
+    first = next((index for index, values in enumerate(columns) if values != {""}), 0)  # it stays as it is
     order = sorted(varying, key=lambda index: (index > asset, abs(asset - index)))
     if not order:
-        quiet = [index for index in range(1, asset) if not any(map(is_generic, columns[index]))]
+        quiet = [index for index in range(first + 1, asset) if not any(map(is_generic, columns[index]))]
         quiet = [index for index in quiet if found.levels[index] == FIXED]
         if quiet:
             found.levels[quiet[-1]] = SITE
@@ -228,7 +229,7 @@ def _places(columns: list[set[str]], found: Roles, asset: int, varying: list[int
                 "{site}, so that others are known too"
             )
         return
-    quiet = [index for index in range(1, order[0]) if not any(map(is_generic, columns[index]))]
+    quiet = [index for index in range(first + 1, order[0]) if not any(map(is_generic, columns[index]))]
     if len(order) == 1 and order[0] < asset and quiet and found.levels[quiet[-1]] == FIXED:
         order.append(quiet[-1])
     chosen = order[:2]

@@ -39,8 +39,10 @@ VALUES = _words("value val v reading measurement data y pv present_value current
 UNITS = _words("unit units uom u engineering_unit eu unit_of_measure")
 BOOKKEEPING = _words(
     """seq sequence sequence_number boot v version schema id uid uuid msg_id message_id quality q qos status code
-    retain crc checksum sender_seq msgid"""
+    retain crc checksum sender_seq msgid bn bt bver"""
 )
+# Objects that hold the values, where others stand beside them.
+HOLDERS = _words("values metrics data fields measurements readings payload body tags sensors")
 LABELS = _words("anomaly anomalies changepoint label labels fault faults failure target class outlier")
 COUNTERS = re.compile(
     r"(^|_)(count|counter|total|totals|hours|runtime|odometer|kwh|wh|mwh|energy|cycles|pulses|uptime)($|_)"
