@@ -143,7 +143,7 @@ def _numeric(view: View, columns: dict[str, list[Any]], taken: set[str]) -> list
 
 
 def _in_the_holder(view: View, numeric: list[str]) -> list[str]:
-    """The values that stand in the object that is there for them, where there is one; what is beside it is none."""
+    """The values in the object that is there for them, where there is one; what stands beside it is none."""
     heads = {path.split(".")[0] for path in numeric if "." in path}
     holders = [head for head in heads if plain(head) in names.HOLDERS]
     if len(holders) != 1:
