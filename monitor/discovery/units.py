@@ -21,6 +21,13 @@ SUFFIXES = {
 }  # fmt: skip
 # Names that are units in themselves, wherever they stand.
 WORDS = {"rpm": "rpm", "percent": "%"}
+# Names that docs and simulator use, after the leaves of COVESA's Vehicle Signal Specification: one unit each.
+AGREED = {
+    "engine_speed": "rpm", "engine_load": "%", "throttle_position": "%", "coolant_temperature": "°C",
+    "oil_temperature": "°C", "oil_pressure": "kPa", "map": "kPa", "maf": "g/s", "fuel_rate": "l/h",
+    "exhaust_gas_temperature": "°C", "vibration_rms": "mm/s", "control_module_voltage": "V", "torque": "Nm",
+    "vehicle_speed": "km/h",
+}  # fmt: skip
 # Quantities whose unit differs from plant to plant: what to ask.
 ASKED = {
     "temp": "°C, °F or K", "temperature": "°C, °F or K", "pressure": "kPa, bar or psi", "press": "kPa, bar or psi",
@@ -49,9 +56,11 @@ def from_name(name: str) -> tuple[str, str]:
 
     >>> from_name("oil_pressure_kPa")
     ('kPa', 'its name ends in "kpa"')
-    >>> from_name("engine_rpm_avg")[0], from_name("flow")
-    ('rpm', ('', ''))
+    >>> from_name("engine_rpm_avg")[0], from_name("maf")[0], from_name("flow")
+    ('rpm', 'g/s', ('', ''))
     """
+    if plain(name) in AGREED:
+        return AGREED[plain(name)], "the usual one of this name"
     parts = [part for part in plain(name).split("_") if part]
     for length in (3, 2, 1):
         end = "_".join(parts[-length:])
