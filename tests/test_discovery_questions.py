@@ -158,12 +158,6 @@ def test_names_that_fall_together_stay_two_sensors_and_aliases_are_unique() -> N
     assert "nearly the same name" in asked(findings)
 
 
-def test_sparkplug_is_known_by_its_topic() -> None:
-    findings = found_in([("spBv1.0/plant/DDATA/edge/pump-1", bytes([8, 1, 18, 255]), 0)])
-    assert findings.classes == ()
-    assert "rebirth" in asked(findings)
-
-
 def test_one_asset_alone_is_asked_about() -> None:
     findings = found_in(numbers({"pump": PUMP}, "acme"))
     assert one_class(findings).topics == ("acme/{asset}/{sensor}",)

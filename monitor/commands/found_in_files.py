@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from config.overlap import globs_overlap
 from monitor.cli import UserError
+from monitor.commands.births import decoder
 from monitor.commands.listening import Found
 from monitor.discovery.capture import Capture, from_line
 from monitor.discovery.discover import discover
@@ -47,7 +48,7 @@ def _captures(paths: Sequence[Path]) -> Found:
                         _take(capture, line)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    findings = discover(capture, globs_overlap)
+    findings = discover(capture, globs_overlap, decoder())
     shown = ", ".join(map(str, paths))
     return Found(
         findings=findings,

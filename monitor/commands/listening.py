@@ -16,6 +16,7 @@ from rich.live import Live
 
 from config.overlap import globs_overlap
 from monitor.cli import UserError
+from monitor.commands.births import decoder
 from monitor.commands.connection import mqtt_settings
 from monitor.discovery.capture import to_line
 from monitor.discovery.discover import discover
@@ -60,7 +61,7 @@ def from_broker(options: argparse.Namespace) -> Found:
     capture, seconds = _listen(settings, filters, options.listen)
     if options.capture is not None:
         _write_capture(options.capture, capture)
-    findings = discover(capture, globs_overlap)
+    findings = discover(capture, globs_overlap, decoder())
     where = ", ".join(filters)
     old = f", {findings.retained} of them retained (old)" if findings.retained else ""
     url = f"{settings.host}:{settings.port}"

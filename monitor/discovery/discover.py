@@ -4,32 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.discovery import classes, groups
+from monitor.discovery import classes, groups, sparkplug
 from monitor.discovery.findings import Aside, ClassFinding, Findings, Question
 from monitor.discovery.streams import place
 from monitor.discovery.view import View, is_status, look, meta_units
 
 if TYPE_CHECKING:
-    from monitor.discovery.capture import Capture
+    from monitor.discovery.capture import Capture, Captured
     from monitor.discovery.groups import Overlap
-    from monitor.discovery.view import Sparkplug
+    from monitor.discovery.sparkplug import Decode
 
 LOOKED_AT = 100_000  # messages altogether, and of each topic at least
 AT_LEAST = 20
 CLASSES = 50
 
 
-def discover(capture: Capture, overlap: Overlap, sparkplug: Sparkplug | None = None) -> Findings:
+def discover(capture: Capture, overlap: Overlap, decode_sparkplug: Decode | None = None) -> Findings:
     """What the captured messages say; `overlap` tells whether two globs can take the same asset.
 
-    `sparkplug` decodes the payloads of a Sparkplug topic; without it these topics are told and left aside.
+    `decode_sparkplug` decodes the payloads of a Sparkplug topic; without it these topics are told and left aside.
     """
     share = max(AT_LEAST, LOOKED_AT // max(len(capture.topics), 1))
     units: dict[str, str] = {}
     views: list[View] = []
     descriptions = statuses = 0
+    plugs: dict[str, list[Captured]] = {}
     for topic, kept in capture.topics.items():
         messages = list(kept)[-share:]
+        if topic.startswith(f"{sparkplug.NAMESPACE}/"):
+            plugs[topic] = messages
+            continue
         described = meta_units(messages[-1]) if topic.endswith("/meta") else None
         if described is not None:
             units |= described
@@ -39,7 +43,8 @@ def discover(capture: Capture, overlap: Overlap, sparkplug: Sparkplug | None = N
         elif set(topic) & set("{}+#\0"):
             views.append(View(topic, len(messages), asides=[Aside(topic, "a brace or wildcard in it")]))
         else:
-            views.append(look(topic, messages, sparkplug))
+            views.append(look(topic, messages))
+    views += sparkplug.views(plugs, decode_sparkplug)
     placed = place(views)
     grouped = groups.group(placed.streams)
     grouped.sort(key=lambda each: -len(each.streams))
@@ -77,7 +82,11 @@ def discover(capture: Capture, overlap: Overlap, sparkplug: Sparkplug | None = N
         asides.append(Aside("…/status", "Enginewatch's own statuses", statuses))
     if capture.ours:
         asides.append(Aside("our own and $SYS", "messages of Enginewatch and the broker", capture.ours))
-    old = [view.topic for view in views if all(each.retained for each in capture.topics[view.topic])]
+    old = [
+        topic
+        for topic, kept in capture.topics.items()
+        if all(each.retained for each in kept) and not topic.endswith(("/meta", "/status"))
+    ]
     if old:
         questions.append(
             Question(

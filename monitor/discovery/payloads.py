@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,7 @@ if TYPE_CHECKING:
     from monitor.discovery.capture import Captured
 
 DEEPEST = 8  # levels of nesting that are followed
+LARGEST = 3.4e38
 WIDEST = 2_000  # leaves of one payload
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 # One line of InfluxDB's line protocol; names may hold escaped commas, equals signs and spaces.
@@ -64,14 +64,14 @@ def parse(message: Captured) -> tuple[str, Any]:
 
 
 def number(value: Any) -> float | None:
-    """A finite number as float; None for everything else, true and false too."""
+    """A number that fits the daemon's floats of 32 bits; None for everything else, true and false too."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         found = float(value)
     except OverflowError:
         return None
-    return found if math.isfinite(found) else None
+    return found if abs(found) <= LARGEST else None
 
 
 def leaves(tree: Any) -> dict[str, Any]:

@@ -78,7 +78,10 @@ def _place_tree(
     own = mapping.payload == "json" and all(_is_own_topic(view.levels) for view in tree)
     inside = bool(mapping.asset)
     topics = [_topic(view, single=single) for view in tree]
-    found = _own_roles() if own else roles(topics, single=single, inside=inside)
+    if mapping.payload == "sparkplug":
+        found = Roles([FIXED, SITE, FIXED, AREA, ASSET])
+    else:
+        found = _own_roles() if own else roles(topics, single=single, inside=inside)
     if found.problem:
         shown = ", ".join(view.topic for view in tree[:3])
         placed.asides.append(Aside(shown, found.problem, len(tree)))

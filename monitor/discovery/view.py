@@ -13,13 +13,10 @@ from monitor.discovery.names import ASSETS, VALUES, plain
 from monitor.discovery.payloads import at, leaves, lists, number, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from monitor.discovery.capture import Captured
     from monitor.discovery.payloads import Line
-
-    # payloads of one Sparkplug topic -> for each, metric -> value; the library for it is another room's.
-    Sparkplug = Callable[[Sequence[Captured]], list[dict[str, Any]]]
 
 MOST = 0.8  # share of a topic's messages that must be of one kind
 OWN_VERSION = 1
@@ -65,12 +62,9 @@ class View:
             self.inside.setdefault(asset, {}).setdefault(name, Series()).add(time, value, retained=retained)
 
 
-def look(topic: str, messages: Sequence[Captured], sparkplug: Sparkplug | None = None) -> View:
+def look(topic: str, messages: Sequence[Captured]) -> View:
     """What a topic's messages are."""
     view = View(topic, len(messages))
-    if topic.startswith("spBv1.0/"):
-        _sparkplug(view, messages, sparkplug)
-        return view
     parsed = [(*parse(message), message) for message in messages]
     counts = Counter(kind for kind, _, _ in parsed)
     kind, most = counts.most_common(1)[0]
@@ -102,11 +96,13 @@ def _numbers(view: View, chosen: list[tuple[Any, Captured]]) -> None:
     view.mapping = Mapping("value")
     view.single = True
     view.reasons.append("a bare number is all there is in a payload, so its time is when it arrives")
-    series = view.series[""] = Series()
     for text, message in chosen:
         value = number(float(text))
         if value is not None:
-            series.add(message.arrival, value, retained=message.retained)
+            view.add("", message.arrival, value, retained=message.retained)
+    if not view.series:
+        view.mapping = None
+        view.asides.append(Aside(view.topic, "no number that fits floats of 32 bits"))
 
 
 def _json(view: View, chosen: list[tuple[Any, Captured]]) -> None:
@@ -218,22 +214,6 @@ def _asset_tag(view: View, lines: Sequence[Line]) -> str:
                 )
             )
     return named[0] if named else ""
-
-
-def _sparkplug(view: View, messages: Sequence[Captured], decode: Sparkplug | None) -> None:
-    levels = view.levels
-    if len(levels) < 4 or levels[2] == "STATE":  # noqa: PLR2004 - namespace, group, type, edge node
-        view.asides.append(Aside(view.topic, "Sparkplug, but no data of a node or device"))
-        return
-    view.mapping = Mapping("sparkplug", "event", "ms")
-    view.reasons.append("the topic is Sparkplug B's; births name the sensors")
-    if decode is None:
-        return
-    for metrics, message in zip(decode(messages), messages, strict=True):
-        for name, value in metrics.items():
-            found = number(value)
-            if found is not None:
-                view.series.setdefault(name, Series()).add(message.arrival, found, retained=message.retained)
 
 
 def meta_units(message: Captured) -> dict[str, str] | None:
