@@ -348,3 +348,14 @@ def test_tasmotas_local_time_is_not_used() -> None:
     found = one_class(findings)
     assert (found.name, found.mapping.time, found.mapping.values) == ("plug", "arrival", "ENERGY")
     assert {sensor.published: sensor.kept for sensor in found.sensors} == {"Total": False, "Power": True}
+
+
+def test_an_asset_whose_values_all_lie_deeper_is_read_as_the_others_are() -> None:
+    """Two mixers without a load: all their numbers stand in body.motor."""
+    less = [
+        (topic.replace("mixer-0", "mixer-1"), {**payload, "body": {"motor": payload["body"]["motor"]}}, after)
+        for topic, payload, after in nested()
+    ]
+    found = found_in([*nested(), *less]).classes
+    assert {each.mapping.values for each in found} == {"body"}
+    assert {sensor.published for each in found for sensor in each.sensors} == {"motor.temp", "motor.speed", "load"}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import doctest
 import json
 import random
+import signal
+import subprocess
+import sys
 import threading
 import time
 import tomllib
@@ -19,13 +22,12 @@ from config.settings import ClassSettings
 from monitor.cli import main
 from tests.plant import LAYOUTS
 from tests.recordings import normal
-from tests.servers import free_port
-from tests.servers.peers import Peer
+from tests.servers import free_port, missing
+from tests.servers.brokers import Mosquitto
+from tests.servers.peers import Peer, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.servers.brokers import Mosquitto
 
 # Until the settings know `payload = "value"` and `[classes.paths]`, generated files are checked as TOML only.
 MAPPING = "paths" in ClassSettings.model_fields
@@ -279,3 +281,36 @@ def test_the_findings_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (only,) = found["findings"]["classes"]
     assert len(only["assets"]) == 12
     assert [sensor["name"] for sensor in only["sensors"]] == ["load", "flow", "pressure", "temperature"]
+
+
+def test_ctrl_c_ends_the_listening_and_what_was_heard_counts(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    url = f"mqtt://{mosquitto.host}:{mosquitto.port}"
+    command = [sys.executable, "-m", "monitor.cli", "init", "--from-broker", url, "--listen", "1h"]
+    with (
+        Plant(mosquitto, "nested"),
+        subprocess.Popen([*command, "--out", tmp_path / "out"], stdout=subprocess.PIPE, text=True) as process,
+    ):
+        log = mosquitto.folder / "log"
+        wait_until(lambda: "enginewatch-init" in log.read_text(), "the connection")
+        time.sleep(1.5)  # of listening
+        process.send_signal(signal.SIGINT)
+        screen, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Class mixer: 3 assets" in screen
+    assert set(documents(tmp_path / "out")) == {"enginewatch.toml", "mixer.toml"}
+
+
+def test_credentials_that_are_wrong_are_told_and_those_that_are_right_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not Mosquitto.installed():
+        missing("mosquitto")
+    secret = tmp_path / "password"
+    secret.write_text("right\n")
+    secret.chmod(0o600)
+    with Mosquitto(tmp_path / "broker", users={"reader": "right"}) as broker:
+        place = f"{broker.host}:{broker.port}"
+        assert init("--from-broker", f"mqtt://{place}", "--out", tmp_path / "out") == 2
+        assert "the broker refuses a connection without a user name" in capsys.readouterr().err
+        words = ("--password-file", secret, "--listen", "0.2s")
+        assert init("--from-broker", f"mqtt://reader@{place}", *words, "--out", tmp_path / "out") == 1

@@ -46,7 +46,9 @@ def place(views: Iterable[View]) -> Placed:
     """Put every topic that can be read under its asset."""
     placed = Placed()
     groups: dict[tuple[Mapping, bool, int], list[View]] = defaultdict(list)
-    for view in _assets_inside(views):
+    usable = _assets_inside(views)
+    _one_object_of_values(usable)
+    for view in usable:
         assert view.mapping is not None
         groups[view.mapping, view.single, len(view.levels)].append(view)
     streams: dict[tuple[Mapping, str], Stream] = {}
@@ -70,6 +72,29 @@ def _assets_inside(views: Iterable[View]) -> list[View]:
                 f"the payload names the asset ({view.asset_path}), because a topic carries several"
             )
     return usable
+
+
+def _one_object_of_values(views: Iterable[View]) -> None:
+    """Where some topics of a form have their values deeper than others, all are read from the outer object."""
+    forms: dict[tuple[Mapping, str, int], list[View]] = defaultdict(list)
+    for view in views:
+        if view.mapping is not None and view.mapping.values is not None:
+            forms[replace(view.mapping, values=""), view.levels[0], len(view.levels)].append(view)
+    for form in forms.values():
+        objects = {view.mapping.values or "" for view in form if view.mapping}
+        for view in form:
+            assert view.mapping is not None
+            own = view.mapping.values or ""
+            outer = min((each for each in objects if not each or own.startswith(f"{each}.")), key=len, default=own)
+            if outer != own:
+                ahead = own.removeprefix(f"{outer}.") if outer else own
+                view.mapping = replace(view.mapping, values=outer)
+                view.series = {f"{ahead}.{name}": series for name, series in view.series.items()}
+                view.units = {f"{ahead}.{name}": unit for name, unit in view.units.items()}
+                view.inside = {
+                    asset: {f"{ahead}.{name}": series for name, series in each.items()}
+                    for asset, each in view.inside.items()
+                }
 
 
 def _place_tree(
