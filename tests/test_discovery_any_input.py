@@ -5,14 +5,19 @@ from __future__ import annotations
 import doctest
 import importlib
 import json
+import random
 import tomllib
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.load import load
 from config.overlap import globs_overlap
+from config.settings import ClassSettings
 from monitor.discovery import capture as captures
 from monitor.discovery.capture import Capture, Captured, from_line, to_line
 from monitor.discovery.discover import discover
@@ -91,6 +96,64 @@ def test_no_capture_crashes_it_and_what_is_written_is_toml(messages: list[Captur
         assert len(set(kept)) == len(kept)
     for line in told(findings):
         assert line.isprintable()
+
+
+@pytest.mark.skipif(
+    "paths" not in ClassSettings.model_fields, reason="the settings know no payload conventions yet"
+)
+@settings(max_examples=40, deadline=None)
+@given(st.lists(MESSAGES, min_size=3, max_size=25))
+def test_whatever_is_written_passes_every_check(messages: list[Captured]) -> None:
+    """For the merge: every generated file through the daemon's own checks."""
+    capture = Capture()
+    for message in messages:
+        for again in range(4):
+            capture.add(Captured(message.topic, message.payload, message.arrival + 1000 * again))
+    findings = discover(capture, globs_overlap)
+    if not findings.classes:
+        return
+    with TemporaryDirectory() as folder:
+        for name, text in files(findings, ['host = "h"'], "from a test").items():
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+        loaded = load(Path(folder) / "enginewatch.toml", environment={})
+    assert [entry.name for entry in loaded.settings.classes] == [each.name for each in findings.classes]
+
+
+QUANTITIES = ("temp", "oil_pressure", "rpm", "flow", "vibration", "current", "load", "humidity")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    layout=st.sampled_from(["numbers", "values", "flat"]),
+    assets=st.lists(st.integers(1, 99), min_size=2, max_size=6, unique=True),
+    kind=st.sampled_from(["pump", "Fan", "mixer-", "P"]),
+    sensors=st.lists(st.sampled_from(QUANTITIES), min_size=2, max_size=6, unique=True),
+    period=st.sampled_from([100, 500, 1000, 2000, 10_000, 60_000]),
+    seed=st.integers(0, 9),
+)
+def test_a_plant_is_found_as_it_was_laid_out(
+    layout: str, assets: list[int], kind: str, sensors: list[str], period: int, seed: int
+) -> None:
+    """Assets, sensors, period and payload of a plant that is published without a flaw."""
+    chance = random.Random(seed)  # noqa: S311 - noise
+    capture = Capture()
+    for n in range(12):
+        now = START + n * period
+        for number in assets:
+            place = f"works/hall/{kind}{number}"
+            values = {sensor: round(chance.gauss(10 * 3**i, 1), 3) for i, sensor in enumerate(sensors)}
+            if layout == "flat":
+                capture.add(Captured(f"{place}/data", json.dumps({"time": now, **values}).encode(), now + 7))
+                continue
+            for sensor, value in values.items():
+                text = str(value) if layout == "numbers" else json.dumps({"ts": now, "value": value})
+                capture.add(Captured(f"{place}/{sensor}", text.encode(), now + chance.randrange(period // 20)))
+    (found,) = discover(capture, globs_overlap).classes
+    assert found.topics == ("works/{site}/{asset}/" + ("data" if layout == "flat" else "{sensor}"),)
+    assert set(found.assets) == {f"hall//{kind}{number}" for number in assets}
+    assert {sensor.published for sensor in found.sensors} == set(sensors)
+    assert found.period_ms == period
+    assert found.mapping.payload == ("value" if layout == "numbers" else "paths")
 
 
 @settings(max_examples=100, deadline=None)
