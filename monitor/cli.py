@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 COMMANDS = {
     "demo": "watch a simulated fleet, one engine of which fails",
     "monitor": "run the daemon",
+    "init": "find out what a broker or a recording holds, and write settings for it",
     "train": "train a model on normal data (needs the extra `train`)",
     "replay": "publish recorded files over MQTT",
     "simulate": "publish or write a simulated fleet of engines, healthy or failing",
