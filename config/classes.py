@@ -36,6 +36,9 @@ class ResolvedClass:
     model_name: str = ""
     model_hash: str | None = None
     window: int | None = None  # T, the ticks in a window
+    published: tuple[str, ...] = ()  # C, as the next two: names in payloads; empty: `sensors`
+    scale: tuple[float, ...] = ()  # value = published x scale + offset; empty: as published
+    offset: tuple[float, ...] = ()
 
 
 def resolve_classes(loaded: Loaded) -> list[ResolvedClass]:
@@ -81,6 +84,8 @@ def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) 
     assert described is not None
     grid = AssetFile.model_fields
     limits = asset.sensors if asset else [AssetSensor(name=sensor.name) for sensor in described.sensors]
+    factors = [sensor.factors for sensor in limits]
+    converted = any(each != (1.0, 0.0) for each in factors)
     return ResolvedClass(
         settings=entry,
         name=entry.name,
@@ -96,6 +101,9 @@ def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) 
         model_name=header.name if header else "",
         model_hash=header.hash if header else None,
         window=header.window if header else None,
+        published=tuple(sensor.published for sensor in limits) if any(sensor.alias for sensor in limits) else (),
+        scale=tuple(scale for scale, _ in factors) if converted else (),
+        offset=tuple(offset for _, offset in factors) if converted else (),
     )
 
 

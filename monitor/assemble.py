@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.alert import AlertConfig
 from monitor.align import AlignConfig
 from monitor.decode import ClassRoute
+from monitor.payloads.paths import Paths
 from monitor.sensor_check import SensorCheckConfig
 from monitor.spec import ClassSpec, LineSpec
 from monitor.threshold import ThresholdConfig
@@ -30,12 +31,11 @@ def line_spec(settings: Settings, classes: Sequence[ResolvedClass]) -> LineSpec:
 
 
 def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
-    given = each.settings
     length = each.window or LENGTH_WITHOUT_MODEL
     count = len(each.sensors)
     return ClassSpec(
         name=each.name,
-        route=ClassRoute(each.sensors, given.topics, given.assets, given.time == "arrival"),
+        route=_route(each),
         units=each.units,
         model=each.model_name,
         model_hash=each.model_hash or "",
@@ -73,6 +73,30 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             critical_ratio=settings.alert.critical_ratio,
             stale_after_ms=max(int(settings.alert.stale_after_s * 1000), STALE_PERIODS * each.period_ms),
         ),
+    )
+
+
+def _route(each: ResolvedClass) -> ClassRoute:
+    """Where the messages of a class come, and how they are read."""
+    given = each.settings
+    return ClassRoute(
+        sensors=each.sensors,
+        topics=given.topics,
+        assets=given.assets,
+        arrival_time=given.time == "arrival",
+        payload=given.payload,
+        paths=Paths(
+            items=given.paths.items,
+            time=given.paths.time,
+            time_format=given.paths.time_format or ("ns" if given.payload == "line" else "ms"),
+            values=given.paths.values,
+            value=given.paths.value,
+            sensor=given.paths.sensor,
+            asset=given.paths.asset,
+        ),
+        published=each.published,
+        scale=each.scale,
+        offset=each.offset,
     )
 
 

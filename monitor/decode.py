@@ -6,28 +6,31 @@ be used becomes a dead letter with its reason, and a bad value does not spoil it
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
 
+from monitor.payloads.line import LineReader
+from monitor.payloads.number import NumberReader
+from monitor.payloads.ours import OursReader
+from monitor.payloads.paths import Paths, PathsReader
+from monitor.payloads.words import short
 from monitor.records import DeadLetter, Float32, Int64, Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from monitor.payloads.reading import Reader
+
 TELEMETRY_TOPIC = "{root}/v1/{site}/{asset}/telemetry"
 META_TOPIC = "{root}/v1/{site}/{asset}/meta"
 STATUS_TOPIC = "{root}/v1/{site}/{asset}/status"
 
-# Event times are epoch milliseconds between 1973 and the year 9999: seconds or microseconds fall outside.
-EARLIEST_MS = 100_000_000_000
-LATEST_MS = 253_402_300_799_999
 KEPT_PAYLOAD = 1024  # bytes of a payload that a dead letter keeps
 
 
@@ -78,18 +81,11 @@ def encode_status(*, online: bool, time: int, reason: str = "") -> bytes:
     return msgspec.json.encode(status | {"reason": reason} if reason else status)
 
 
-class _Telemetry(msgspec.Struct):
-    values: dict[str, float | None]
-    ts: int | None = None
-    v: int = 1
-
-
 class _Status(msgspec.Struct):
     online: bool
     reason: str = ""
 
 
-_TELEMETRY = msgspec.json.Decoder(_Telemetry | list[_Telemetry])
 _STATUS = msgspec.json.Decoder(_Status)
 
 
@@ -101,6 +97,16 @@ class ClassRoute:
     topics: tuple[str, ...]  # templates
     assets: tuple[str, ...] = ("*",)  # globs on the stream key
     arrival_time: bool = False  # a reading's time is when it came
+    payload: Literal["json", "value", "paths", "line"] = "json"
+    paths: Paths = field(default_factory=Paths)  # of line protocol: the time's format, the asset's tag
+    published: tuple[str, ...] = ()  # (C,) the sensors' names in payloads and topics; empty: `sensors`
+    scale: tuple[float, ...] = ()  # (C,) value = published x scale + offset; empty: as published
+    offset: tuple[float, ...] = ()  # (C,)
+
+    @property
+    def measures(self) -> tuple[object, ...]:
+        """What the values of a reading mean."""
+        return self.sensors, self.scale, self.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +157,11 @@ class _Place:
     """Where a topic leads: a class and a stream, as telemetry or as status; or the reason why nowhere."""
 
     asset_class: int = -1
-    stream: str = ""
+    stream: str = ""  # without an asset where the payload names it
     status: bool = False
     reason: str = ""
+    sensor: str = ""  # where the topic names one
+    named: bool = True  # the topic names the asset
 
 
 class Decoder:
@@ -162,7 +170,10 @@ class Decoder:
     def __init__(self, routes: Sequence[ClassRoute], *, root: str) -> None:
         """The first class whose template and globs match a topic takes it."""
         self._routes = tuple(routes)
-        self._columns = [{name: index for index, name in enumerate(route.sensors)} for route in routes]
+        self._columns = [
+            {name: index for index, name in enumerate(route.published or route.sensors)} for route in routes
+        ]
+        self._readers = [reader(route) for route in routes]
         self._patterns: list[tuple[re.Pattern[str], int, bool]] = []
         for index, route in enumerate(routes):
             for template in route.topics:
@@ -210,10 +221,14 @@ class Decoder:
                 continue
             known = True
             groups = match.groupdict()
-            key = stream_key(groups.get("site", ""), groups.get("area", ""), groups["asset"])
-            if any(fnmatchcase(key, glob) for glob in self._routes[index].assets):
-                return _Place(index, key, status)
+            named, sensor = "asset" in groups, groups.get("sensor", "")
+            key = stream_key(groups.get("site", ""), groups.get("area", ""), groups.get("asset", ""))
+            if not named or self._takes(index, key):
+                return _Place(index, key, status, sensor=sensor, named=named)
         return _Place(reason="no class takes this asset" if known else "topic matches no template")
+
+    def _takes(self, asset_class: int, key: str) -> bool:
+        return any(fnmatchcase(key, glob) for glob in self._routes[asset_class].assets)
 
     def _report(
         self, message: Message, place: _Place, reports: list[StatusReport], letters: list[DeadLetter]
@@ -229,30 +244,28 @@ class Decoder:
         reports.append(StatusReport(place.asset_class, place.stream, status.online, goodbye, message.arrival))
 
     def _telemetry(self, message: Message, place: _Place, rows: _Rows, letters: list[DeadLetter]) -> None:
-        arrival_time = self._routes[place.asset_class].arrival_time
-        try:
-            decoded = _TELEMETRY.decode(message.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            decoded = _salvage(message, letters, arrival_time=arrival_time)
-        for reading in decoded if isinstance(decoded, list) else [decoded]:
-            time = message.arrival if arrival_time else reading.ts
-            reason = _fault(reading.v, time)
-            if reason or time is None:
-                letters.append(_letter(message, reason))
-                continue
+        refused: list[str] = []
+        for reading in self._readers[place.asset_class].read(message, place.sensor, refused):
+            stream = place.stream
+            if not place.named:
+                stream += reading.asset
+                if not self._takes(place.asset_class, stream):
+                    refused += ["no class takes this asset"] * _reported(reading.values)
+                    continue
             row = len(rows.streams)
-            rows.streams.append(place.stream)
-            rows.time.append(time)
+            rows.streams.append(stream)
+            rows.time.append(reading.time)
             rows.arrival.append(message.arrival)
             rows.source.append(message)
             names = tuple(reading.values)
             columns = self._known_columns(place.asset_class, names)
             values: Sequence[float | None] = list(reading.values.values())
             if columns is None:
-                columns, values = self._sort_out(message, reading.values, place.asset_class, letters)
+                columns, values = self._sort_out(reading.values, place.asset_class, refused)
             rows.cell_row.extend([row] * len(columns))
             rows.cell_column.extend(columns)
             rows.cell_value.extend(values)
+        letters.extend(_letter(message, reason) for reason in refused)
 
     def _known_columns(self, asset_class: int, names: tuple[str, ...]) -> list[int] | None:
         """The columns of these sensor names; None where one of them is unknown."""
@@ -267,21 +280,25 @@ class Decoder:
         return columns
 
     def _sort_out(
-        self, message: Message, values: dict[str, float | None], asset_class: int, letters: list[DeadLetter]
+        self, values: dict[str, float | None], asset_class: int, refused: list[str]
     ) -> tuple[list[int], list[float | None]]:
         known = self._columns[asset_class]
         for name, value in values.items():
             if name not in known and value is not None:
-                letters.append(_letter(message, f"unknown sensor {_short(name)}"))
+                refused.append(f"unknown sensor {short(name)}")
         kept = {known[name]: value for name, value in values.items() if name in known}
         return list(kept), list(kept.values())
 
     def _columns_of(self, rows: _Rows, asset_class: int, letters: list[DeadLetter]) -> ClassReadings:
-        sensors = self._routes[asset_class].sensors
+        route = self._routes[asset_class]
+        sensors = route.sensors
         values = np.full((len(rows.streams), len(sensors)), np.nan, np.float32)  # (N, C)
         row, column = np.array(rows.cell_row, np.int64), np.array(rows.cell_column, np.int64)
         with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused just below
-            cells = np.array(rows.cell_value, np.float64).astype(np.float32)
+            exact = np.array(rows.cell_value, np.float64)
+            if route.scale:
+                exact = exact * np.array(route.scale)[column] + np.array(route.offset)[column]
+            cells = exact.astype(np.float32)
         for cell in np.flatnonzero(np.isinf(cells)):
             sensor, value = sensors[column[cell]], rows.cell_value[cell]
             letters.append(_letter(rows.source[row[cell]], f"{sensor}: {value!r} does not fit 32-bit floats"))
@@ -291,101 +308,31 @@ class Decoder:
         return ClassReadings(rows.streams, time, arrival, values)
 
 
+def reader(route: ClassRoute) -> Reader:
+    """What reads the payloads of a class."""
+    known = frozenset(route.published or route.sensors)
+    paths = route.paths
+    match route.payload:
+        case "json":
+            return OursReader(arrival_time=route.arrival_time)
+        case "value":
+            return NumberReader(known)
+        case "paths":
+            return PathsReader(paths, known, arrival_time=route.arrival_time)
+        case "line":
+            tag = paths.asset
+            return LineReader(known, time_format=paths.time_format, asset_tag=tag, arrival_time=route.arrival_time)
+
+
 def _pattern(template: str, root: str) -> re.Pattern[str]:
     parts = re.split(r"(\{\w+\})", template.replace("{root}", root))
     made = [f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part) for part in parts]
     return re.compile("".join(made))
 
 
-def _fault(version: int, time: int | None) -> str:
-    if version != 1:
-        return f"payload version {_short(version)} is unknown"
-    if time is None:
-        return "ts is missing"
-    if not EARLIEST_MS <= time <= LATEST_MS:
-        return f"ts {_short(time)} is not in epoch milliseconds"
-    return ""
-
-
-def _salvage(message: Message, letters: list[DeadLetter], *, arrival_time: bool) -> list[_Telemetry]:
-    """What is usable of a payload that is not as it should be; the rest goes to the dead letters.
-
-    A reading that is of no use is one letter, whatever its values are.
-    """
-    if not message.payload:
-        letters.append(_letter(message, "payload is empty"))
-        return []
-    try:
-        # Python's own parser lets NaN and Infinity pass, so that they spoil their value and not the message.
-        parsed: Any = json.loads(message.payload, parse_int=_integer)
-    except (ValueError, RecursionError) as error:
-        letters.append(_letter(message, f"not JSON: {_short(str(error), 80)}"))
-        return []
-    found = []
-    for item in parsed if isinstance(parsed, list) else [parsed]:
-        reason = _shape_fault(item)
-        if not reason:
-            time, version = message.arrival if arrival_time else item.get("ts"), item.get("v", 1)
-            reason = _type_fault("ts", time) or _type_fault("v", version) or _fault(version, time)
-        if reason:
-            letters.append(_letter(message, reason))
-            continue
-        values: dict[str, float | None] = {}
-        for name, value in item["values"].items():
-            fault = _value_fault(value)
-            if fault:
-                letters.append(_letter(message, f"{_short(name)}: {fault}"))
-            else:
-                values[name] = None if value is None else float(value)
-        found.append(_Telemetry(values, time, version))
-    return found
-
-
-def _integer(digits: str) -> float:
-    """An integer, or infinity where it has more digits than Python takes."""
-    try:
-        return int(digits)
-    except ValueError:
-        return math.inf
-
-
-def _shape_fault(item: Any) -> str:
-    if not isinstance(item, dict):
-        return f"expected an object, got {_kind(item)}"
-    if not isinstance(item.get("values"), dict):
-        return "values is missing" if "values" not in item else f"values is {_kind(item['values'])}"
-    return ""
-
-
-def _type_fault(name: str, value: Any) -> str:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        return f"{name} is {_kind(value)}, expected an integer"
-    return ""
-
-
-def _value_fault(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"expected a number, got {_kind(value)}"
-    try:
-        number = float(value)
-    except OverflowError:
-        return "number is too large"
-    return "" if math.isfinite(number) else f"{value} is not a number"
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", float: "a fraction"}
-    return names.get(type(value), "a number")
-
-
-def _short(value: object, length: int = 40) -> str:
-    text = str(value) if not isinstance(value, int) or value.bit_length() < 1_000 else "(huge)"  # noqa: PLR2004
-    text = text.encode(errors="backslashreplace").decode()  # JSON may name half of a surrogate pair
-    return text if len(text) <= length else text[:length] + "…"
+def _reported(values: Mapping[str, float | None]) -> int:
+    """How many values are there."""
+    return sum(value is not None for value in values.values())
 
 
 def _letter(message: Message, reason: str) -> DeadLetter:

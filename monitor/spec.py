@@ -31,13 +31,13 @@ class ClassSpec:
 
     def keeps_windows_of(self, other: ClassSpec) -> bool:
         """Whether windows and open ticks filled under the other description mean the same here."""
-        same = (self.route.sensors, self.units, self.align, self.window)
-        return same == (other.route.sensors, other.units, other.align, other.window)
+        same = (self.route.measures, self.units, self.align, self.window)
+        return same == (other.route.measures, other.units, other.align, other.window)
 
     def keeps_sensor_faults_of(self, other: ClassSpec) -> bool:
         """Whether what was found of sensors under the other description would have been found here."""
-        same = (self.route.sensors, self.units, self.align.period_ms, self.sensor_check)
-        return same == (other.route.sensors, other.units, other.align.period_ms, other.sensor_check)
+        same = (self.route.measures, self.units, self.align.period_ms, self.sensor_check)
+        return same == (other.route.measures, other.units, other.align.period_ms, other.sensor_check)
 
 
 @dataclass(frozen=True, slots=True)
