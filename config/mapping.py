@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -48,6 +50,7 @@ class PathSettings(Section):
 
 
 _LINE = {"time_format", "asset"}  # what line protocol takes of the paths
+_SPARKPLUG = re.compile(r"spBv1\.0/(\{site\}|[^/{}]+)/DDATA/(\{area\}|[^/{}]+)/\{asset\}")
 _TOPICS = ("topics", "payload", "name")
 
 
@@ -65,6 +68,9 @@ def mapping_mistakes(given: ClassSettings) -> Iterator[Mistake]:
             f'has no meaning for payload "{given.payload}"; set payload = "paths"',
         )
         return
+    if given.payload == "sparkplug":
+        yield from _sparkplug_mistakes(given)
+        return
     yield from _sensor_mistakes(given)
     yield from _asset_mistakes(given)
     if given.payload == "value" and given.time == "event":
@@ -73,6 +79,17 @@ def mapping_mistakes(given: ClassSettings) -> Iterator[Mistake]:
         yield Mistake(("paths.time",), 'must say where the time is, or set time = "arrival"')
     if given.payload == "line" and given.time == "event" and paths.time_format == "rfc3339":
         yield Mistake(("paths.time_format",), "line protocol has its time as a number: s, ms, us or ns")
+
+
+def _sparkplug_mistakes(given: ClassSettings) -> Iterator[Mistake]:
+    """The topics are those of the specification, and the library is there."""
+    for topic in given.topics:
+        if not _SPARKPLUG.fullmatch(topic):
+            sentence = f"{topic}: Sparkplug B needs spBv1.0/{{site}}/DDATA/{{area}}/{{asset}}"
+            yield Mistake(_TOPICS, f"{sentence}, where {{site}} and {{area}} may be names")
+            return
+    if find_spec("google") is None or find_spec("google.protobuf") is None:
+        yield Mistake(("payload",), 'needs a library for protobuf: pip install "enginewatch[sparkplug]"')
 
 
 def _sensor_mistakes(given: ClassSettings) -> Iterator[Mistake]:

@@ -109,9 +109,9 @@ class ClassSettings(Section):
     )
     assets: tuple[str, ...] = Field(("*",), min_length=1, description="globs on site/area/asset that belong here")
     time: Literal["event", "arrival"] = Field("event", description="a reading's time: its own, or when it came")
-    payload: Literal["json", "value", "paths", "line"] = Field(
+    payload: Literal["json", "value", "paths", "line", "sparkplug"] = Field(
         "json",
-        description="form of the payload: ours, a bare number, any JSON by paths, or InfluxDB line protocol",
+        description="form of the payload: ours, a bare number, any JSON by paths, line protocol, Sparkplug B",
     )
     paths: PathSettings = Field(PathSettings(), description="where any JSON holds what")
 

@@ -15,6 +15,7 @@ import msgspec
 
 from monitor.columns import pack, unpack
 from monitor.durable import sync
+from monitor.payloads.sparkplug_memory import EdgeNode  # noqa: TC001 - msgspec reads the annotations
 from monitor.spec import LineSpec  # noqa: TC001 - msgspec reads the annotations
 from monitor.state import STAGES, ClassState, LineState, joined
 
@@ -36,6 +37,7 @@ class _Header(msgspec.Struct):
     listening_since: int | None
     swept_at: int
     obeyed: list[str]
+    edge_nodes: dict[str, EdgeNode] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ class Checkpoint:
 def encode(position: int, state: LineState) -> bytes:
     """A checkpoint as bytes. Only what streams have used of the arrays is kept."""
     streams = [each.keys for each in state.classes]
-    header = _Header(position, state.spec, streams, state.listening_since, state.swept_at, state.obeyed)
+    header = _Header(
+        position, state.spec, streams, state.listening_since, state.swept_at, state.obeyed, state.edge_nodes
+    )
     arrays: dict[str, Any] = {"outcomes": state.outcomes, "rows": state.rows}
     for index, each in enumerate(state.classes):
         for stage in STAGES:
@@ -72,7 +76,7 @@ def decode(data: bytes) -> Checkpoint:
     state = LineState.empty(header.spec)
     state.outcomes, state.rows = arrays["outcomes"], arrays["rows"]
     state.listening_since, state.swept_at = header.listening_since, header.swept_at
-    state.obeyed = header.obeyed
+    state.obeyed, state.edge_nodes = header.obeyed, header.edge_nodes
     for index, (each, keys) in enumerate(zip(state.classes, header.streams, strict=True)):
         _restore(each, index, keys, arrays)
     return Checkpoint(header.position, state)

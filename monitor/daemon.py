@@ -13,7 +13,7 @@ import structlog
 
 from config.secret import secret
 from monitor.assemble import line_spec
-from monitor.decode import status_template, subscription
+from monitor.decode import beside_templates, subscription
 from monitor.door import CommandError, Door, check, unwrap
 from monitor.influx import InfluxSink
 from monitor.intake import Intake
@@ -245,6 +245,8 @@ class Daemon:
             self._influx.wake()
         if result.events:
             self._notifier.wake()
+        for topic, payload in result.requests:
+            self._notifier.reply(topic, payload)
 
     def _listening(self, listening: bool, reason: str) -> None:
         """The broker can be heard, or no longer; silence counts only while it can."""
@@ -272,8 +274,8 @@ class Daemon:
 
     def _subscriptions(self) -> list[str]:
         """Telemetry, the status beside it, and our own commands."""
-        beside = [status for status in map(status_template, self._templates()) if status is not None]
-        filters = [*self._topics(), *(subscription(status, self._settings.mqtt.root) for status in beside)]
+        beside = [each for template in self._templates() for each in beside_templates(template)]
+        filters = [*self._topics(), *(subscription(each, self._settings.mqtt.root) for each in beside)]
         return [*dict.fromkeys(filters), f"{self._own_topic}/command"]
 
     def _topics(self) -> list[str]:

@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
-from monitor.payloads.line import LineReader
-from monitor.payloads.number import NumberReader
-from monitor.payloads.ours import OursReader
-from monitor.payloads.paths import Paths, PathsReader
+from monitor.payloads.choice import edge_nodes_reader, reader
+from monitor.payloads.paths import Paths
 from monitor.payloads.words import short
 from monitor.records import DeadLetter, Float32, Int64, Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from monitor.payloads.reading import Reader
+    from monitor.payloads.reading import Reading
+    from monitor.payloads.sparkplug_memory import Memory
 
 TELEMETRY_TOPIC = "{root}/v1/{site}/{asset}/telemetry"
 META_TOPIC = "{root}/v1/{site}/{asset}/meta"
@@ -50,6 +49,21 @@ def status_template(template: str) -> str | None:
     """The status topic beside a telemetry topic; None where the template does not end in `telemetry`."""
     stem, _, last = template.rpartition("/")
     return f"{stem}/status" if last == "telemetry" else None
+
+
+def sparkplug_topic(template: str) -> bool:
+    """Whether a template is one of Sparkplug B."""
+    return template.startswith("spBv1.0/")
+
+
+def beside_templates(template: str) -> list[str]:
+    """What else is subscribed with a telemetry topic: the status beside it, or what Sparkplug B needs."""
+    if sparkplug_topic(template):
+        node = template.rpartition("/")[0]
+        kinds = {"DBIRTH": template, "DDEATH": template, "NBIRTH": node, "NDATA": node, "NDEATH": node}
+        return [path.replace("/DDATA/", f"/{kind}/") for kind, path in kinds.items()]
+    status = status_template(template)
+    return [] if status is None else [status]
 
 
 def stream_key(site: str, area: str, asset: str) -> str:
@@ -97,7 +111,7 @@ class ClassRoute:
     topics: tuple[str, ...]  # templates
     assets: tuple[str, ...] = ("*",)  # globs on the stream key
     arrival_time: bool = False  # a reading's time is when it came
-    payload: Literal["json", "value", "paths", "line"] = "json"
+    payload: Literal["json", "value", "paths", "line", "sparkplug"] = "json"
     paths: Paths = field(default_factory=Paths)  # of line protocol: the time's format, the asset's tag
     published: tuple[str, ...] = ()  # (C,) the sensors' names in payloads and topics; empty: `sensors`
     scale: tuple[float, ...] = ()  # (C,) value = published x scale + offset; empty: as published
@@ -137,6 +151,7 @@ class Decoded:
     readings: list[ClassReadings]  # one a class, in the classes' order
     reports: list[StatusReport]
     dead_letters: list[DeadLetter]
+    requests: list[tuple[str, bytes]] = field(default_factory=list)  # to publish: topic and payload
 
 
 @dataclass(slots=True)
@@ -162,6 +177,7 @@ class _Place:
     reason: str = ""
     sensor: str = ""  # where the topic names one
     named: bool = True  # the topic names the asset
+    edge: bool = False  # a message of a Sparkplug edge node, also where there is a reason
 
 
 class Decoder:
@@ -174,24 +190,30 @@ class Decoder:
             {name: index for index, name in enumerate(route.published or route.sensors)} for route in routes
         ]
         self._readers = [reader(route) for route in routes]
+        self._edge_nodes = edge_nodes_reader() if any(route.payload == "sparkplug" for route in routes) else None
         self._patterns: list[tuple[re.Pattern[str], int, bool]] = []
         for index, route in enumerate(routes):
             for template in route.topics:
                 self._patterns.append((_pattern(template, root), index, False))
-                beside = status_template(template)
-                if beside is not None:
-                    self._patterns.append((_pattern(beside, root), index, True))
+                beside = [
+                    (_pattern(each, root), index, not sparkplug_topic(each)) for each in beside_templates(template)
+                ]
+                self._patterns += beside
         self._places: dict[bytes, _Place] = {}
         self._keys: dict[tuple[int, tuple[str, ...]], list[int]] = {}
 
-    def decode(self, messages: Sequence[Message]) -> Decoded:
-        """Decode messages in their order."""
+    def decode(self, messages: Sequence[Message], edge_nodes: Memory | None = None) -> Decoded:
+        """Decode messages in their order; changes `edge_nodes`, what is remembered of those of Sparkplug."""
         rows = [_Rows() for _ in self._routes]
         reports: list[StatusReport] = []
         letters: list[DeadLetter] = []
+        requests: list[tuple[str, bytes]] = []
+        memory = {} if edge_nodes is None else edge_nodes
         for message in messages:
             place = self._places.get(message.topic) or self._find(message.topic)
-            if place.reason:
+            if place.edge and message.size == len(message.payload):
+                requests += self._edge(message, place, memory, rows, reports, letters)
+            elif place.reason:
                 letters.append(_letter(message, place.reason))
             elif message.size > len(message.payload):
                 letters.append(_letter(message, f"payload of {message.size} bytes is over the limit"))
@@ -200,7 +222,7 @@ class Decoder:
             else:
                 self._telemetry(message, place, rows[place.asset_class], letters)
         readings = [self._columns_of(gathered, index, letters) for index, gathered in enumerate(rows)]
-        return Decoded(readings, reports, letters)
+        return Decoded(readings, reports, letters, requests)
 
     def _find(self, topic: bytes) -> _Place:
         """Where a topic leads; remembered, within bounds, because there are few topics and many messages."""
@@ -214,18 +236,19 @@ class Decoder:
             name = topic.decode()
         except UnicodeDecodeError:
             return _Place(reason="topic is not UTF-8")
-        known = False
+        known = edge = False
         for pattern, index, status in self._patterns:
             match = pattern.fullmatch(name)
             if match is None:
                 continue
             known = True
             groups = match.groupdict()
+            edge = self._routes[index].payload == "sparkplug"
             named, sensor = "asset" in groups, groups.get("sensor", "")
             key = stream_key(groups.get("site", ""), groups.get("area", ""), groups.get("asset", ""))
             if not named or self._takes(index, key):
-                return _Place(index, key, status, sensor=sensor, named=named)
-        return _Place(reason="no class takes this asset" if known else "topic matches no template")
+                return _Place(index, key, status, sensor=sensor, named=named, edge=edge)
+        return _Place(reason="no class takes this asset" if known else "topic matches no template", edge=edge)
 
     def _takes(self, asset_class: int, key: str) -> bool:
         return any(fnmatchcase(key, glob) for glob in self._routes[asset_class].assets)
@@ -245,7 +268,50 @@ class Decoder:
 
     def _telemetry(self, message: Message, place: _Place, rows: _Rows, letters: list[DeadLetter]) -> None:
         refused: list[str] = []
-        for reading in self._readers[place.asset_class].read(message, place.sensor, refused):
+        reads = self._readers[place.asset_class]
+        assert reads is not None
+        readings = reads.read(message, place.sensor, refused)
+        self._gather(readings, refused, message, place, rows, letters)
+
+    def _edge(
+        self,
+        message: Message,
+        place: _Place,
+        memory: Memory,
+        rows: list[_Rows],
+        reports: list[StatusReport],
+        letters: list[DeadLetter],
+    ) -> list[tuple[str, bytes]]:
+        """A message of a Sparkplug edge node; returns what is to be published."""
+        assert self._edge_nodes is not None
+        index = place.asset_class
+        known = self._columns[index] if place.named and not place.reason else None
+        arrival_time = self._routes[index].arrival_time and known is not None
+        heard = self._edge_nodes.take(message, message.topic.decode(), known, memory, arrival_time=arrival_time)
+        if place.reason:
+            letters.append(_letter(message, place.reason))
+        elif known is None:
+            letters.extend(_letter(message, reason) for reason in heard.refused)
+        else:
+            self._gather(heard.readings, heard.refused, message, place, rows[index], letters)
+        for topic, online in heard.online.items():
+            to = self._places.get(topic.encode()) or self._find(topic.encode())
+            if not to.reason:
+                reports.append(
+                    StatusReport(to.asset_class, to.stream, online, goodbye=False, arrival=message.arrival)
+                )
+        return heard.requests
+
+    def _gather(
+        self,
+        readings: Sequence[Reading],
+        refused: list[str],
+        message: Message,
+        place: _Place,
+        rows: _Rows,
+        letters: list[DeadLetter],
+    ) -> None:
+        for reading in readings:
             stream = place.stream
             if not place.named:
                 stream += reading.asset
@@ -306,22 +372,6 @@ class Decoder:
         values[row, column] = cells
         time, arrival = np.array(rows.time, np.int64), np.array(rows.arrival, np.int64)
         return ClassReadings(rows.streams, time, arrival, values)
-
-
-def reader(route: ClassRoute) -> Reader:
-    """What reads the payloads of a class."""
-    known = frozenset(route.published or route.sensors)
-    paths = route.paths
-    match route.payload:
-        case "json":
-            return OursReader(arrival_time=route.arrival_time)
-        case "value":
-            return NumberReader(known)
-        case "paths":
-            return PathsReader(paths, known, arrival_time=route.arrival_time)
-        case "line":
-            tag = paths.asset
-            return LineReader(known, time_format=paths.time_format, asset_tag=tag, arrival_time=route.arrival_time)
 
 
 def _pattern(template: str, root: str) -> re.Pattern[str]:

@@ -7,7 +7,7 @@ A missing value is NaN, a missing score is NaN beside the `Status` that says why
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -276,6 +276,7 @@ class StepResult:
     dead_letters: list[DeadLetter]
     done: bool = False  # of a command: it changed something, now or when it came before
     reply: str = ""  # to a command: what happened, in words
+    requests: list[tuple[str, bytes]] = field(default_factory=list)  # to publish, at best: topic and payload
 
 
 class Model(Protocol):

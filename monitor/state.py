@@ -12,6 +12,7 @@ from monitor.decode import Decoder
 from monitor.records import Outcome, Status
 
 if TYPE_CHECKING:
+    from monitor.payloads.sparkplug_memory import Memory
     from monitor.records import Int64
     from monitor.spec import ClassSpec, LineSpec
 
@@ -94,6 +95,7 @@ class LineState:
     listening_since: int | None = None  # None = the broker cannot be heard
     swept_at: int = 0
     obeyed: list[str] = field(default_factory=list)  # the ids of the latest commands
+    edge_nodes: Memory = field(default_factory=dict)  # what Sparkplug's later messages are read by
 
     @classmethod
     def empty(cls, spec: LineSpec) -> LineState:

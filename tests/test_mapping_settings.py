@@ -94,7 +94,7 @@ def refused(folder: Path, settings: str = "", asset: str = ASSET) -> str:
         ),
         (
             'payload = "xml"\n',
-            '4: classes.0.payload: must be "json" or "value" or "paths" or "line", not "xml"',
+            '4: classes.0.payload: must be "json" or "value" or "paths" or "line" or "sparkplug", not "xml"',
         ),
     ],
 )
