@@ -136,6 +136,12 @@ def test_numbers_go_round_after_255_and_a_gap_is_asked_about() -> None:
     assert len(gap.readings[0].streams) == 1, "what came is used all the same"
 
 
+def test_a_node_of_which_nothing_is_watched_is_left_alone() -> None:
+    decoder, memory = Decoder([replace(ROUTE, assets=("*/other",))], root="r"), {}  # type: tuple[Decoder, Memory]
+    decoded = decoder.decode([data(9, 1.0, 0), message("NDATA", 77, at=1)], memory)
+    assert decoded.requests == []
+
+
 def test_a_birth_too_large_to_remember_is_refused() -> None:
     metrics = [metric(f"m{number}", 1.0, kind=DOUBLE) for number in range(MOST_METRICS + 1)]
     memory: Memory = {}

@@ -91,7 +91,8 @@ class Sparkplug:
                 heard.refused += [] if heard.refused else ["data before a birth certificate"]
             else:
                 wrong |= self._read(payload, device, known, message.arrival, arrival_time, heard)
-        if wrong and kind != "NDEATH" and not 0 <= message.arrival - node.asked_at < ASK_EVERY_MS:
+        ours = known is not None or bool(node.devices)  # a node none of whose devices we watch is left alone
+        if wrong and ours and kind != "NDEATH" and not 0 <= message.arrival - node.asked_at < ASK_EVERY_MS:
             node.asked_at = message.arrival
             heard.requests.append((f"{namespace}/{group}/NCMD/{node_name}", encode_rebirth(message.arrival)))
         return heard
@@ -147,7 +148,7 @@ class Sparkplug:
                 continue
             value = _value(metric, metric.datatype or device.types.get(name, 0))
             if isinstance(value, str):
-                heard.refused += [f"{short(name)}: {value}"] if name in known or "large" in value else []
+                heard.refused += [f"{short(name)}: {value}"] if name in known else []
                 continue
             time: int | str = arrival
             if not arrival_time:
