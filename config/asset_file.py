@@ -9,6 +9,7 @@ from pydantic import Field
 from config.regimes import RegimeRule, RegimeSettings, rules
 from config.regimes import mistakes as regime_mistakes
 from config.section import Mistake, Section, in_order
+from config.units import conversion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +28,37 @@ class AssetSensor(Section):
         description="not changing for so many seconds, while most others do, is a fault; "
         "give at least twice as long as it stands still in normal running; none: not checked",
     )
+    alias: str = Field("", description="name in payloads and topics, where it is published under another")
+    scale: float = Field(1.0, description="value = published x scale + offset")
+    offset: float = Field(0.0, description="value = published x scale + offset")
+    published_unit: str = Field("", description="unit it is published in, such as degF; converted to unit")
     vss: str = Field("", description="path in the COVESA Vehicle Signal Specification")
     pid: str = Field("", description="OBD-II parameter id")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Bounds in order."""
+        """Bounds in order, and one way to come from what is published to the value."""
         yield from in_order(self, "min", "max")
+        if self.scale == 0:
+            yield Mistake(("scale",), "0 would make every value the same")
+        if self.published_unit and (self.scale != 1 or self.offset != 0):
+            given = "scale" if self.scale != 1 else "offset"
+            sentence = f"{given} is given as well; keep one of the two"
+            yield Mistake(("published_unit", given), sentence)
+        elif self.published_unit:
+            try:
+                conversion(self.published_unit, self.unit)
+            except ValueError as error:
+                yield Mistake(("published_unit", "unit"), str(error))
+
+    @property
+    def published(self) -> str:
+        """Its name in payloads and topics."""
+        return self.alias or self.name
+
+    @property
+    def factors(self) -> tuple[float, float]:
+        """Scale and offset."""
+        return conversion(self.published_unit, self.unit) if self.published_unit else (self.scale, self.offset)
 
 
 class AssetFile(Section):
@@ -52,10 +78,14 @@ class AssetFile(Section):
         return rules(self.regimes, [sensor.name for sensor in self.sensors])
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Every sensor has a name of its own, and every regime's rule can be understood."""
+        """Every sensor has names of its own, here and in payloads, and every regime's rule can be understood."""
         first: dict[str, int] = {}
         for index, sensor in enumerate(self.sensors):
             if first.setdefault(sensor.name, index) != index:
                 key = f"sensors.{index}.name"
                 yield Mistake((key,), f'"{sensor.name}" is there already, as sensors.{first[sensor.name]}')
+        for index, sensor in enumerate(self.sensors):
+            if sensor.alias and first.setdefault(sensor.alias, index) != index:
+                key = f"sensors.{index}.alias"
+                yield Mistake((key,), f'"{sensor.alias}" is a name of sensors.{first[sensor.alias]} already')
         yield from regime_mistakes(self.regimes, [sensor.name for sensor in self.sensors])

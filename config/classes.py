@@ -38,6 +38,9 @@ class ResolvedClass:
     model_hash: str | None = None
     window: int | None = None  # T, the ticks in a window
     regimes: tuple[RegimeRule, ...] = ()  # in their order; none: there is one, of which all is scored
+    published: tuple[str, ...] = ()  # C, as the next two: names in payloads; empty: `sensors`
+    scale: tuple[float, ...] = ()  # value = published x scale + offset; empty: as published
+    offset: tuple[float, ...] = ()
 
 
 def resolve_classes(loaded: Loaded) -> list[ResolvedClass]:
@@ -83,6 +86,8 @@ def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) 
     assert described is not None
     grid = AssetFile.model_fields
     limits = asset.sensors if asset else [AssetSensor(name=sensor.name) for sensor in described.sensors]
+    factors = [sensor.factors for sensor in limits]
+    converted = any(each != (1.0, 0.0) for each in factors)
     return ResolvedClass(
         settings=entry,
         name=entry.name,
@@ -99,6 +104,9 @@ def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) 
         model_hash=header.hash if header else None,
         window=header.window if header else None,
         regimes=asset.rules() if asset else (),
+        published=tuple(sensor.published for sensor in limits) if any(sensor.alias for sensor in limits) else (),
+        scale=tuple(scale for scale, _ in factors) if converted else (),
+        offset=tuple(offset for _, offset in factors) if converted else (),
     )
 
 

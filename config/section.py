@@ -15,14 +15,12 @@ PLACEHOLDERS = ("root", "site", "area", "asset", "sensor")
 
 
 def _template(topic: str) -> str:
-    """Refuse a topic template that cannot tell one asset from another."""
+    """Refuse what is no topic template."""
     names = re.findall(r"\{([^{}]*)\}", topic)
     strange = [name for name in names if name not in PLACEHOLDERS]
     if strange:
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
         raise ValueError(f"{{{strange[0]}}} is no placeholder; there are {known}")
-    if "asset" not in names:
-        raise ValueError("{asset} is missing, so assets could not be told apart")
     if len(set(names)) < len(names):
         raise ValueError("a placeholder stands in it twice")
     if set("+#") & set(topic) or "{" in re.sub(r"\{\w+\}", "", topic):

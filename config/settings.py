@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.mapping import PathSettings, mapping_mistakes
 from config.overlap import globs_overlap
 from config.section import Mistake, Section, Template, in_order, only_one, refuse
 
@@ -108,12 +109,15 @@ class ClassSettings(Section):
     )
     assets: tuple[str, ...] = Field(("*",), min_length=1, description="globs on site/area/asset that belong here")
     time: Literal["event", "arrival"] = Field("event", description="a reading's time: its own, or when it came")
-    payload: Literal["json"] = Field("json", description="form of the payload")
+    payload: Literal["json", "value", "paths", "line", "sparkplug"] = Field(
+        "json",
+        description="form of the payload: ours, a bare number, any JSON by paths, line protocol, Sparkplug B",
+    )
+    paths: PathSettings = Field(PathSettings(), description="where any JSON holds what")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A message holds all sensors of its asset."""
-        if any("{sensor}" in topic for topic in self.topics):
-            yield Mistake(("topics",), "{sensor} is not known yet: a message holds its sensors by name")
+        """Topics, payload and paths tell together which asset, which sensor and when."""
+        yield from mapping_mistakes(self)
 
 
 class AlignSettings(Section):
@@ -253,6 +257,8 @@ class NotifySettings(Section):
 
     def mistakes(self) -> Iterator[Mistake]:
         """An alert is of an asset."""
+        if "{asset}" not in self.topic:
+            yield Mistake(("topic",), "{asset} is missing, so assets could not be told apart")
         if "{sensor}" in self.topic:
             yield Mistake(("topic",), "{sensor} has no meaning here, an incident is of an asset")
 
@@ -324,6 +330,10 @@ class Settings(BaseSettings):
                 sentence = f'"{later.name}" is the name of classes.{number} already'
                 yield Mistake((f"classes.{index}.name",), sentence)
             shared = next((topic for topic in later.topics if topic in earlier.topics), None)
+            if shared is not None and "{asset}" not in shared:
+                sentence = f"{shared} is a topic of classes.{number} already, and only the payload names the asset"
+                yield Mistake((f"classes.{index}.topics",), sentence)
+                continue
             pairs = [(one, other) for one in earlier.assets for other in later.assets]
             both = next((pair for pair in pairs if globs_overlap(*pair)), None)
             if shared is not None and both is not None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from monitor.alert import AlertConfig
 from monitor.align import AlignConfig
-from monitor.decode import ClassRoute, site_of, status_template, subscription
+from monitor.decode import ClassRoute, beside_templates, site_of, subscription
 from monitor.limits import BLOCKS, LimitsConfig
+from monitor.payloads.paths import Paths
 from monitor.regime import Regime, RegimeConfig, Step
 from monitor.sensor_check import SensorCheckConfig
 from monitor.spec import ClassSpec, LineSpec
@@ -39,12 +40,10 @@ def topic_filters(settings: Settings, classes: Sequence[ResolvedClass]) -> list[
     return list(dict.fromkeys(subscription(each, settings.mqtt.root, site) for each, site in _templates(classes)))
 
 
-def status_filters(settings: Settings, classes: Sequence[ResolvedClass]) -> list[str]:
-    """Where what streams say of themselves is subscribed, beside their telemetry."""
-    pairs = [(status_template(template), site) for template, site in _templates(classes)]
-    return list(
-        dict.fromkeys(subscription(each, settings.mqtt.root, site) for each, site in pairs if each is not None)
-    )
+def beside_filters(settings: Settings, classes: Sequence[ResolvedClass]) -> list[str]:
+    """What else is subscribed with telemetry: what streams say of themselves, and what Sparkplug B needs."""
+    pairs = [(each, site) for template, site in _templates(classes) for each in beside_templates(template)]
+    return list(dict.fromkeys(subscription(each, settings.mqtt.root, site) for each, site in pairs))
 
 
 def _templates(classes: Sequence[ResolvedClass]) -> list[tuple[str, str]]:
@@ -58,14 +57,13 @@ def _templates(classes: Sequence[ResolvedClass]) -> list[tuple[str, str]]:
 
 
 def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
-    given = each.settings
     length = each.window or LENGTH_WITHOUT_MODEL
     count = len(each.sensors)
     regimes = regime_config(each.regimes, each.period_ms)
     learns = each.model_hash is None and settings.learning.enabled
     return ClassSpec(
         name=each.name,
-        route=ClassRoute(each.sensors, given.topics, given.assets, given.time == "arrival"),
+        route=_route(each),
         units=each.units,
         model=each.model_name,
         model_hash=each.model_hash or "",
@@ -143,6 +141,30 @@ def _regime_rows(settings: Settings, each: ResolvedClass) -> tuple[int, ...]:
     """The rows that each regime's threshold needs, "running" last; none where there are no rules."""
     usual = settings.threshold.min_rows
     return (*(rule.min_rows or usual for rule in each.regimes), usual) if each.regimes else ()
+
+
+def _route(each: ResolvedClass) -> ClassRoute:
+    """Where the messages of a class come, and how they are read."""
+    given = each.settings
+    return ClassRoute(
+        sensors=each.sensors,
+        topics=given.topics,
+        assets=given.assets,
+        arrival_time=given.time == "arrival",
+        payload=given.payload,
+        paths=Paths(
+            items=given.paths.items,
+            time=given.paths.time,
+            time_format=given.paths.time_format or ("ns" if given.payload == "line" else "ms"),
+            values=given.paths.values,
+            value=given.paths.value,
+            sensor=given.paths.sensor,
+            asset=given.paths.asset,
+        ),
+        published=each.published,
+        scale=each.scale,
+        offset=each.offset,
+    )
 
 
 def _sensor_check(settings: Settings, each: ResolvedClass) -> SensorCheckConfig | None:

@@ -17,6 +17,7 @@ from monitor import older_state
 from monitor.columns import pack, unpack
 from monitor.durable import sync
 from monitor.maintenance import Plan  # noqa: TC001 - msgspec reads the annotations
+from monitor.payloads.sparkplug_memory import EdgeNode  # noqa: TC001 - msgspec reads the annotations
 from monitor.spec import LineSpec  # noqa: TC001 - msgspec reads the annotations
 from monitor.state import STAGES, ClassState, LineState, joined
 
@@ -39,6 +40,7 @@ class _Header(msgspec.Struct):
     swept_at: int
     obeyed: list[str]
     plans: dict[str, Plan] = {}
+    edge_nodes: dict[str, EdgeNode] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def encode(position: int, state: LineState) -> bytes:
     """A checkpoint as bytes. Only what streams have used of the arrays is kept."""
     streams = [each.keys for each in state.classes]
     moments = state.listening_since, state.swept_at
-    header = _Header(position, state.spec, streams, *moments, state.obeyed, state.plans)
+    header = _Header(position, state.spec, streams, *moments, state.obeyed, state.plans, state.edge_nodes)
     arrays: dict[str, Any] = {"outcomes": state.outcomes, "rows": state.rows}
     for index, each in enumerate(state.classes):
         for stage in STAGES:
@@ -76,7 +78,7 @@ def decode(data: bytes) -> Checkpoint:
     state = LineState.empty(header.spec)
     state.outcomes, state.rows = arrays["outcomes"], older_state.counts(arrays["rows"], len(state.rows))
     state.listening_since, state.swept_at = header.listening_since, header.swept_at
-    state.obeyed, state.plans = header.obeyed, header.plans
+    state.obeyed, state.plans, state.edge_nodes = header.obeyed, header.plans, header.edge_nodes
     for index, (each, keys) in enumerate(zip(state.classes, header.streams, strict=True)):
         _restore(each, index, keys, arrays)
     return Checkpoint(header.position, state)

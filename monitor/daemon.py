@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from config.secret import secret
-from monitor.assemble import status_filters, topic_filters
+from monitor.assemble import beside_filters, topic_filters
 from monitor.door import REPLY_S, CommandError, Door, check, unwrap
 from monitor.influx import InfluxSink
 from monitor.intake import Intake
@@ -268,6 +268,8 @@ class Daemon:
             self._influx.wake()
         if result.events:
             self._notifier.wake()
+        for topic, payload in result.requests:
+            self._notifier.reply(topic, payload)
 
     def _listening(self, listening: bool, reason: str) -> None:
         """The broker can be heard, or no longer; silence counts only while it can."""
@@ -296,7 +298,7 @@ class Daemon:
     def _subscriptions(self) -> list[str]:
         """Telemetry, the status beside it, and our own commands."""
         topics = topic_filters(self._settings, self._classes)
-        beside = status_filters(self._settings, self._classes)
+        beside = beside_filters(self._settings, self._classes)
         return [*dict.fromkeys([*topics, *beside]), f"{self._own_topic}/command"]
 
     def _read_command(self, message: Message) -> Command | None:

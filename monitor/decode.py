@@ -6,28 +6,30 @@ be used becomes a dead letter with its reason, and a bad value does not spoil it
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
 
+from monitor.payloads.choice import edge_nodes_reader, reader
+from monitor.payloads.paths import Paths
+from monitor.payloads.words import short
 from monitor.records import DeadLetter, Float32, Int64, Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from monitor.payloads.reading import Reading
+    from monitor.payloads.sparkplug_memory import Memory
+
 TELEMETRY_TOPIC = "{root}/v1/{site}/{asset}/telemetry"
 META_TOPIC = "{root}/v1/{site}/{asset}/meta"
 STATUS_TOPIC = "{root}/v1/{site}/{asset}/status"
 
-# Event times are epoch milliseconds between 1973 and the year 9999: seconds or microseconds fall outside.
-EARLIEST_MS = 100_000_000_000
-LATEST_MS = 253_402_300_799_999
 KEPT_PAYLOAD = 1024  # bytes of a payload that a dead letter keeps
 
 
@@ -59,6 +61,21 @@ def status_template(template: str) -> str | None:
     return f"{stem}/status" if last == "telemetry" else None
 
 
+def sparkplug_topic(template: str) -> bool:
+    """Whether a template is one of Sparkplug B."""
+    return template.startswith("spBv1.0/")
+
+
+def beside_templates(template: str) -> list[str]:
+    """What else is subscribed with a telemetry topic: the status beside it, or what Sparkplug B needs."""
+    if sparkplug_topic(template):
+        node = template.rpartition("/")[0]
+        kinds = {"DBIRTH": template, "DDEATH": template, "NBIRTH": node, "NDATA": node, "NDEATH": node}
+        return [path.replace("/DDATA/", f"/{kind}/") for kind, path in kinds.items()]
+    status = status_template(template)
+    return [] if status is None else [status]
+
+
 def stream_key(site: str, area: str, asset: str) -> str:
     """The name of a stream everywhere: site/area/asset, with an empty area where the plant has none."""
     return f"{site}/{area}/{asset}"
@@ -88,18 +105,11 @@ def encode_status(*, online: bool, time: int, reason: str = "") -> bytes:
     return msgspec.json.encode(status | {"reason": reason} if reason else status)
 
 
-class _Telemetry(msgspec.Struct):
-    values: dict[str, float | None]
-    ts: int | None = None
-    v: int = 1
-
-
 class _Status(msgspec.Struct):
     online: bool
     reason: str = ""
 
 
-_TELEMETRY = msgspec.json.Decoder(_Telemetry | list[_Telemetry])
 _STATUS = msgspec.json.Decoder(_Status)
 
 
@@ -111,6 +121,16 @@ class ClassRoute:
     topics: tuple[str, ...]  # templates
     assets: tuple[str, ...] = ("*",)  # globs on the stream key
     arrival_time: bool = False  # a reading's time is when it came
+    payload: Literal["json", "value", "paths", "line", "sparkplug"] = "json"
+    paths: Paths = field(default_factory=Paths)  # of line protocol: the time's format, the asset's tag
+    published: tuple[str, ...] = ()  # (C,) the sensors' names in payloads and topics; empty: `sensors`
+    scale: tuple[float, ...] = ()  # (C,) value = published x scale + offset; empty: as published
+    offset: tuple[float, ...] = ()  # (C,)
+
+    @property
+    def measures(self) -> tuple[object, ...]:
+        """What the values of a reading mean."""
+        return self.sensors, self.scale, self.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +161,7 @@ class Decoded:
     readings: list[ClassReadings]  # one a class, in the classes' order
     reports: list[StatusReport]
     dead_letters: list[DeadLetter]
+    requests: list[tuple[str, bytes]] = field(default_factory=list)  # to publish: topic and payload
 
 
 @dataclass(slots=True)
@@ -161,9 +182,12 @@ class _Place:
     """Where a topic leads: a class and a stream, as telemetry or as status; or the reason why nowhere."""
 
     asset_class: int = -1
-    stream: str = ""
+    stream: str = ""  # without an asset where the payload names it
     status: bool = False
     reason: str = ""
+    sensor: str = ""  # where the topic names one
+    named: bool = True  # the topic names the asset
+    edge: bool = False  # a message of a Sparkplug edge node, also where there is a reason
 
 
 class Decoder:
@@ -172,25 +196,34 @@ class Decoder:
     def __init__(self, routes: Sequence[ClassRoute], *, root: str) -> None:
         """The first class whose template and globs match a topic takes it."""
         self._routes = tuple(routes)
-        self._columns = [{name: index for index, name in enumerate(route.sensors)} for route in routes]
+        self._columns = [
+            {name: index for index, name in enumerate(route.published or route.sensors)} for route in routes
+        ]
+        self._readers = [reader(route) for route in routes]
+        self._edge_nodes = edge_nodes_reader() if any(route.payload == "sparkplug" for route in routes) else None
         self._patterns: list[tuple[re.Pattern[str], int, bool]] = []
         for index, route in enumerate(routes):
             for template in route.topics:
                 self._patterns.append((_pattern(template, root), index, False))
-                beside = status_template(template)
-                if beside is not None:
-                    self._patterns.append((_pattern(beside, root), index, True))
+                beside = [
+                    (_pattern(each, root), index, not sparkplug_topic(each)) for each in beside_templates(template)
+                ]
+                self._patterns += beside
         self._places: dict[bytes, _Place] = {}
         self._keys: dict[tuple[int, tuple[str, ...]], list[int]] = {}
 
-    def decode(self, messages: Sequence[Message]) -> Decoded:
-        """Decode messages in their order."""
+    def decode(self, messages: Sequence[Message], edge_nodes: Memory | None = None) -> Decoded:
+        """Decode messages in their order; changes `edge_nodes`, what is remembered of those of Sparkplug."""
         rows = [_Rows() for _ in self._routes]
         reports: list[StatusReport] = []
         letters: list[DeadLetter] = []
+        requests: list[tuple[str, bytes]] = []
+        memory = {} if edge_nodes is None else edge_nodes
         for message in messages:
             place = self._places.get(message.topic) or self._find(message.topic)
-            if place.reason:
+            if place.edge and message.size == len(message.payload):
+                requests += self._edge(message, place, memory, rows, reports, letters)
+            elif place.reason:
                 letters.append(_letter(message, place.reason))
             elif message.size > len(message.payload):
                 letters.append(_letter(message, f"payload of {message.size} bytes is over the limit"))
@@ -199,7 +232,7 @@ class Decoder:
             else:
                 self._telemetry(message, place, rows[place.asset_class], letters)
         readings = [self._columns_of(gathered, index, letters) for index, gathered in enumerate(rows)]
-        return Decoded(readings, reports, letters)
+        return Decoded(readings, reports, letters, requests)
 
     def _find(self, topic: bytes) -> _Place:
         """Where a topic leads; remembered, within bounds, because there are few topics and many messages."""
@@ -213,17 +246,22 @@ class Decoder:
             name = topic.decode()
         except UnicodeDecodeError:
             return _Place(reason="topic is not UTF-8")
-        known = False
+        known = edge = False
         for pattern, index, status in self._patterns:
             match = pattern.fullmatch(name)
             if match is None:
                 continue
             known = True
             groups = match.groupdict()
-            key = stream_key(groups.get("site", ""), groups.get("area", ""), groups["asset"])
-            if any(fnmatchcase(key, glob) for glob in self._routes[index].assets):
-                return _Place(index, key, status)
-        return _Place(reason="no class takes this asset" if known else "topic matches no template")
+            edge = self._routes[index].payload == "sparkplug"
+            named, sensor = "asset" in groups, groups.get("sensor", "")
+            key = stream_key(groups.get("site", ""), groups.get("area", ""), groups.get("asset", ""))
+            if not named or self._takes(index, key):
+                return _Place(index, key, status, sensor=sensor, named=named, edge=edge)
+        return _Place(reason="no class takes this asset" if known else "topic matches no template", edge=edge)
+
+    def _takes(self, asset_class: int, key: str) -> bool:
+        return any(fnmatchcase(key, glob) for glob in self._routes[asset_class].assets)
 
     def _report(
         self, message: Message, place: _Place, reports: list[StatusReport], letters: list[DeadLetter]
@@ -239,30 +277,71 @@ class Decoder:
         reports.append(StatusReport(place.asset_class, place.stream, status.online, goodbye, message.arrival))
 
     def _telemetry(self, message: Message, place: _Place, rows: _Rows, letters: list[DeadLetter]) -> None:
-        arrival_time = self._routes[place.asset_class].arrival_time
-        try:
-            decoded = _TELEMETRY.decode(message.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            decoded = _salvage(message, letters, arrival_time=arrival_time)
-        for reading in decoded if isinstance(decoded, list) else [decoded]:
-            time = message.arrival if arrival_time else reading.ts
-            reason = _fault(reading.v, time)
-            if reason or time is None:
-                letters.append(_letter(message, reason))
-                continue
+        refused: list[str] = []
+        reads = self._readers[place.asset_class]
+        assert reads is not None
+        readings = reads.read(message, place.sensor, refused)
+        self._gather(readings, refused, message, place, rows, letters)
+
+    def _edge(
+        self,
+        message: Message,
+        place: _Place,
+        memory: Memory,
+        rows: list[_Rows],
+        reports: list[StatusReport],
+        letters: list[DeadLetter],
+    ) -> list[tuple[str, bytes]]:
+        """A message of a Sparkplug edge node; returns what is to be published."""
+        assert self._edge_nodes is not None
+        index = place.asset_class
+        known = self._columns[index] if place.named and not place.reason else None
+        arrival_time = self._routes[index].arrival_time and known is not None
+        heard = self._edge_nodes.take(message, message.topic.decode(), known, memory, arrival_time=arrival_time)
+        if place.reason:
+            letters.append(_letter(message, place.reason))
+        elif known is None:
+            letters.extend(_letter(message, reason) for reason in heard.refused)
+        else:
+            self._gather(heard.readings, heard.refused, message, place, rows[index], letters)
+        for topic, online in heard.online.items():
+            to = self._places.get(topic.encode()) or self._find(topic.encode())
+            if not to.reason:
+                reports.append(
+                    StatusReport(to.asset_class, to.stream, online, goodbye=False, arrival=message.arrival)
+                )
+        return heard.requests
+
+    def _gather(
+        self,
+        readings: Sequence[Reading],
+        refused: list[str],
+        message: Message,
+        place: _Place,
+        rows: _Rows,
+        letters: list[DeadLetter],
+    ) -> None:
+        for reading in readings:
+            stream = place.stream
+            if not place.named:
+                stream += reading.asset
+                if not self._takes(place.asset_class, stream):
+                    refused += ["no class takes this asset"] * _reported(reading.values)
+                    continue
             row = len(rows.streams)
-            rows.streams.append(place.stream)
-            rows.time.append(time)
+            rows.streams.append(stream)
+            rows.time.append(reading.time)
             rows.arrival.append(message.arrival)
             rows.source.append(message)
             names = tuple(reading.values)
             columns = self._known_columns(place.asset_class, names)
             values: Sequence[float | None] = list(reading.values.values())
             if columns is None:
-                columns, values = self._sort_out(message, reading.values, place.asset_class, letters)
+                columns, values = self._sort_out(reading.values, place.asset_class, refused)
             rows.cell_row.extend([row] * len(columns))
             rows.cell_column.extend(columns)
             rows.cell_value.extend(values)
+        letters.extend(_letter(message, reason) for reason in refused)
 
     def _known_columns(self, asset_class: int, names: tuple[str, ...]) -> list[int] | None:
         """The columns of these sensor names; None where one of them is unknown."""
@@ -277,21 +356,25 @@ class Decoder:
         return columns
 
     def _sort_out(
-        self, message: Message, values: dict[str, float | None], asset_class: int, letters: list[DeadLetter]
+        self, values: dict[str, float | None], asset_class: int, refused: list[str]
     ) -> tuple[list[int], list[float | None]]:
         known = self._columns[asset_class]
         for name, value in values.items():
             if name not in known and value is not None:
-                letters.append(_letter(message, f"unknown sensor {_short(name)}"))
+                refused.append(f"unknown sensor {short(name)}")
         kept = {known[name]: value for name, value in values.items() if name in known}
         return list(kept), list(kept.values())
 
     def _columns_of(self, rows: _Rows, asset_class: int, letters: list[DeadLetter]) -> ClassReadings:
-        sensors = self._routes[asset_class].sensors
+        route = self._routes[asset_class]
+        sensors = route.sensors
         values = np.full((len(rows.streams), len(sensors)), np.nan, np.float32)  # (N, C)
         row, column = np.array(rows.cell_row, np.int64), np.array(rows.cell_column, np.int64)
         with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused just below
-            cells = np.array(rows.cell_value, np.float64).astype(np.float32)
+            exact = np.array(rows.cell_value, np.float64)
+            if route.scale:
+                exact = exact * np.array(route.scale)[column] + np.array(route.offset)[column]
+            cells = exact.astype(np.float32)
         for cell in np.flatnonzero(np.isinf(cells)):
             sensor, value = sensors[column[cell]], rows.cell_value[cell]
             letters.append(_letter(rows.source[row[cell]], f"{sensor}: {value!r} does not fit 32-bit floats"))
@@ -307,95 +390,9 @@ def _pattern(template: str, root: str) -> re.Pattern[str]:
     return re.compile("".join(made))
 
 
-def _fault(version: int, time: int | None) -> str:
-    if version != 1:
-        return f"payload version {_short(version)} is unknown"
-    if time is None:
-        return "ts is missing"
-    if not EARLIEST_MS <= time <= LATEST_MS:
-        return f"ts {_short(time)} is not in epoch milliseconds"
-    return ""
-
-
-def _salvage(message: Message, letters: list[DeadLetter], *, arrival_time: bool) -> list[_Telemetry]:
-    """What is usable of a payload that is not as it should be; the rest goes to the dead letters.
-
-    A reading that is of no use is one letter, whatever its values are.
-    """
-    if not message.payload:
-        letters.append(_letter(message, "payload is empty"))
-        return []
-    try:
-        # Python's own parser lets NaN and Infinity pass, so that they spoil their value and not the message.
-        parsed: Any = json.loads(message.payload, parse_int=_integer)
-    except (ValueError, RecursionError) as error:
-        letters.append(_letter(message, f"not JSON: {_short(str(error), 80)}"))
-        return []
-    found = []
-    for item in parsed if isinstance(parsed, list) else [parsed]:
-        reason = _shape_fault(item)
-        if not reason:
-            time, version = message.arrival if arrival_time else item.get("ts"), item.get("v", 1)
-            reason = _type_fault("ts", time) or _type_fault("v", version) or _fault(version, time)
-        if reason:
-            letters.append(_letter(message, reason))
-            continue
-        values: dict[str, float | None] = {}
-        for name, value in item["values"].items():
-            fault = _value_fault(value)
-            if fault:
-                letters.append(_letter(message, f"{_short(name)}: {fault}"))
-            else:
-                values[name] = None if value is None else float(value)
-        found.append(_Telemetry(values, time, version))
-    return found
-
-
-def _integer(digits: str) -> float:
-    """An integer, or infinity where it has more digits than Python takes."""
-    try:
-        return int(digits)
-    except ValueError:
-        return math.inf
-
-
-def _shape_fault(item: Any) -> str:
-    if not isinstance(item, dict):
-        return f"expected an object, got {_kind(item)}"
-    if not isinstance(item.get("values"), dict):
-        return "values is missing" if "values" not in item else f"values is {_kind(item['values'])}"
-    return ""
-
-
-def _type_fault(name: str, value: Any) -> str:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        return f"{name} is {_kind(value)}, expected an integer"
-    return ""
-
-
-def _value_fault(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"expected a number, got {_kind(value)}"
-    try:
-        number = float(value)
-    except OverflowError:
-        return "number is too large"
-    return "" if math.isfinite(number) else f"{value} is not a number"
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", float: "a fraction"}
-    return names.get(type(value), "a number")
-
-
-def _short(value: object, length: int = 40) -> str:
-    text = str(value) if not isinstance(value, int) or value.bit_length() < 1_000 else "(huge)"  # noqa: PLR2004
-    text = text.encode(errors="backslashreplace").decode()  # JSON may name half of a surrogate pair
-    return text if len(text) <= length else text[:length] + "…"
+def _reported(values: Mapping[str, float | None]) -> int:
+    """How many values are there."""
+    return sum(value is not None for value in values.values())
 
 
 def _letter(message: Message, reason: str) -> DeadLetter:

@@ -121,7 +121,8 @@ def clock_suspect(state: LineState) -> bool:
 def _take_messages(
     state: LineState, messages: list[Message], now: int, models: Mapping[str, Model], result: StepResult
 ) -> None:
-    decoded = state.decoder.decode(messages)
+    decoded = state.decoder.decode(messages, state.edge_nodes)
+    result.requests.extend(decoded.requests)
     letters = decoded.dead_letters
     heard: list[tuple[ClassState, Readings]] = []
     # Before the broker can be heard, the clock closes nothing of what it still holds back.

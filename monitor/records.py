@@ -302,6 +302,7 @@ class StepResult:
     done: bool = False  # of a command: it changed something, now or when it came before
     reply: str = ""  # to a command: what happened, in words
     stretches: list[Stretches] = field(default_factory=list)
+    requests: list[tuple[str, bytes]] = field(default_factory=list)  # to publish, at best: topic and payload
 
 
 class Model(Protocol):

@@ -36,8 +36,8 @@ class ClassSpec:
 
     def keeps_windows_of(self, other: ClassSpec) -> bool:
         """Whether windows and open ticks filled under the other description mean the same here."""
-        same = (self.route.sensors, self.units, self.align, self.window)
-        return same == (other.route.sensors, other.units, other.align, other.window)
+        same = (self.route.measures, self.units, self.align, self.window)
+        return same == (other.route.measures, other.units, other.align, other.window)
 
     def carries_windows_of(self, other: ClassSpec) -> bool:
         """Whether ticks closed under the other description are the same ticks here, though windows differ."""
@@ -51,13 +51,13 @@ class ClassSpec:
 
     def keeps_limits_of(self, other: ClassSpec) -> bool:
         """Whether what was seen of sensors under the other description would have been seen here."""
-        same = (self.route.sensors, self.units, self.limits)
-        return same == (other.route.sensors, other.units, other.limits)
+        same = (self.route.measures, self.units, self.limits)
+        return same == (other.route.measures, other.units, other.limits)
 
     def keeps_sensor_faults_of(self, other: ClassSpec) -> bool:
         """Whether what was found of sensors under the other description would have been found here."""
-        same = (self.route.sensors, self.units, self.align.period_ms, self.sensor_check)
-        return same == (other.route.sensors, other.units, other.align.period_ms, other.sensor_check)
+        same = (self.route.measures, self.units, self.align.period_ms, self.sensor_check)
+        return same == (other.route.measures, other.units, other.align.period_ms, other.sensor_check)
 
 
 @dataclass(frozen=True, slots=True)

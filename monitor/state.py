@@ -14,6 +14,7 @@ from monitor.records import Outcome, Status
 
 if TYPE_CHECKING:
     from monitor.maintenance import Plan
+    from monitor.payloads.sparkplug_memory import Memory
     from monitor.records import Bool, Int32, Int64
     from monitor.spec import ClassSpec, LineSpec
 
@@ -130,6 +131,7 @@ class LineState:
     obeyed: list[str] = field(default_factory=list)  # the ids of the latest commands
     plans: dict[str, Plan] = field(default_factory=dict)  # asset -> its maintenance
     turn_at: int = 0  # when the plans are to be looked at again; 0 = at once, as after a start
+    edge_nodes: Memory = field(default_factory=dict)  # what Sparkplug's later messages are read by
 
     @classmethod
     def empty(cls, spec: LineSpec) -> LineState:

@@ -7,7 +7,6 @@ which the monitor judges as it judges a last will.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 import uuid
@@ -18,13 +17,12 @@ from typing import TYPE_CHECKING
 from monitor.decode import (
     META_TOPIC,
     STATUS_TOPIC,
-    TELEMETRY_TOPIC,
     encode_meta,
     encode_status,
-    encode_telemetry,
     fill,
 )
 from monitor.mqtt import Link, Will
+from simulator.layouts import lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,14 +82,16 @@ class Publisher(Link):
         site: str,
         in_flight: int = 1000,
         spool_s: float = 0.0,
+        layout: str = "message",
     ) -> None:
-        """Raises MqttError where the settings cannot be used."""
+        """`layout` is one of `layouts.LAYOUTS`. Raises MqttError where the settings cannot be used."""
         own_status = f"{settings.root}/_publisher/{client_id}/status"
         super().__init__(settings, client_id, will=Will(own_status, encode_status(online=False, time=_now())))
         self._own_status = own_status
         self._names = {"root": settings.root, "site": site, "area": ""}
         self._in_flight = in_flight
         self._spool_s = spool_s
+        self._layout = layout
         self._boot = uuid.uuid4().hex
         self._numbers: dict[str, int] = {}  # of the last message of each asset
         self._change = threading.Condition()  # told when something that others wait for has changed
@@ -113,21 +113,27 @@ class Publisher(Link):
             raise PublishError(self.problem or f"the connection failed: {self.failed}")
 
     def announce(self, asset: str, sensors: Mapping[str, str], period_ms: int) -> None:
-        """Publish, retained, what an asset is (its sensors with their units, its period) and that it is online."""
+        """Publish, retained, what an asset is (its sensors with their units, its period) and that it is online.
+
+        Only in our own layout: other plants say neither.
+        """
+        if self._layout != "message":
+            return
         self._enqueue(_Outgoing(self._topic(META_TOPIC, asset), encode_meta(sensors, period_ms), 0, retain=True))
         self._status(asset, online=True)
 
     def send(self, asset: str, time: int, values: Mapping[str, float]) -> None:
-        """Publish one reading (epoch ms; NaN = missing); waits while too much is unacknowledged.
+        """Publish one reading (epoch ms; NaN = missing), as one message or, by the layout, as several.
 
+        Waits while too much is unacknowledged.
         Raises PublishError where the publisher has ended.
         """
         while not self.wait_room(1.0):
             pass
         number = self._numbers[asset] = self._numbers.get(asset, 0) + 1
-        payload = encode_telemetry(time=time, boot=self._boot, seq=number, values=values)
-        reported = sum(not math.isnan(value) for value in values.values())
-        self._enqueue(_Outgoing(self._topic(TELEMETRY_TOPIC, asset), payload, reported))
+        names = {**self._names, "asset": asset}
+        for laid in lay_out(self._layout, names, time, values, boot=self._boot, seq=number):
+            self._enqueue(_Outgoing(laid.topic, laid.payload, laid.values))
 
     def note(self, topic: str, payload: bytes) -> None:
         """Publish what is no reading, on a topic of its own: neither retained nor counted."""
@@ -143,7 +149,9 @@ class Publisher(Link):
         return self._outstanding < self._in_flight
 
     def retire(self, asset: str) -> None:
-        """Say goodbye for an asset: its silence from now on is no fault."""
+        """Say goodbye for an asset, in our own layout: its silence from now on is no fault."""
+        if self._layout != "message":
+            return
         self._status(asset, online=False, reason="shutdown")
 
     def wait_delivered(self, timeout: float | None = None) -> bool:

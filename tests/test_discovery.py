@@ -86,6 +86,19 @@ def test_a_unified_namespace_with_one_number_a_topic() -> None:
     assert settings_of(findings)["classes"][0]["time"] == "arrival"
 
 
+def test_where_listening_begins_does_not_order_the_sensors() -> None:
+    """Three pumps publish load, flow, temp; the first message heard is the flow of the first pump."""
+    names = ("load", "flow", "temp")
+    messages = [
+        (f"acme/berlin/pump-{pump}/{name}", f"{50 + pump + second % 7}.5", 1000 * second)
+        for second in range(40)
+        for pump in range(3)
+        for name in names
+    ]
+    found = one_class(found_in(messages[1:]))
+    assert [sensor.name for sensor in found.sensors] == list(names)
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_the_sensor_is_known_wherever_its_level_stands(swapped: bool) -> None:
     """`line/temp/pump-1` as well as `line/pump-1/temp`."""

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from config.load import load
 from config.overlap import globs_overlap
-from config.settings import ClassSettings
 from monitor.discovery import capture as captures
 from monitor.discovery.capture import Capture, Captured, from_line, to_line
 from monitor.discovery.discover import discover
@@ -98,13 +97,10 @@ def test_no_capture_crashes_it_and_what_is_written_is_toml(messages: list[Captur
         assert line.isprintable()
 
 
-@pytest.mark.skipif(
-    "paths" not in ClassSettings.model_fields, reason="the settings know no payload conventions yet"
-)
 @settings(max_examples=40, deadline=None)
 @given(st.lists(MESSAGES, min_size=3, max_size=25))
 def test_whatever_is_written_passes_every_check(messages: list[Captured]) -> None:
-    """For the merge: every generated file through the daemon's own checks."""
+    """Every generated file, through the daemon's own checks."""
     capture = Capture()
     for message in messages:
         for again in range(4):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 
 import pytest
 
 from config.overlap import globs_overlap
-from monitor.commands.births import SCHEMA, decoder
+from monitor.commands.births import decoder
 from monitor.discovery.discover import discover
 from monitor.discovery.sparkplug import Metric
+from monitor.payloads import sparkplug_schema as schema
 from tests.discovered import START, asked, captured, one_class
 
 
@@ -71,10 +71,8 @@ def test_junk_under_its_namespace_harms_nothing() -> None:
     assert discover(captured(junk), globs_overlap, plain_decode).classes == ()
 
 
-@pytest.mark.skipif(find_spec("monitor.payloads") is None or decoder() is None, reason="no decoder here yet")
 def test_the_real_decoder_reads_a_birth() -> None:
-    """For the merge: a payload that the daemon's own encoder made."""
-    schema = pytest.importorskip(SCHEMA)
+    """A payload that the daemon's own encoder made."""
     metric = schema.Metric("Temp", 3, START, schema.INT32, -5, null=False)
     decode = decoder()
     assert decode is not None

@@ -18,7 +18,6 @@ import pytest
 import monitor.commands.init
 from config.files import load_asset_file
 from config.load import load
-from config.settings import ClassSettings
 from monitor.cli import main
 from tests.plant import LAYOUTS
 from tests.recordings import normal
@@ -28,9 +27,6 @@ from tests.servers.peers import Peer, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-# Until the settings know `payload = "value"` and `[classes.paths]`, generated files are checked as TOML only.
-MAPPING = "paths" in ClassSettings.model_fields
 
 
 class Plant(threading.Thread):
@@ -137,10 +133,9 @@ def test_line_protocol_on_a_real_broker_and_the_same_from_its_capture(listened: 
     assert again["enginewatch.toml"]["classes"] == made["enginewatch.toml"]["classes"]
 
 
-@pytest.mark.skipif(not MAPPING, reason="the settings do not know payload conventions yet")
 @pytest.mark.parametrize("listened", list(LAYOUTS), indirect=True)
 def test_what_is_written_passes_every_check(listened: Path) -> None:
-    """For the merge: every generated file through the daemon's own checks."""
+    """Every generated file, through the daemon's own checks."""
     loaded = load(listened / "enginewatch.toml", environment={})
     assert loaded.settings.classes
     assert set(loaded.assets) == {entry.name for entry in loaded.settings.classes}

@@ -163,7 +163,7 @@ def test_a_value_where_a_section_belongs_and_the_other_way_round(file: Path) -> 
         ),
         (
             '[[classes]]\nname = "pump"\ntopics = ["a/{asset}/{sensor}"]\n',
-            "3: classes.0.topics: {sensor} is not known yet",
+            '3: classes.0.topics: {sensor} does not go with payload "json", which names its sensors',
         ),
         (
             '[notify]\ntopic = "a/{asset}/{sensor}"\n',

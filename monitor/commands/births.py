@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from monitor.discovery.sparkplug import Metric
@@ -10,13 +9,11 @@ from monitor.discovery.sparkplug import Metric
 if TYPE_CHECKING:
     from monitor.discovery.sparkplug import Decode
 
-SCHEMA = "monitor.payloads.sparkplug_schema"
-
 
 def decoder() -> Decode | None:
     """What decodes a payload; None where nothing can."""
     try:
-        schema = importlib.import_module(SCHEMA)
+        from monitor.payloads import sparkplug_schema as schema  # noqa: PLC0415 - its library is an extra
     except ImportError:
         return None
 

@@ -54,7 +54,9 @@ def _as_toml(loaded: Loaded) -> Iterator[str]:
         section, _, name = key.rpartition(".")
         if section != latest:
             yield from [""] if latest else []
-            yield f"[[{section.rpartition('.')[0]}]]" if section[-1].isdigit() else f"[{section}]"
+            # TOML does not number the items of a list: a section within one belongs to the latest.
+            path = ".".join(part for part in section.split(".") if not part.isdigit())
+            yield f"[[{path}]]" if section[-1].isdigit() else f"[{path}]"
             latest = section
         yield f"{name} = {shown(value)}  # {loaded.sources[key]}"
 

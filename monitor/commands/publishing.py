@@ -21,6 +21,7 @@ from rich.live import Live
 from monitor.cli import UserError
 from monitor.commands.connection import in_options, mqtt_settings
 from monitor.mqtt import MqttError
+from simulator.layouts import LAYOUTS
 from simulator.output import OutputError, check_place, whole_file
 from simulator.publish import Publisher, PublishError
 
@@ -171,6 +172,12 @@ class Run(ABC):
         if self._live is not None and time.monotonic() - self._shown >= SHOWN_EVERY_S:
             self._shown = time.monotonic()
             self._live.update(f"{self.line()} {self.publisher.problem}", refresh=True)
+
+
+def layout_argument(parser: argparse._ActionsContainer) -> None:
+    """Add `--layout`."""
+    words = "one message a reading, one topic a sensor with value and time or a bare number, or line protocol"
+    parser.add_argument("--layout", choices=LAYOUTS, default="message", help=f"{words} (%(default)s)")
 
 
 def writable_summary(summary: Path | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.cli import UserError
 from monitor.commands.connection import broker_arguments, mqtt_settings
-from monitor.commands.publishing import Run, connected, speed, writable_summary
+from monitor.commands.publishing import Run, connected, layout_argument, speed, writable_summary
 from monitor.commands.recordings import read, recording_arguments
 from simulator.replay import Plan, period_of, plan
 
@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     recording_arguments(parser, files="CSV or Parquet", period="distance of the rows where there is no time")
     broker_arguments(parser, site="replay")
+    layout_argument(parser)
     parser.add_argument(
         "--speed",
         type=speed,
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     mqtt_settings(options)  # a mistake in the options is told before the files are read
     recordings = _recordings(options)
     writable_summary(options.summary)
-    with connected(options) as publisher:
+    with connected(options, layout=options.layout) as publisher:
         planned = plan(recordings, speed=options.speed, start=time.time_ns() // 1_000_000)
         return _Replay(publisher, planned).carry_out("replay", options.summary)
 

@@ -17,7 +17,7 @@ from monitor.cli import UserError
 from monitor.commands.common import show
 from monitor.commands.connection import broker_arguments, mqtt_settings
 from monitor.commands.numbers import LARGEST_SEED, number, whole_number
-from monitor.commands.publishing import connected, speed, writable_summary
+from monitor.commands.publishing import connected, layout_argument, speed, writable_summary
 from monitor.commands.simulation import Simulation
 from simulator.duty import DUTIES
 from simulator.fault_kinds import FAULTS, LEVELS
@@ -76,6 +76,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--replace", action="store_true", help="overwrite --out and --truth")
     group = parser.add_argument_group("to a broker")
     broker_arguments(group, site="simulated")
+    layout_argument(group)
     add = group.add_argument
     add("--speed", type=speed, default=1.0, metavar="X", help="times real time, or max: as acknowledged (1)")
     add("--spool", type=number(0, 3600), default=0.0, metavar="SECONDS", help=SPOOL)
@@ -207,7 +208,7 @@ def _publish(options: argparse.Namespace) -> int:
     topic = f"{settings.root}/_truth" if options.truth_topic is None else options.truth_topic
     _check_truth_topic(topic, settings.root)
     fleet = _fleet(options)
-    with connected(options, spool_s=options.spool) as publisher:
+    with connected(options, spool_s=options.spool, layout=options.layout) as publisher:
         simulation = Simulation(
             publisher,
             fleet,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +75,10 @@ def describe(
 
 def _names(each: Group, file: str, questions: list[Question]) -> dict[str, str]:
     """Published name -> plain one; two that would be the same are told apart by a number."""
-    ordered = dict.fromkeys(name for stream in each.streams for name in stream.series)
+    # In the order that most assets publish them in: of the one that was heard first the beginning may be missing.
+    orders = Counter(tuple(stream.series) for stream in each.streams)
+    usual = max(orders, key=lambda order: orders[order])
+    ordered = dict.fromkeys([*usual, *(name for stream in each.streams for name in stream.series)])
     names: dict[str, str] = {}
     used = {
         name: name for name in ordered if plain(name) == name

@@ -28,7 +28,9 @@ TICKS = 20
 @pytest.fixture
 def daemon(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Daemon]:
     """A daemon that watches two assets at the most."""
-    running = Daemon(tmp_path, plain_settings(mosquitto, tmp_path, extra="[daemon]\nmax_streams = 2"))
+    text = plain_settings(mosquitto, tmp_path, extra="[daemon]\nmax_streams = 2")
+    # Where a glob may mean several sites, those of others come too, and are refused.
+    running = Daemon(tmp_path, text.replace("plant/*", "plan?/*"))
     running.start()
     yield running
     running.close()
@@ -123,4 +125,4 @@ def _the_good_asset_has_every_row(daemon: Daemon) -> None:
     ]
     store.close()
     assert [actual for actual, _ in rows] == [[50.0 + number, 110.0] for number in range(TICKS)]
-    assert {status for _, status in rows} <= {Status.WARMING_UP, Status.NO_MODEL}
+    assert {status for _, status in rows} == {Status.LEARNING}

@@ -1,0 +1,40 @@
+"""Which reader reads the payloads of an asset class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monitor.payloads.line import LineReader
+from monitor.payloads.number import NumberReader
+from monitor.payloads.ours import OursReader
+from monitor.payloads.paths import PathsReader
+
+if TYPE_CHECKING:
+    from monitor.decode import ClassRoute
+    from monitor.payloads.reading import Reader
+    from monitor.payloads.sparkplug import Sparkplug
+
+
+def reader(route: ClassRoute) -> Reader | None:
+    """The reader of a class; None for Sparkplug, whose edge nodes have one for all classes."""
+    known = frozenset(route.published or route.sensors)
+    paths = route.paths
+    match route.payload:
+        case "json":
+            return OursReader(arrival_time=route.arrival_time)
+        case "value":
+            return NumberReader(known)
+        case "paths":
+            return PathsReader(paths, known, arrival_time=route.arrival_time)
+        case "line":
+            tag = paths.asset
+            return LineReader(known, time_format=paths.time_format, asset_tag=tag, arrival_time=route.arrival_time)
+        case "sparkplug":
+            return None
+
+
+def edge_nodes_reader() -> Sparkplug:
+    """What reads the messages of Sparkplug edge nodes."""
+    from monitor.payloads.sparkplug import Sparkplug  # noqa: PLC0415 - other classes do without protobuf
+
+    return Sparkplug()

@@ -1,0 +1,100 @@
+"""Our own JSON: one message an asset and tick, or a gateway's list of them (payload = "json")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from monitor.payloads.reading import Reading
+from monitor.payloads.times import in_range
+from monitor.payloads.words import NotJsonError, kind, parse_leniently, short, value_fault
+
+if TYPE_CHECKING:
+    from monitor.records import Message
+
+
+class _Telemetry(msgspec.Struct):
+    values: dict[str, float | None]
+    ts: int | None = None
+    v: int = 1
+
+
+_TELEMETRY = msgspec.json.Decoder(_Telemetry | list[_Telemetry])
+
+
+class OursReader:
+    """Reads `{"v":1,"ts":…,"values":{…}}`, or a list of these."""
+
+    def __init__(self, *, arrival_time: bool) -> None:
+        """With `arrival_time` a reading's time is when it came, whatever `ts` says."""
+        self._arrival_time = arrival_time
+
+    def read(self, message: Message, sensor: str, refused: list[str]) -> list[Reading]:  # noqa: ARG002 - it holds all of them
+        """See `Reader`."""
+        try:
+            decoded = _TELEMETRY.decode(message.payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._salvage(message, refused)
+        readings = []
+        for item in decoded if isinstance(decoded, list) else [decoded]:
+            time = message.arrival if self._arrival_time else item.ts
+            reason = _fault(item.v, time)
+            if reason or time is None:
+                refused.append(reason)
+            else:
+                readings.append(Reading(time, item.values))
+        return readings
+
+    def _salvage(self, message: Message, refused: list[str]) -> list[Reading]:
+        """What is usable of a payload that is not as it should be.
+
+        A reading that is of no use is one reason, whatever its values are.
+        """
+        try:
+            parsed = parse_leniently(message.payload)
+        except NotJsonError as error:
+            refused.append(str(error))
+            return []
+        readings = []
+        for item in parsed if isinstance(parsed, list) else [parsed]:
+            reason = _shape_fault(item)
+            if not reason:
+                time, version = message.arrival if self._arrival_time else item.get("ts"), item.get("v", 1)
+                reason = _type_fault("ts", time) or _type_fault("v", version) or _fault(version, time)
+            if reason:
+                refused.append(reason)
+                continue
+            values: dict[str, float | None] = {}
+            for name, value in item["values"].items():
+                fault = value_fault(value)
+                if fault:
+                    refused.append(f"{short(name)}: {fault}")
+                else:
+                    values[name] = None if value is None else float(value)
+            readings.append(Reading(time, values))
+        return readings
+
+
+def _fault(version: int, time: int | None) -> str:
+    if version != 1:
+        return f"payload version {short(version)} is unknown"
+    if time is None:
+        return "ts is missing"
+    if not in_range(time):
+        return f"ts {short(time)} is not in epoch milliseconds"
+    return ""
+
+
+def _shape_fault(item: Any) -> str:
+    if not isinstance(item, dict):
+        return f"expected an object, got {kind(item)}"
+    if not isinstance(item.get("values"), dict):
+        return "values is missing" if "values" not in item else f"values is {kind(item['values'])}"
+    return ""
+
+
+def _type_fault(name: str, value: Any) -> str:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        return f"{name} is {kind(value)}, expected an integer"
+    return ""
