@@ -193,10 +193,10 @@ def _warm_ups(car: Car) -> list[tuple[Float64, bool]]:
 def faults() -> Figure:
     """Two faults of the same two engines on the same drives, with and without."""
     begin = 300_000  # ms
-    wrong = (Fault(0, "misfire", "severe", begin), Fault(1, "manifold_leak", "moderate", begin))
+    wrong = (Fault(0, "misfire", "severe", begin), Fault(1, "manifold_leak", "mild", begin))
     shown = (
-        ("misfire, severe", ("vibration_rms", "lambda", "exhaust_gas_temperature")),
-        ("manifold leak, 12 mm²", ("maf", "throttle_position", "map")),
+        ("misfire, severe", ("vibration_rms", "fuel_rate", "exhaust_gas_temperature")),
+        ("manifold leak, 3 mm²", ("maf", "throttle_position", "lambda")),
     )
     healthy, failing = (simulated(Fleet(2, seed=14, duty="urban", faults=chosen), 10) for chosen in ((), wrong))
     minutes = np.arange(len(healthy["map"])) * PERIOD_S / 60
