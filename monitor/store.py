@@ -10,15 +10,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing, contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
-from monitor import coverage_store
-from monitor.columns import as_texts, pack, texts, unpack
-from monitor.records import AlertEvent, DeadLetter, Scores, StoredScores, Transition
+from monitor import coverage_store, score_store
+from monitor.records import AlertEvent, DeadLetter, Transition
 from monitor.schema import StoreError, connect
 
 if TYPE_CHECKING:
@@ -26,15 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.coverage import Stretch
-    from monitor.records import StepResult
+    from monitor.records import StepResult, StoredScores
 
 OVER = {Transition.CLEARED, Transition.ACCEPTED}
 WORDS = {Transition.COMMENTED, Transition.VERDICT}  # they change no state
 STATES = {Transition.FIRED: "firing", Transition.UNSHELVED: "firing"}  # the others are named as the transition
-_BATCHES = (
-    "SELECT b.id, l.asset_class, l.model, l.sensors, b.streams, b.columns"
-    " FROM score_batch b JOIN line l ON l.id = b.line"
-)
 PRUNED_AT_ONCE = 1_000  # batches, so that the line never waits long
 TOPIC_LENGTH = 512  # characters of a dead letter's topic that are kept
 
@@ -84,7 +78,7 @@ class Store:
             return
         with self._transaction() as connection:
             for scores in result.scores:
-                self._write_scores(connection, scores)
+                score_store.write(connection, scores)
             for event in result.events:
                 _write_event(connection, event)
             for stretches in result.stretches:
@@ -92,22 +86,6 @@ class Store:
             self._write_letters(connection, result.dead_letters)
             _put(connection, {"position": str(position)})
         self.written = position
-
-    def _write_scores(self, connection: sqlite3.Connection, scores: StoredScores) -> None:
-        columns = {f.name: getattr(scores.rows, f.name) for f in fields(Scores)} | {"time": scores.time}
-        columns["regimes"] = texts(scores.regimes)
-        connection.execute(
-            "INSERT INTO score_batch (line, rows, first_time, last_time, streams, columns)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                _line(connection, scores),
-                len(scores.streams),
-                int(scores.time.min()),
-                int(scores.time.max()),
-                msgspec.msgpack.encode(scores.streams),
-                pack(columns),
-            ),
-        )
 
     def _write_letters(self, connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:
         if not letters:
@@ -161,9 +139,11 @@ class Store:
         """Batches after `position`, oldest first, of about `limit` rows together (one batch at the least)."""
         found: list[StoredScores] = []
         rows = 0
-        with closing(self._connection.execute(f"{_BATCHES} WHERE b.id > ? ORDER BY b.id", (position,))) as cursor:
+        with closing(
+            self._connection.execute(f"{score_store.BATCHES} WHERE b.id > ? ORDER BY b.id", (position,))
+        ) as cursor:
             for row in cursor:
-                stored = _stored(row)
+                stored = score_store.read(row)
                 if found and rows + len(stored.streams) > limit:
                     break
                 found.append(stored)
@@ -195,9 +175,9 @@ class Store:
 
     def latest_scores(self) -> Generator[StoredScores]:
         """All batches, newest first. Close it where it is not read to its end: it holds on to what it sees."""
-        with closing(self._connection.execute(f"{_BATCHES} ORDER BY b.id DESC")) as cursor:
+        with closing(self._connection.execute(f"{score_store.BATCHES} ORDER BY b.id DESC")) as cursor:
             for row in cursor:
-                yield _stored(row)
+                yield score_store.read(row)
 
     def latest_events(self, limit: int, asset: str | None = None) -> tuple[int, list[AlertEvent]]:
         """The latest transitions, oldest first, and the position to go on from; of one asset where it is named."""
@@ -327,30 +307,6 @@ class Store:
         for connection in self._all:
             connection.close()
         self._all.clear()
-
-
-def _stored(row: tuple[int, str, str, str, bytes, bytes]) -> StoredScores:
-    """A score batch as the query `_BATCHES` gives it."""
-    number, asset_class, model, sensors, streams, packed = row
-    columns = unpack(packed)
-    time = columns.pop("time")
-    regimes = as_texts(columns.pop("regimes")) if "regimes" in columns else ("all",)
-    columns.setdefault("regime", np.zeros(len(time), np.uint8))  # before there were regimes
-    named = tuple(msgspec.json.decode(sensors))
-    return StoredScores(
-        number, asset_class, model, named, msgspec.msgpack.decode(streams), time, Scores(**columns), regimes
-    )
-
-
-def _line(connection: sqlite3.Connection, scores: StoredScores) -> int:
-    """The id of what these are rows of: class, model and sensors."""
-    key = (scores.asset_class, scores.model, msgspec.json.encode(scores.sensors).decode())
-    find = "SELECT id FROM line WHERE asset_class = ? AND model = ? AND sensors = ?"
-    row = connection.execute(find, key).fetchone()
-    if row is None:
-        add = "INSERT INTO line (asset_class, model, sensors) VALUES (?, ?, ?) RETURNING id"
-        row = connection.execute(add, key).fetchone()
-    return int(row[0])
 
 
 def _put(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:
