@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.pretrained_data import PERIOD_MS
-from benchmarks.pretrained_judge import BEGINNING, FAULTY_SENSORS, QUIET_DUTIES, ROOT, SITE, through
+from benchmarks.pretrained_judge import BEGINNING, QUIET_DUTIES, ROOT, SITE, every_fault, through
 from config.classes import resolve_classes
 from config.load import load
 from config.settings import LearningSettings
@@ -30,8 +30,6 @@ from monitor.decode import TELEMETRY_TOPIC, encode_telemetry, fill
 from monitor.pipeline import step
 from monitor.records import Batch, Change, Kind, Message, Record, Transition
 from monitor.state import LineState
-from simulator.fault_kinds import LEVELS
-from simulator.faults import ENGINE_FAULTS, SENSOR_FAULTS, Fault
 from simulator.fleet import Fleet
 from simulator.recording import read_recording
 
@@ -82,18 +80,8 @@ def quiet(hours: float, engines: int, margin: float) -> dict[str, Any]:
 
 def faults(each: int, margin: float) -> dict[str, Any]:
     """How many of the faults of each kind and severity the limits find, or the sensor checks."""
-    groups = [(kind, level) for kind in (*ENGINE_FAULTS, *SENSOR_FAULTS) for level in LEVELS]
     start = NORMAL_MINUTES * 60_000
-    given = [
-        Fault(
-            engine=number,
-            kind=kind,
-            severity=level,
-            start_ms=start,
-            sensor=FAULTY_SENSORS[number % len(FAULTY_SENSORS)] if kind in SENSOR_FAULTS else "",
-        )
-        for number, (kind, level) in enumerate(group for group in groups for _ in range(each))
-    ]
+    groups, given = every_fault(each, start)
     fleet = Fleet(len(given), seed=SEED, faults=given, period_ms=PERIOD_MS)
     ticks = (NORMAL_MINUTES + FAULTY_MINUTES) * 60_000 // PERIOD_MS
     watched = through(engines_without_a_model(margin), {}, fleet, ticks)

@@ -165,23 +165,29 @@ class Early:
     days: float  # engine-days
 
 
-def faults_found(folder: Path, seed: int, *, each: int = ENGINES_EACH) -> tuple[list[Found], Early]:
-    """Every fault at every severity on engines of mixed duty; and the incidents before any fault began.
-
-    An engine that had one by then is left out: its incident may still be open, and would not fire again.
-    """
+def every_fault(each: int, start_ms: int) -> tuple[list[tuple[str, str]], list[Fault]]:
+    """Every kind at every severity, and so many faults of each, one an engine, that begin at `start_ms`."""
     groups = [(kind, level) for kind in (*ENGINE_FAULTS, *SENSOR_FAULTS) for level in LEVELS]
-    start = NORMAL_MINUTES * 60_000
     faults = [
         Fault(
             engine=number,
             kind=kind,
             severity=level,
-            start_ms=start,
+            start_ms=start_ms,
             sensor=FAULTY_SENSORS[number % len(FAULTY_SENSORS)] if kind in SENSOR_FAULTS else "",
         )
         for number, (kind, level) in enumerate(group for group in groups for _ in range(each))
     ]
+    return groups, faults
+
+
+def faults_found(folder: Path, seed: int, *, each: int = ENGINES_EACH) -> tuple[list[Found], Early]:
+    """Every fault at every severity on engines of mixed duty; and the incidents before any fault began.
+
+    An engine that had one by then is left out: its incident may still be open, and would not fire again.
+    """
+    start = NORMAL_MINUTES * 60_000
+    groups, faults = every_fault(each, start)
     fleet = Fleet(len(faults), seed=seed, faults=faults, period_ms=PERIOD_MS)
     watched = watch(folder, fleet, (NORMAL_MINUTES + FAULTY_MINUTES) * 60_000 // PERIOD_MS)
     first: dict[int, AlertEvent] = {}  # the first incident of each engine since its fault began

@@ -186,7 +186,8 @@ def _warm_ups(car: Car) -> list[tuple[Float64, bool]]:
         course = car.values["coolant_temperature"][rows]
         if course[0] < 32 and course.max() > WARM_C:  # noqa: PLR2004 - °C, at or near the surroundings
             end = int(np.argmax(course > WARM_C)) + 300
-            found.append((course[:end], bool(car.values["vehicle_speed"][rows][:end].mean() > 5)))  # noqa: PLR2004
+            mean_speed = car.values["vehicle_speed"][rows][:end].mean()  # km/h
+            found.append((course[:end], bool(mean_speed > 5)))  # noqa: PLR2004 - faster than it is moved about
     return found
 
 
@@ -227,7 +228,7 @@ def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figur
     import matplotlib as mpl  # noqa: PLC0415 - an optional extra, which nothing else needs
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - as above
 
     figure, axes = plt.subplots(rows, columns, figsize=(width, height), layout="constrained")
     for axis in np.ravel(axes):

@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +18,8 @@ import structlog
 from pydantic import SecretStr
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from structlog.typing import EventDict, Processor, WrappedLogger
 
     from config.settings import LogSettings
@@ -96,3 +99,17 @@ def _json(event: EventDict, **_options: Any) -> str:
     """One line of JSON that begins with when, how grave and what; NaN becomes null, the unknown becomes text."""
     first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
     return msgspec.json.encode({**first, **event}, enc_hook=str).decode()
+
+
+@contextmanager
+def only_errors_logged() -> Iterator[None]:
+    """For a command that tells what happens in a live line: a log between its updates would tear it."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import structlog
 from rich.console import Console
 from rich.live import Live
 
@@ -22,10 +19,11 @@ from monitor.discovery.capture import to_line
 from monitor.discovery.discover import discover
 from monitor.discovery.written import quoted
 from monitor.listen import Listener
+from monitor.log import only_errors_logged
 from monitor.mqtt import MqttError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from config.settings import MqttSettings
@@ -97,7 +95,7 @@ def _settings(options: argparse.Namespace) -> MqttSettings:
 def _listen(settings: MqttSettings, filters: Sequence[str], limit: float) -> tuple[Capture, float]:
     """What was heard, and for how long. Ctrl-C ends it early, and what was heard counts."""
     options = "(here by --from-broker, --password-file and --ca-file)"
-    with _quiet_log():
+    with only_errors_logged():
         try:
             listener = Listener(settings, filters)
         except MqttError as error:
@@ -130,20 +128,6 @@ def _wait(listener: Listener, began: float, limit: float) -> None:
                     return
     except KeyboardInterrupt:
         return
-
-
-@contextmanager
-def _quiet_log() -> Iterator[None]:
-    """The command says in words what happened."""
-    before = structlog.get_config()
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
 
 
 def _write_capture(path: Path, capture: Capture) -> None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import math
 import os
 import signal
-import sys
 import time
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from rich.console import Console
 from rich.live import Live
 
 from monitor.cli import UserError
 from monitor.commands.connection import in_options, mqtt_settings
+from monitor.log import only_errors_logged
 from monitor.mqtt import MqttError
 from simulator.layouts import LAYOUTS
 from simulator.output import OutputError, check_place, whole_file
@@ -45,7 +43,7 @@ def connected(options: argparse.Namespace, **more: Any) -> Iterator[Publisher]:
     except MqttError as error:
         raise UserError(in_options(error)) from error
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _only_errors_logged():
+    with only_errors_logged():
         publisher.start()
         try:
             publisher.wait_connected()
@@ -54,20 +52,6 @@ def connected(options: argparse.Namespace, **more: Any) -> Iterator[Publisher]:
             raise UserError(in_options(error)) from error
         finally:
             publisher.stop()
-
-
-@contextmanager
-def _only_errors_logged() -> Iterator[None]:
-    """The live line says what happens; a log between its updates would tear it."""
-    before = structlog.get_config()
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
 
 
 class Run(ABC):
