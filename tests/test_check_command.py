@@ -78,7 +78,10 @@ def test_good_settings_are_called_good_with_their_classes(tmp_path: Path) -> Non
 def test_the_shipped_settings_are_good() -> None:
     done = check(ROOT, "--config", "config/enginewatch.toml")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "class engine: 15 sensors, a tick every 500 ms; no model, so nothing is scored" in done.stdout
+    assert (
+        "class engine: 15 sensors, a tick every 500 ms; no model yet: it is recorded, and limits watch it"
+        in done.stdout
+    )
 
 
 def test_every_mistake_is_a_line_and_the_exit_code_is_2(tmp_path: Path) -> None:

@@ -31,16 +31,17 @@ def run(options: argparse.Namespace) -> int:
         sys.stderr.writelines(f"{line}\n" for line in error.lines)
         return EXIT_WRONG
     sys.stdout.write(f"The settings are good: {loaded.path or 'no file'}\n")
-    sys.stdout.writelines(f"  {_described(entry)}\n" for entry in classes)
+    sys.stdout.writelines(f"  {_described(entry, learns=loaded.settings.learning.enabled)}\n" for entry in classes)
     return 0
 
 
-def _described(entry: ResolvedClass) -> str:
-    """One line about a class."""
+def _described(entry: ResolvedClass, *, learns: bool) -> str:
+    """One line about a class; `learns` says what one without a model does."""
     count = len(entry.sensors)
     sensors = f"{count} sensor{'s' if count > 1 else ''}, a tick every {entry.period_ms} ms"
     if entry.window is None:
-        return f"class {entry.name}: {sensors}; no model, so nothing is scored"
+        meanwhile = "yet: it is recorded, and limits watch it" if learns else "and no learning: nothing is scored"
+        return f"class {entry.name}: {sensors}; no model {meanwhile}"
     window = f"a window of {entry.window} ticks ({entry.window * entry.period_ms / 1000:g} s)"
     names = [f"{rule.name}{'' if rule.scored else ' (not scored)'}" for rule in entry.regimes]
     regimes = f"; regimes {', '.join(names)}, else running" if names else ""
