@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from config.asset_file import AssetFile, AssetSensor
 from config.mistakes import SettingsError
+from config.own import SEPARATOR
 from config.shipped import model_folder
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.load import Loaded
+    from config.own import OverrideSettings
     from config.regimes import RegimeRule
     from config.settings import ClassSettings
     from models.artifact import Header
@@ -24,7 +26,7 @@ class ResolvedClass:
     """An asset class with everything that its files say. Without a model nothing is scored."""
 
     settings: ClassSettings
-    name: str
+    name: str  # of an override of some assets CLASS/OVERRIDE
     sensors: tuple[str, ...]  # C, in the model's order
     units: tuple[str, ...]  # C
     lowest: tuple[float | None, ...]  # C, as all three: of sensors that work; None = not checked
@@ -41,10 +43,19 @@ class ResolvedClass:
     published: tuple[str, ...] = ()  # C, as the next two: names in payloads; empty: `sensors`
     scale: tuple[float, ...] = ()  # value = published x scale + offset; empty: as published
     offset: tuple[float, ...] = ()
+    among: tuple[str, ...] = ()  # of an override: globs of the class, which must take an asset as well
+
+    @property
+    def family(self) -> str:
+        """The class whose model this is: an override has that of its class."""
+        return self.name.partition(SEPARATOR)[0]
 
 
 def resolve_classes(loaded: Loaded) -> list[ResolvedClass]:
-    """The asset classes in their order. Raises SettingsError with everything that does not fit together."""
+    """The asset classes in their order, the overrides of each before it: the first that takes an asset has it.
+
+    Raises SettingsError with everything that does not fit together.
+    """
     if not loaded.settings.classes:
         place = loaded.path or "no settings file"
         sentence = "classes: none is given; add [[classes]] with a name and a file or model"
@@ -67,7 +78,13 @@ def resolve_classes(loaded: Loaded) -> list[ResolvedClass]:
             file = entry.file or "the asset file of the package"
             found = [f"{file} and {sentence}" for sentence in _differences(asset, header)]
             mistakes += [loaded.mistake(f"{key}.model", sentence) for sentence in found]
-        resolved.append(_join(entry, asset, header))
+        whole = _join(entry, asset, header)
+        for index, override in enumerate(entry.overrides):
+            own = loaded.assets.get(f"{entry.name}{SEPARATOR}{override.name}")
+            found = [] if own is None else list(_unlike(own, whole))
+            mistakes += [loaded.mistake(f"{key}.overrides.{index}.file", sentence) for sentence in found]
+            resolved.append(_overridden(whole, override, own or asset, header))
+        resolved.append(whole)
     if mistakes:
         raise SettingsError(mistakes)
     return resolved
@@ -108,6 +125,25 @@ def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) 
         scale=tuple(scale for scale, _ in factors) if converted else (),
         offset=tuple(offset for _, offset in factors) if converted else (),
     )
+
+
+def _overridden(
+    whole: ResolvedClass, override: OverrideSettings, asset: AssetFile | None, header: Header | None
+) -> ResolvedClass:
+    """Some assets of a class, as a class before it."""
+    settings = whole.settings.model_copy(update={"assets": override.assets, "overrides": (), **override.own()})
+    joined = _join(settings, asset, header)
+    return replace(joined, name=f"{whole.name}{SEPARATOR}{override.name}", among=whole.settings.assets)
+
+
+def _unlike(asset: AssetFile, whole: ResolvedClass) -> Iterator[str]:
+    """In what the asset file of an override differs from its class, where it must not."""
+    here = [(sensor.name, sensor.unit) for sensor in asset.sensors]
+    there = list(zip(whole.sensors, whole.units, strict=True))
+    if here != there:
+        yield f"its sensors and units must be those of class {whole.name}, in their order"
+    if asset.period_ms != whole.period_ms:
+        yield f"period_ms must be {whole.period_ms}, as in class {whole.name}, not {asset.period_ms}"
 
 
 def fitted(given: ResolvedClass, model: Path, header: Header) -> ResolvedClass:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticUndefined
 
 from config.asset_file import AssetFile
+from config.own import OWN, owner_of
 from config.schema import allowed, fields, is_secret, shown
 from config.settings import Settings
 
@@ -45,6 +46,13 @@ A file that holds a secret must be closed to group and others (`chmod 600`), or 
 folder. A secret that stands in the TOML file itself is as safe as that file.
 """
 
+OWN_SECTIONS = f"""
+A class can have sections of its own, and so can an override, which is for some assets of a class:
+{", ".join(f"`{name}`" for name in OWN)}.
+What `[classes.threshold]` or `[classes.overrides.threshold]` gives counts in place of the same key of
+`[threshold]`; an override has the rest from its class, a class from the daemon.
+"""
+
 ASSETS = """
 ## The asset file
 
@@ -55,7 +63,7 @@ units and the period are those of the model; the model `pretrained:engine` goes 
 
 def page() -> str:
     """The whole page."""
-    lines = [OPENING, "## The keys", *_table(Settings), ASSETS, *_table(AssetFile)]
+    lines = [OPENING, "## The keys", *_table(Settings), OWN_SECTIONS.rstrip(), ASSETS, *_table(AssetFile)]
     return "\n".join(lines) + "\n"
 
 
@@ -63,6 +71,8 @@ def _table(model: type[BaseModel]) -> Iterator[str]:
     """One row a key: what it means, what it may be, and its default."""
     yield from ("", "| key | meaning | must be | default |", "|---|---|---|---|")
     for key, field in fields(model).items():
+        if owner_of(key):  # of these one row stands for all
+            continue
         may_be = allowed(field) + (" (secret)" if is_secret(field) else "")
         default = f"`{shown(field.default)}`" if field.default is not None else "none"
         default = "must be given" if field.default is PydanticUndefined else default

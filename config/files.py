@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from config.schema import Layer
 
-ASSET_FILE, MODEL = "classes.*.file", "classes.*.model"
+ASSET_FILES, MODEL = ("classes.*.file", "classes.*.overrides.*.file"), "classes.*.model"
 
 
 def check_files(given: Layer, environment: Mapping[str, str]) -> Iterator[str]:
@@ -57,7 +57,7 @@ def _given_files(given: Layer) -> dict[str, Path]:
     return {
         key: Path(value.value)
         for key, value in given.items()
-        if pattern(key) == ASSET_FILE and isinstance(value.value, str) and value.value
+        if pattern(key) in ASSET_FILES and isinstance(value.value, str) and value.value
     }
 
 

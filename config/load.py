@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from config.files import asset_files, check_files
 from config.mistakes import SettingsError, sentences
+from config.own import SEPARATOR, origin_key
 from config.schema import Given, Layer, effective, fields, nest
 from config.settings import Settings
 from config.sources import from_command_line, from_environment, from_secret_files, from_toml, origin_of
@@ -31,7 +32,7 @@ class Loaded:
 
     settings: Settings
     sources: dict[str, str]  # key -> "default", "enginewatch.toml:12", "environment ENGINEWATCH_…", …
-    assets: dict[str, AssetFile]  # name of a class -> its asset file, where it has one
+    assets: dict[str, AssetFile]  # name of a class, or CLASS/OVERRIDE -> its asset file, where it has one
     path: Path | None = None  # of the TOML file
 
     def mistake(self, key: str, sentence: str) -> str:
@@ -66,14 +67,31 @@ def load(path: Path | None, *, overrides: Sequence[str] = (), environment: Mappi
         settings = _merge(layers)
     except ValidationError as error:
         for key, sentence in sentences(error, keys, given.__contains__):
-            mistakes.append(f"{origin_of(key, given, lines, path)}: {key}: {sentence}")
+            if _giver(key, given) == key:  # else it is told of the section that the value comes from
+                mistakes.append(f"{origin_of(key, given, lines, path)}: {key}: {sentence}")
         raise SettingsError(mistakes) from None  # pydantic's own text may hold a secret
     if mistakes:
         raise SettingsError(mistakes)
-    sources = {key: given[key].origin if key in given else "default" for key, _ in effective(settings)}
-    numbers = {entry.name: f"classes.{number}.file" for number, entry in enumerate(settings.classes)}
-    named = {name: assets[key] for name, key in numbers.items() if key in assets}
+    givers = {key: _giver(key, given) for key, _ in effective(settings)}
+    sources = {key: given[giver].origin if giver in given else "default" for key, giver in givers.items()}
+    named = {name: assets[key] for name, key in _files(settings) if key in assets}
     return Loaded(settings, sources, named, path)
+
+
+def _giver(key: str, given: Layer) -> str:
+    """The key that a value comes from: a class that does not give one has it from the daemon's own section."""
+    giver = key
+    while giver not in given and origin_key(giver):
+        giver = origin_key(giver)
+    return giver if giver in given else key
+
+
+def _files(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The names of the classes and of their overrides, and the key of the asset file of each."""
+    for number, entry in enumerate(settings.classes):
+        yield entry.name, f"classes.{number}.file"
+        for index, override in enumerate(entry.overrides):
+            yield f"{entry.name}{SEPARATOR}{override.name}", f"classes.{number}.overrides.{index}.file"
 
 
 def _default_paths(path: Path | None) -> Layer:

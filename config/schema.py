@@ -94,7 +94,7 @@ def effective(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]
         if isinstance(value, BaseModel):
             yield from effective(value, f"{prefix}{name}.")
         elif _section(type(section).model_fields[name])[0] is not None:
-            for number, item in enumerate(value):
+            for number, item in enumerate(value or ()):
                 yield from effective(item, f"{prefix}{name}.{number}.")
         else:
             yield prefix + name, value

@@ -15,15 +15,22 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config.mapping import PathSettings, mapping_mistakes
 from config.overlap import globs_overlap
+from config.own import OverrideSettings, OwnSettings, inherited, override_mistakes
 from config.section import Mistake, Section, Template, in_order, only_one, refuse
+from config.sections import (
+    AlertSettings,
+    AlignSettings,
+    Positive,
+    SensorCheckSettings,
+    ThresholdSettings,
+    WindowSettings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _address(url: str) -> str:
@@ -96,7 +103,12 @@ class MqttSettings(Section):
             yield Mistake((given[0], "username"), "needs a username beside it (MQTT 3.1.1)")
 
 
-class ClassSettings(Section):
+def _in_file_order(value: Any) -> Any:
+    """Sources number the items of a list ("0", "1", …), so that one can change a key of another's item."""
+    return [value[number] for number in sorted(value, key=int)] if isinstance(value, dict) else value
+
+
+class ClassSettings(OwnSettings):
     """An asset class: machines with the same sensors, watched by the same model."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="name of the class")
@@ -114,36 +126,17 @@ class ClassSettings(Section):
         description="form of the payload: ours, a bare number, any JSON by paths, line protocol, Sparkplug B",
     )
     paths: PathSettings = Field(PathSettings(), description="where any JSON holds what")
+    overrides: tuple[OverrideSettings, ...] = Field((), description="assets that are watched otherwise")
+
+    @field_validator("overrides", mode="before")
+    @classmethod
+    def _overrides_in_file_order(cls, value: Any) -> Any:
+        return _in_file_order(value)
 
     def mistakes(self) -> Iterator[Mistake]:
         """Topics, payload and paths tell together which asset, which sensor and when."""
         yield from mapping_mistakes(self)
-
-
-class AlignSettings(Section):
-    """From irregular readings to ticks on a grid (the period and the lateness stand in the asset file)."""
-
-    hold_ms: int = Field(0, ge=0, description="how long a sensor's last value stands in for a missing one")
-    max_ahead_ms: int = Field(5_000, ge=0, description="a reading further in the future is quarantined")
-    repeat_ticks: int = Field(16, ge=1, description="closed ticks in which a repeat is told from a late reading")
-
-
-class SensorCheckSettings(Section):
-    """Whether what sensors report can be measurements (their limits stand in the asset file)."""
-
-    enabled: bool = Field(True, description="find faulty sensors, and keep them from the model")
-    range_s: Positive = Field(
-        3.0, description="out of its range for so long is a fault; one value is only left out"
-    )
-    dropout_s: Positive = Field(10.0, description="missing for so long, while others report, is a fault")
-    clear_s: Positive = Field(10.0, description="good for so long, a faulty sensor is trusted again")
-
-
-class WindowSettings(Section):
-    """From ticks to windows (the length is the model's)."""
-
-    stride: int = Field(1, ge=1, description="a score row every so many ticks")
-    min_coverage: Share = Field(0.5, description="share of a window's cells that must be there to score it")
+        yield from override_mistakes(self.assets, self.overrides)
 
 
 class LearningSettings(Section):
@@ -172,47 +165,6 @@ class ScoreSettings(Section):
 
     batch_size: int = Field(256, ge=1, description="windows scored in one call")
     threads: int = Field(1, ge=1, description="threads of the runtime")
-
-
-class ThresholdSettings(Section):
-    """The rolling threshold of every stream."""
-
-    rule: Literal["quantile", "mad"] = Field("mad", description="quantile, or median + deviations x MAD")
-    quantile: float = Field(0.9, gt=0.5, lt=1, description="rule quantile: which one of the recent normal scores")
-    margin: Positive = Field(1.5, description="rule quantile: the threshold is this many times the quantile")
-    deviations: Positive = Field(6.0, description="rule mad: how many scaled MADs above the median")
-    horizon_s: Positive = Field(6 * 3600.0, description="event time over which the threshold forgets")
-    min_rows: int = Field(
-        600, ge=1, description="scored rows before the recent scores count; until then the floor"
-    )
-    floor: Positive = Field(1.0, description="never lower; 1.0 is the 99.9 % quantile of normal in training")
-    cap: Positive = Field(10.0, description="never higher, so that a slow fault cannot train it away")
-
-    def mistakes(self) -> Iterator[Mistake]:
-        """Bounds in order."""
-        yield from in_order(self, "floor", "cap")
-
-
-class AlertSettings(Section):
-    """The life of an incident."""
-
-    k: int = Field(3, ge=1, le=64, description="pending after so many rows above the threshold …")
-    n: int = Field(5, ge=1, le=64, description="… among so many of the last scored rows")
-    on_delay_ticks: int = Field(5, ge=0, description="ticks pending before it fires")
-    off_delay_ticks: int = Field(30, ge=0, description="ticks below the threshold before it clears")
-    deadband: Share = Field(0.1, description="clearing needs a score this share below the threshold")
-    critical_ratio: Positive = Field(3.0, description="severity is critical from this many times the threshold")
-    stale_after_s: Positive = Field(
-        60.0, description="silence of a stream that is an alert of its own; three periods at the least"
-    )
-    blind_after_s: Positive = Field(
-        600.0,
-        description="readings without a score for so long are an alert of their own; two windows at the least",
-    )
-
-    def mistakes(self) -> Iterator[Mistake]:
-        """At most n of n."""
-        yield from in_order(self, "k", "n")
 
 
 class StoreSettings(Section):
@@ -311,11 +263,15 @@ class Settings(BaseSettings):
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _inherited(cls, value: Any) -> Any:
+        return inherited(value) if isinstance(value, dict) else value
+
     @field_validator("classes", mode="before")
     @classmethod
-    def _in_file_order(cls, value: Any) -> Any:
-        """Sources number the classes ("0", "1", …), so that one of them can change a key of another's class."""
-        return [value[number] for number in sorted(value, key=int)] if isinstance(value, dict) else value
+    def _classes_in_file_order(cls, value: Any) -> Any:
+        return _in_file_order(value)
 
     @model_validator(mode="after")
     def _agreeing(self) -> Self:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from config.classes import ResolvedClass
     from config.regimes import RegimeRule
+    from config.sections import SensorCheckSettings, ThresholdSettings
     from config.settings import Settings
 
 HOUR_MS = 3_600_000
@@ -57,6 +58,9 @@ def _templates(classes: Sequence[ResolvedClass]) -> list[tuple[str, str]]:
 
 
 def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
+    own = each.settings  # what the class has in place of the daemon's
+    align, window = own.align or settings.align, own.window or settings.window
+    threshold, alert = own.threshold or settings.threshold, own.alert or settings.alert
     length = each.window or LENGTH_WITHOUT_MODEL
     count = len(each.sensors)
     regimes = regime_config(each.regimes, each.period_ms)
@@ -72,38 +76,38 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             period_ms=each.period_ms,
             lateness_ms=each.lateness_ms,
             one_reading_per_tick=each.one_reading_per_tick,
-            hold_ms=settings.align.hold_ms,
-            max_ahead_ms=settings.align.max_ahead_ms,
-            repeat_ticks=settings.align.repeat_ticks,
+            hold_ms=align.hold_ms,
+            max_ahead_ms=align.max_ahead_ms,
+            repeat_ticks=align.repeat_ticks,
             gap_ticks=length,
         ),
-        sensor_check=_sensor_check(settings, each),
+        sensor_check=_sensor_check(own.sensor_check or settings.sensor_check, each),
         regime=regimes,
         # What is recorded for a first model is every tick: windows are made of ticks that follow each other.
-        window=WindowConfig(count, length, 1 if learns else settings.window.stride, settings.window.min_coverage),
+        window=WindowConfig(count, length, 1 if learns else window.stride, window.min_coverage),
         threshold=ThresholdConfig(
-            rule=settings.threshold.rule,
-            quantile=settings.threshold.quantile,
-            margin=settings.threshold.margin,
-            deviations=settings.threshold.deviations,
-            horizon_ticks=settings.threshold.horizon_s * 1000 / each.period_ms,
-            min_rows=settings.threshold.min_rows,
-            floor=settings.threshold.floor,
-            cap=settings.threshold.cap,
-            regime_rows=_regime_rows(settings, each),
+            rule=threshold.rule,
+            quantile=threshold.quantile,
+            margin=threshold.margin,
+            deviations=threshold.deviations,
+            horizon_ticks=threshold.horizon_s * 1000 / each.period_ms,
+            min_rows=threshold.min_rows,
+            floor=threshold.floor,
+            cap=threshold.cap,
+            regime_rows=_regime_rows(threshold, each),
         ),
         alert=AlertConfig(
             sensors=each.sensors,
             units=each.units,
             period_ms=each.period_ms,
-            k=settings.alert.k,
-            n=settings.alert.n,
-            on_delay_ticks=settings.alert.on_delay_ticks,
-            off_delay_ticks=settings.alert.off_delay_ticks,
-            deadband=settings.alert.deadband,
-            critical_ratio=settings.alert.critical_ratio,
-            stale_after_ms=max(int(settings.alert.stale_after_s * 1000), STALE_PERIODS * each.period_ms),
-            blind_after_ms=max(int(settings.alert.blind_after_s * 1000), BLIND_WINDOWS * length * each.period_ms),
+            k=alert.k,
+            n=alert.n,
+            on_delay_ticks=alert.on_delay_ticks,
+            off_delay_ticks=alert.off_delay_ticks,
+            deadband=alert.deadband,
+            critical_ratio=alert.critical_ratio,
+            stale_after_ms=max(int(alert.stale_after_s * 1000), STALE_PERIODS * each.period_ms),
+            blind_after_ms=max(int(alert.blind_after_s * 1000), BLIND_WINDOWS * length * each.period_ms),
             regimes=regimes.names,
         ),
         wanted_ms=int(settings.learning.wanted_hours * HOUR_MS) if learns else 0,
@@ -137,9 +141,9 @@ def regime_config(rules: Sequence[RegimeRule], period_ms: int) -> RegimeConfig:
     )
 
 
-def _regime_rows(settings: Settings, each: ResolvedClass) -> tuple[int, ...]:
+def _regime_rows(given: ThresholdSettings, each: ResolvedClass) -> tuple[int, ...]:
     """The rows that each regime's threshold needs, "running" last; none where there are no rules."""
-    usual = settings.threshold.min_rows
+    usual = given.min_rows
     return (*(rule.min_rows or usual for rule in each.regimes), usual) if each.regimes else ()
 
 
@@ -150,6 +154,7 @@ def _route(each: ResolvedClass) -> ClassRoute:
         sensors=each.sensors,
         topics=given.topics,
         assets=given.assets,
+        among=each.among,
         arrival_time=given.time == "arrival",
         payload=given.payload,
         paths=Paths(
@@ -167,9 +172,8 @@ def _route(each: ResolvedClass) -> ClassRoute:
     )
 
 
-def _sensor_check(settings: Settings, each: ResolvedClass) -> SensorCheckConfig | None:
+def _sensor_check(given: SensorCheckSettings, each: ResolvedClass) -> SensorCheckConfig | None:
     """What sensors are checked by; None where that is switched off."""
-    given = settings.sensor_check
     if not given.enabled:
         return None
 

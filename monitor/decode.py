@@ -120,6 +120,7 @@ class ClassRoute:
     sensors: tuple[str, ...]
     topics: tuple[str, ...]  # templates
     assets: tuple[str, ...] = ("*",)  # globs on the stream key
+    among: tuple[str, ...] = ()  # globs of which one must match as well; empty: none needs to
     arrival_time: bool = False  # a reading's time is when it came
     payload: Literal["json", "value", "paths", "line", "sparkplug"] = "json"
     paths: Paths = field(default_factory=Paths)  # of line protocol: the time's format, the asset's tag
@@ -131,6 +132,11 @@ class ClassRoute:
     def measures(self) -> tuple[object, ...]:
         """What the values of a reading mean."""
         return self.sensors, self.scale, self.offset
+
+    def takes(self, key: str) -> bool:
+        """Whether the stream of this key belongs to the class, as far as its globs go."""
+        among = not self.among or any(fnmatchcase(key, glob) for glob in self.among)
+        return among and any(fnmatchcase(key, glob) for glob in self.assets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +192,7 @@ class _Place:
     status: bool = False
     reason: str = ""
     sensor: str = ""  # where the topic names one
-    named: bool = True  # the topic names the asset
+    among: tuple[int, ...] = ()  # the payload names the asset: the first of these classes that takes it has it
     edge: bool = False  # a message of a Sparkplug edge node, also where there is a reason
 
 
@@ -230,7 +236,7 @@ class Decoder:
             elif place.status:
                 self._report(message, place, reports, letters)
             else:
-                self._telemetry(message, place, rows[place.asset_class], letters)
+                self._telemetry(message, place, rows, letters)
         readings = [self._columns_of(gathered, index, letters) for index, gathered in enumerate(rows)]
         return Decoded(readings, reports, letters, requests)
 
@@ -254,14 +260,17 @@ class Decoder:
             known = True
             groups = match.groupdict()
             edge = self._routes[index].payload == "sparkplug"
-            named, sensor = "asset" in groups, groups.get("sensor", "")
+            sensor = groups.get("sensor", "")
             key = stream_key(groups.get("site", ""), groups.get("area", ""), groups.get("asset", ""))
-            if not named or self._takes(index, key):
-                return _Place(index, key, status, sensor=sensor, named=named, edge=edge)
+            if "asset" not in groups:
+                return _Place(index, key, status, sensor=sensor, among=self._beside(name), edge=edge)
+            if self._routes[index].takes(key):
+                return _Place(index, key, status, sensor=sensor, edge=edge)
         return _Place(reason="no class takes this asset" if known else "topic matches no template", edge=edge)
 
-    def _takes(self, asset_class: int, key: str) -> bool:
-        return any(fnmatchcase(key, glob) for glob in self._routes[asset_class].assets)
+    def _beside(self, topic: str) -> tuple[int, ...]:
+        """The classes with a template of this topic: a class and its overrides, whose payloads are of one form."""
+        return tuple(dict.fromkeys(index for pattern, index, _ in self._patterns if pattern.fullmatch(topic)))
 
     def _report(
         self, message: Message, place: _Place, reports: list[StatusReport], letters: list[DeadLetter]
@@ -276,7 +285,7 @@ class Decoder:
         goodbye = not status.online and status.reason == "shutdown"
         reports.append(StatusReport(place.asset_class, place.stream, status.online, goodbye, message.arrival))
 
-    def _telemetry(self, message: Message, place: _Place, rows: _Rows, letters: list[DeadLetter]) -> None:
+    def _telemetry(self, message: Message, place: _Place, rows: list[_Rows], letters: list[DeadLetter]) -> None:
         refused: list[str] = []
         reads = self._readers[place.asset_class]
         assert reads is not None
@@ -295,7 +304,7 @@ class Decoder:
         """A message of a Sparkplug edge node; returns what is to be published."""
         assert self._edge_nodes is not None
         index = place.asset_class
-        known = self._columns[index] if place.named and not place.reason else None
+        known = self._columns[index] if not place.among and not place.reason else None
         arrival_time = self._routes[index].arrival_time and known is not None
         heard = self._edge_nodes.take(message, message.topic.decode(), known, memory, arrival_time=arrival_time)
         if place.reason:
@@ -303,7 +312,7 @@ class Decoder:
         elif known is None:
             letters.extend(_letter(message, reason) for reason in heard.refused)
         else:
-            self._gather(heard.readings, heard.refused, message, place, rows[index], letters)
+            self._gather(heard.readings, heard.refused, message, place, rows, letters)
         for topic, online in heard.online.items():
             to = self._places.get(topic.encode()) or self._find(topic.encode())
             if not to.reason:
@@ -318,29 +327,31 @@ class Decoder:
         refused: list[str],
         message: Message,
         place: _Place,
-        rows: _Rows,
+        rows: list[_Rows],
         letters: list[DeadLetter],
     ) -> None:
         for reading in readings:
-            stream = place.stream
-            if not place.named:
+            index, stream = place.asset_class, place.stream
+            if place.among:
                 stream += reading.asset
-                if not self._takes(place.asset_class, stream):
+                index = next((each for each in place.among if self._routes[each].takes(stream)), -1)
+                if index < 0:
                     refused += ["no class takes this asset"] * _reported(reading.values)
                     continue
-            row = len(rows.streams)
-            rows.streams.append(stream)
-            rows.time.append(reading.time)
-            rows.arrival.append(message.arrival)
-            rows.source.append(message)
+            to = rows[index]
+            row = len(to.streams)
+            to.streams.append(stream)
+            to.time.append(reading.time)
+            to.arrival.append(message.arrival)
+            to.source.append(message)
             names = tuple(reading.values)
-            columns = self._known_columns(place.asset_class, names)
+            columns = self._known_columns(index, names)
             values: Sequence[float | None] = list(reading.values.values())
             if columns is None:
-                columns, values = self._sort_out(reading.values, place.asset_class, refused)
-            rows.cell_row.extend([row] * len(columns))
-            rows.cell_column.extend(columns)
-            rows.cell_value.extend(values)
+                columns, values = self._sort_out(reading.values, index, refused)
+            to.cell_row.extend([row] * len(columns))
+            to.cell_column.extend(columns)
+            to.cell_value.extend(values)
         letters.extend(_letter(message, reason) for reason in refused)
 
     def _known_columns(self, asset_class: int, names: tuple[str, ...]) -> list[int] | None:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from monitor.journal import Journal
     from monitor.records import Record, StepResult
     from monitor.shelf import Shelf
-    from monitor.state import ClassState
     from monitor.store import Store
 
 log = structlog.get_logger()
@@ -131,6 +130,7 @@ class Line:
             self._write(record.position, result)
             self.on_written(result)
         self._tell_refused(result)
+        _tell_moves(result)
         self.position = record.position
         if isinstance(payload, Command):
             self.on_reply(payload.id, result.done, result.reply)
@@ -264,6 +264,21 @@ class Line:
             return  # what cannot be noted now is noted in a second
 
 
+def _tell_moves(result: StepResult) -> None:
+    """One line for the assets that went from one class to another, with the first of them."""
+    pairs: dict[tuple[str, str, bool], list[str]] = {}
+    for move in result.moves:
+        pairs.setdefault((move.left, move.taken, move.both), []).append(move.asset)
+    for (left, taken, both), assets in pairs.items():
+        if both:
+            event, remedy = "asset_in_two_classes", f"`enginewatch assets forget` where it has left class {left}"
+        elif taken:
+            event, remedy = "assets_moved", "their windows fill and their thresholds learn anew"
+        else:
+            event, remedy = "assets_let_go", "no class takes them any more: see classes.assets"
+        log.warning(event, count=len(assets), first=assets[0], left=left, taken=taken, remedy=remedy)
+
+
 def books(state: LineState) -> dict[str, object]:
     """What became of all values so far, and of all score rows; and how far the streams heard lately are."""
     heard, warmest = _heard_lately(state)
@@ -275,15 +290,21 @@ def books(state: LineState) -> dict[str, object]:
         "heard": heard,
         "warmest": warmest,
         "clock_suspect": clock_suspect(state),
-        "learning": {each.spec.name: _learned(each) for each in state.classes if each.spec.wanted_ms},
+        "learning": _learning(state),
     }
 
 
-def _learned(each: ClassState) -> dict[str, int]:
-    """How far a class without a model is: normal running of all its assets together, and how many these are."""
-    normal = each.limits.normal[: len(each.keys)]
-    ran = int(normal.sum()) * each.spec.align.period_ms
-    return {"normal_ms": ran, "wanted_ms": each.spec.wanted_ms, "assets": int(np.count_nonzero(normal))}
+def _learning(state: LineState) -> dict[str, dict[str, int]]:
+    """How far the classes without a model are: normal running of all assets together, and how many these are."""
+    found: dict[str, dict[str, int]] = {}
+    for each in state.classes:
+        if each.spec.wanted_ms:
+            normal = each.limits.normal[: len(each.keys)]
+            none = {"normal_ms": 0, "wanted_ms": each.spec.wanted_ms, "assets": 0}
+            far = found.setdefault(each.spec.family, none)
+            far["normal_ms"] += int(normal.sum()) * each.spec.align.period_ms
+            far["assets"] += int(np.count_nonzero(normal))
+    return found
 
 
 def _heard_lately(state: LineState) -> tuple[int, tuple[int, int] | None]:

@@ -5,33 +5,26 @@ All of it comes as journalled commands and changes the line's state; what is tol
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from monitor import alert, handover, ledger, maintenance
+from monitor import alert, handover, ledger, maintenance, moves
 from monitor.incident import Moment, clock, event_id, incident_id
 from monitor.records import SensorChange, Transition
 from monitor.sensor_check import FAULTS, GOOD
-from monitor.state import STAGES, ClassState, LineState, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from monitor.moves import Flush
     from monitor.records import AlertEvent, Command, StepResult
+    from monitor.state import ClassState, LineState
 
 ACTIONS = ("maintenance", "maintained", "forget", "rename")
 
 
-def obey(
-    state: LineState, asked: Command, now: int, result: StepResult, flush: Callable[[LineState, int], None]
-) -> tuple[bool, str]:
-    """Carry out one of ACTIONS; says whether it changed something, and what happened.
-
-    `flush` gives every value that still waits in a class its row.
-    """
+def obey(state: LineState, asked: Command, now: int, result: StepResult, flush: Flush) -> tuple[bool, str]:
+    """Carry out one of ACTIONS; says whether it changed something, and what happened."""
     places = [(each, each.number[asked.asset]) for each in state.classes if asked.asset in each.number]
     if not places:
         return False, f"nothing to do: {asked.asset} is not an asset that has been heard"
@@ -110,45 +103,12 @@ def _missed(each: ClassState, stream: int) -> Iterator[SensorChange]:
 
 
 def _forget(
-    state: LineState,
-    each: ClassState,
-    number: int,
-    asked: Command,
-    now: int,
-    result: StepResult,
-    flush: Callable[[LineState, int], None],
+    state: LineState, each: ClassState, number: int, asked: Command, now: int, result: StepResult, flush: Flush
 ) -> None:
-    """Give what waits of a stream its row, end its incidents, and free its place."""
-    alone = _alone(each, number)
-    # The books are the line's own: what is flushed here is counted there.
-    flush(LineState(state.spec, state.decoder, [alone], state.outcomes, state.rows), 0)
-    dropped = handover.drop(alone.alert, each.spec.alert, alone.latest(), Moment(alone.keys, now, asked.id))
-    result.stretches.extend(ledger.cut(alone.ledger, alone.names()))
-    _remove(each, number)
+    """Let a stream go, with the operator's reason."""
+    ended = moves.take_out(state, each, [number], Moment(each.keys, now, asked.id), result, flush)
     why = asked.why or "forgotten"
-    result.events.extend(replace(event, summary=why, who=asked.who, why=asked.why) for event in dropped)
-
-
-def _alone(each: ClassState, number: int) -> ClassState:
-    """A class of one of its streams alone."""
-    taken: dict[str, Any] = {}
-    for stage in STAGES:
-        part = getattr(each, stage)
-        taken[stage] = type(part)(*(getattr(part, f.name)[number : number + 1].copy() for f in fields(part)))
-    key = each.keys[number]
-    held = None if each.held is None else each.held[number : number + 1]
-    return ClassState(each.spec, **taken, keys=[key], number={key: 0}, held=held)
-
-
-def _remove(each: ClassState, number: int) -> None:
-    """Take a stream out; those behind it move up, and the room stays as large as it was."""
-    fresh = ClassState.empty(each.spec, 1)
-    for stage in STAGES:
-        part = getattr(each, stage)
-        left = type(part)(*(np.delete(getattr(part, f.name), number, axis=0) for f in fields(part)))
-        setattr(each, stage, joined(type(part), [left, getattr(fresh, stage)]))
-    del each.keys[number]
-    each.number = {key: index for index, key in enumerate(each.keys)}
+    result.events.extend(replace(event, summary=why, who=asked.who, why=asked.why) for event in ended)
 
 
 # -- another name -----------------------------------------------------------------------------------------------
@@ -162,7 +122,7 @@ def _rename(
     if any(new in each.number for each in state.classes):
         return False, f"{new} has been heard already: forget it first (its windows and threshold go)"
     for each, _ in places:
-        if not any(fnmatchcase(new, glob) for glob in each.spec.route.assets):
+        if state.spec.home(each.spec, new) is not each.spec:
             return False, f"class {each.spec.name} does not take {new}: see classes.assets"
     for each, number in places:
         result.events.extend(_moved(each, number, asked, now))
@@ -176,7 +136,7 @@ def _rename(
 
 def _moved(each: ClassState, number: int, asked: Command, now: int) -> Iterator[AlertEvent]:
     """An incident's id holds its asset's name: the old one ends, and goes on under the id that is now its own."""
-    alone = _alone(each, number)
+    alone = moves.alone(each, [number])
     phases = alone.alert.phase[alone.alert.phase >= alert.Phase.FIRING]
     moment = Moment(alone.keys, now, asked.id)
     ended = handover.drop(alone.alert, each.spec.alert, alone.latest(), moment)

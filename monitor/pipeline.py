@@ -17,6 +17,7 @@ from monitor import (
     handover,
     ledger,
     limits,
+    moves,
     orders,
     regime,
     sensor_check,
@@ -32,6 +33,7 @@ from monitor.records import (
     Clock,
     Command,
     DeadLetter,
+    Move,
     Outcome,
     Readings,
     Scores,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from monitor.decode import ClassReadings
+    from monitor.moves import Flush
     from monitor.records import Bool, Frames, Masks, Message, Model, Record
     from monitor.spec import ClassSpec
     from monitor.state import LineState
@@ -130,7 +133,7 @@ def _take_messages(
     for index, (each, found) in enumerate(zip(state.classes, decoded.readings, strict=True)):
         if not found.streams:
             continue
-        readings = _number(state, each, found, letters)
+        readings = _number(state, each, found, letters, result)
         heard.append((each, readings))
         frames, quarantined = align.push(each.align, each.spec.align, readings, since, state.outcomes)
         result.dead_letters.extend(_quarantine_letters(each, readings, quarantined))
@@ -146,13 +149,17 @@ def _take_messages(
     result.dead_letters.extend(letters)
 
 
-def _number(state: LineState, each: ClassState, found: ClassReadings, letters: list[DeadLetter]) -> Readings:
+def _number(
+    state: LineState, each: ClassState, found: ClassReadings, letters: list[DeadLetter], result: StepResult
+) -> Readings:
     """The readings with their streams by number; those for which there is no room become dead letters."""
     room = state.spec.max_streams - state.streams()
     numbers = []
     for row, key in enumerate(found.streams):
         number = each.number.get(key, -1)
         if number < 0 and room > 0:
+            others = [other.spec.name for other in state.classes if key in other.number]
+            result.moves.extend(Move(key, other, each.spec.name, both=True) for other in others)
             number, room = each.register(key), room - 1
             if key in state.plans:  # it was known in another class
                 state.turn_at = 0
@@ -307,11 +314,7 @@ def _obey(
         return True, f"command {asked.id} was carried out before"
     state.obeyed = [*state.obeyed[1 - REMEMBERED_COMMANDS :], asked.id]
     if asked.action in orders.ACTIONS:
-
-        def flush(line: LineState, index: int) -> None:
-            _flush(line, index, now, models, result)
-
-        return orders.obey(state, asked, now, result, flush)
+        return orders.obey(state, asked, now, result, _flusher(now, models, result))
     if asked.action in {"comment", "verdict"}:
         event = words(asked, Moment([], now, asked.id))
         result.events.append(event)
@@ -355,6 +358,8 @@ def _reconfigure(
         result.stretches.extend(ledger.cut(each.ledger, each.names()))
         moment = Moment(each.keys, now)
         if name not in new:
+            homes = {key: spec.home(each.spec, key) for key in each.keys}
+            result.moves.extend(Move(key, name, home.name if home else "") for key, home in homes.items())
             dropped = handover.drop(each.alert, each.spec.alert, each.latest(), moment)
             result.events.extend(dropped)
         elif not new[name].keeps_sensor_faults_of(each.spec):
@@ -367,6 +372,7 @@ def _reconfigure(
         old[each.name][1].under(each) if each.name in old else ClassState.empty(each) for each in spec.classes
     ]
     state.spec, state.decoder = spec, decoder(spec)
+    moves.let_go(state, now, result, _flusher(now, models, result))
     state.turn_at = 0
     orders.turn(state, now, result)
 
@@ -376,6 +382,10 @@ def _handed_over(old: ClassSpec, new: ClassSpec) -> str:
     if old.model_hash and new.model_hash:
         return ""
     return f"from here on the model {new.model} judges" if new.model_hash else f"the model {old.model} is gone"
+
+
+def _flusher(now: int, models: Mapping[str, Model], result: StepResult) -> Flush:
+    return lambda state, index: _flush(state, index, now, models, result)
 
 
 def _flush(state: LineState, index: int, now: int, models: Mapping[str, Model], result: StepResult) -> None:

@@ -51,7 +51,9 @@ class Promotion:
         """`take` lets the line go on by a description; it says whether the line has done so already."""
         self._folder = settings.daemon.state_dir
         self._settings = settings
-        self._given = {each.name: each for each in classes}  # as the settings have them
+        # As the settings have them; the overrides have the models of their classes.
+        self._given = {each.name: each for each in classes if each.name == each.family}
+        self._overrides = [each for each in classes if each.name != each.family]
         self._shelf = shelf
         self._take = take
         self._lock = threading.Lock()
@@ -92,10 +94,13 @@ class Promotion:
         models_in_use.save(self._folder, self._known)
 
     def _put_in_place(self, given: ResolvedClass, use: Use) -> None:
-        """A class goes on with this model, which can be loaded. Raises ValueError, OSError."""
-        changed = given if use.hash == (given.model_hash or "") else self._with(given, use.hash)
-        self._shelf.models(line_spec(self._settings, [changed]))  # what cannot be loaded must not stop the line
-        self.classes = [changed if each.name == given.name else each for each in self.classes]
+        """A class and its overrides go on with this model, which can be loaded. Raises ValueError, OSError."""
+        family = [given, *(each for each in self._overrides if each.family == given.name)]
+        same = use.hash == (given.model_hash or "")
+        changed = {each.name: each if same else self._with(each, use.hash) for each in family}
+        # What cannot be loaded must not stop the line.
+        self._shelf.models(line_spec(self._settings, [changed[given.name]]))
+        self.classes = [changed.get(each.name, each) for each in self.classes]
 
     def _with(self, given: ResolvedClass, model_hash: str) -> ResolvedClass:
         """A class with a model of the shelf, or without any."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -292,6 +292,15 @@ class StoredScores:
     regimes: tuple[str, ...] = ("all",)  # (R,) what the numbers in `rows.regime` mean
 
 
+class Move(NamedTuple):
+    """An asset of one class came to belong to another."""
+
+    asset: str
+    left: str  # the class that it was of
+    taken: str  # the class that it is of; empty where none takes it any more
+    both: bool = False  # it was heard in the other, and has not left the one
+
+
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """What one record brought about: all that leaves the core."""
@@ -303,6 +312,7 @@ class StepResult:
     reply: str = ""  # to a command: what happened, in words
     stretches: list[Stretches] = field(default_factory=list)
     requests: list[tuple[str, bytes]] = field(default_factory=list)  # to publish, at best: topic and payload
+    moves: list[Move] = field(default_factory=list)
 
 
 class Model(Protocol):

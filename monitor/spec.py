@@ -34,6 +34,11 @@ class ClassSpec:
     wanted_ms: int = 0  # without a model: so much normal running is to be recorded for one; 0 = it does not learn
     limits: LimitsConfig | None = None  # the simple limits that watch meanwhile; None = none do
 
+    @property
+    def family(self) -> str:
+        """The class whose model this is: CLASS/OVERRIDE has that of CLASS."""
+        return self.name.partition("/")[0]
+
     def keeps_windows_of(self, other: ClassSpec) -> bool:
         """Whether windows and open ticks filled under the other description mean the same here."""
         same = (self.route.measures, self.units, self.align, self.window)
@@ -67,6 +72,17 @@ class LineSpec:
     root: str
     max_streams: int
     classes: tuple[ClassSpec, ...]
+
+    def home(self, of: ClassSpec, key: str) -> ClassSpec | None:
+        """The class to which a stream belongs that was heard as one of `of`; None where no class takes it.
+
+        A key does not say on which topic it comes: it is looked for in the classes with a template of `of`, and
+        in the one of that name.
+        """
+        near = (
+            each for each in self.classes if each.name == of.name or set(each.route.topics) & set(of.route.topics)
+        )
+        return next((each for each in near if each.route.takes(key)), None)
 
     def encode(self) -> bytes:
         """As JSON; equal descriptions give equal bytes."""

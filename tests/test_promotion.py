@@ -78,6 +78,21 @@ def house(tmp_path: Path) -> Iterator[House]:
     structlog.reset_defaults()
 
 
+def test_an_override_goes_on_with_the_model_of_its_class(house: House) -> None:
+    """It is promoted and rolled back with it, and none is noted of it alone."""
+    header = load_header(pretrained.folder("engine"))
+    worn = '[[classes.overrides]]\nname = "worn"\nassets = ["engines//7"]\n'
+    house.settings(more=f'file = "engine.toml"\n{worn}')
+    promotion = house.start()
+    assert promotion.answer(promote(SHIPPED))[0]
+    assert hashes(house.given[-1]) == {"engine/worn": header.hash, "engine": header.hash, "pump": ""}
+    assert hashes(house.start().spec()) == hashes(house.given[-1])
+    assert set(house.in_use()) == {"engine", "pump"}
+    assert promotion.answer(promote(SHIPPED, "engine/worn"))[0] is False
+    assert promotion.answer(Command("c2", "rollback", 0, asset_class="engine"))[0]
+    assert set(hashes(house.given[-1]).values()) == {""}
+
+
 def promote(model: str, asset_class: str = "engine") -> Command:
     return Command("c1", "promote", 0, who="ann", asset_class=asset_class, model=model)
 

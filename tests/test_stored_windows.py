@@ -55,7 +55,7 @@ def found(
     spec = replace(spec, sensor_check=replace(spec.sensor_check, highest=(highest, None)))
     if off:
         spec = in_regimes(spec, blank_ticks=2, off=off)
-    return stored_windows(store, spec, window=WINDOW, since_ms=ALL if since_s is None else since_s * 1000)
+    return stored_windows(store, [spec], window=WINDOW, since_ms=ALL if since_s is None else since_s * 1000)
 
 
 def ends(stored: Stored) -> list[list[int]]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.settings import ThresholdSettings
+from config.sections import ThresholdSettings
 from monitor.threshold import (
     HIGHEST,
     LOWEST,

@@ -20,6 +20,8 @@ from monitor.regime import NO_WINDOW, first_ticks
 from simulator.recording import Recording
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from models.split import Run
     from monitor.records import Bool, Float32, Int64, StoredScores
     from monitor.spec import ClassSpec
@@ -54,8 +56,24 @@ class Stored:
         )
 
 
-def stored_windows(store: Store, spec: ClassSpec, *, window: int, since_ms: int) -> Stored:
-    """The windows (B, T, C) of the last `since_ms` of a class, counted from its newest row."""
+def stored_windows(store: Store, family: Sequence[ClassSpec], *, window: int, since_ms: int) -> Stored:
+    """The windows (B, T, C) of a class and its overrides, each by its own ranges and regimes.
+
+    Taken are the last `since_ms` of each, counted from its newest row.
+    """
+    found = [_of_one(store, spec, window=window, since_ms=since_ms) for spec in family]
+    return Stored(
+        recordings=[recording for each in found for recording in each.recordings],
+        runs=[run for each in found for run in each.runs],
+        read=sum(each.read for each in found),
+        incidents=sum(each.incidents for each in found),
+        resting=sum(each.resting for each in found),
+        alone=sum(each.alone for each in found),
+    )
+
+
+def _of_one(store: Store, spec: ClassSpec, *, window: int, since_ms: int) -> Stored:
+    """The same of one of them."""
     names, code, time, values = _rows(store, spec, since_ms)
     _leave_out_of_range(spec, values)
     period_ms = spec.align.period_ms

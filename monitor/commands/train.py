@@ -102,8 +102,9 @@ def _from_store(options: argparse.Namespace, console: Console) -> tuple[_Plan, l
                 f"--from-store and {name.replace('_', '-')}: the daemon's own settings say what that is"
             )
     with closing(open_store(options)) as store:
-        spec = _class_of(store, options.asset_class)
-        stored = stored_windows(store, spec, window=options.window, since_ms=options.since)
+        family = _family_of(store, options.asset_class)
+        stored = stored_windows(store, family, window=options.window, since_ms=options.since)
+    spec = family[-1]
     windows = sum(len(run.tick) for run in stored.runs)
     console.print(f"class {spec.name}: {stored.words()}", highlight=False, markup=False, soft_wrap=True)
     if not windows:
@@ -122,17 +123,19 @@ def _from_store(options: argparse.Namespace, console: Console) -> tuple[_Plan, l
     return _Plan(asset.period_ms, (), asset), stored.recordings, stored.runs
 
 
-def _class_of(store: Store, name: str | None) -> ClassSpec:
-    """The description of a class as the daemon noted it. Raises UserError."""
+def _family_of(store: Store, name: str | None) -> list[ClassSpec]:
+    """The descriptions of a class, last, and of its overrides as the daemon noted them. Raises UserError."""
     line = store.facts().get("line")
     if line is None:
         raise UserError("the store does not say what its classes are: start `enginewatch monitor` on it once")
-    classes = {each.name: each for each in LineSpec.decode(line.encode()).classes}
-    if name is None and len(classes) == 1:
-        return next(iter(classes.values()))
-    if name not in classes:
-        raise UserError(f"which class? --asset-class takes one of {', '.join(classes)}")
-    return classes[name]
+    families: dict[str, list[ClassSpec]] = {}
+    for each in LineSpec.decode(line.encode()).classes:
+        families.setdefault(each.family, []).append(each)
+    if name is None and len(families) == 1:
+        return next(iter(families.values()))
+    if name is None or name not in families:
+        raise UserError(f"which class? --asset-class takes one of {', '.join(families)}")
+    return families[name]
 
 
 def _check_folder(folder: Path, *, replace: bool) -> None:

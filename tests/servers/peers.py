@@ -74,7 +74,11 @@ class Peer:
 
     def publish_all(self, topic: str, payloads: Sequence[bytes]) -> None:
         """Publish many and wait for the PUBACK of each."""
-        for sent in [self._client.publish(topic, payload, 1) for payload in payloads]:
+        self.publish_each([(topic, payload) for payload in payloads])
+
+    def publish_each(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """The same of many topics."""
+        for sent in [self._client.publish(topic, payload, 1) for topic, payload in messages]:
             sent.wait_for_publish(LIMIT_S)
 
     def last(self, topic: str) -> Any:
