@@ -71,6 +71,9 @@ class AssetFile(Section):
     )
     allowed_lateness_ms: int = Field(2_000, ge=0, description="how long a tick waits for late readings")
     sensors: tuple[AssetSensor, ...] = Field(min_length=1, description="the sensors, in the model's order")
+    ignore: tuple[str, ...] = Field(
+        (), description="globs on published names of sensors that are left out: counted, and no dead letters"
+    )
     regimes: dict[str, RegimeSettings] = Field({}, description="operating regimes by name, in their order")
 
     def rules(self) -> tuple[RegimeRule, ...]:
@@ -88,4 +91,9 @@ class AssetFile(Section):
             if sensor.alias and first.setdefault(sensor.alias, index) != index:
                 key = f"sensors.{index}.alias"
                 yield Mistake((key,), f'"{sensor.alias}" is a name of sensors.{first[sensor.alias]} already')
+        published = {sensor.published: index for index, sensor in enumerate(self.sensors)}
+        for index, name in enumerate(self.ignore):
+            if name in published:
+                key = f"ignore.{index}"
+                yield Mistake((key,), f'"{name}" is watched, as sensors.{published[name]}; keep one of the two')
         yield from regime_mistakes(self.regimes, [sensor.name for sensor in self.sensors])

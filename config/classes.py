@@ -43,6 +43,7 @@ class ResolvedClass:
     published: tuple[str, ...] = ()  # C, as the next two: names in payloads; empty: `sensors`
     scale: tuple[float, ...] = ()  # value = published x scale + offset; empty: as published
     offset: tuple[float, ...] = ()
+    ignore: tuple[str, ...] = ()  # globs on published names that are left out
     among: tuple[str, ...] = ()  # of an override: globs of the class, which must take an asset as well
 
     @property
@@ -124,6 +125,7 @@ def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) 
         published=tuple(sensor.published for sensor in limits) if any(sensor.alias for sensor in limits) else (),
         scale=tuple(scale for scale, _ in factors) if converted else (),
         offset=tuple(offset for _, offset in factors) if converted else (),
+        ignore=asset.ignore if asset else (),
     )
 
 

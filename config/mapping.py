@@ -71,6 +71,9 @@ def mapping_mistakes(given: ClassSettings) -> Iterator[Mistake]:
     if given.payload == "sparkplug":
         yield from _sparkplug_mistakes(given)
         return
+    if any(topic.startswith("spBv1.0/") for topic in given.topics):
+        yield Mistake(_TOPICS, 'topics of Sparkplug B need payload = "sparkplug"')
+        return
     yield from _sensor_mistakes(given)
     yield from _asset_mistakes(given)
     if given.payload == "value" and given.time == "event":

@@ -169,6 +169,7 @@ def _route(each: ResolvedClass) -> ClassRoute:
         published=each.published,
         scale=each.scale,
         offset=each.offset,
+        ignore=each.ignore,
     )
 
 

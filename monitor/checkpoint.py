@@ -76,7 +76,8 @@ def decode(data: bytes) -> Checkpoint:
     header, packed = msgspec.msgpack.decode(body, type=tuple[_Header, bytes])
     arrays = unpack(packed)
     state = LineState.empty(header.spec)
-    state.outcomes, state.rows = arrays["outcomes"], older_state.counts(arrays["rows"], len(state.rows))
+    state.outcomes = older_state.counts(arrays["outcomes"], len(state.outcomes))
+    state.rows = older_state.counts(arrays["rows"], len(state.rows))
     state.listening_since, state.swept_at = header.listening_since, header.swept_at
     state.obeyed, state.plans, state.edge_nodes = header.obeyed, header.plans, header.edge_nodes
     for index, (each, keys) in enumerate(zip(state.classes, header.streams, strict=True)):

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 
 from monitor.payloads.choice import edge_nodes_reader, reader
+from monitor.payloads.names import LEFT_OUT, Names
 from monitor.payloads.paths import Paths
-from monitor.payloads.words import short
 from monitor.records import DeadLetter, Float32, Int64, Message
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ class ClassRoute:
     published: tuple[str, ...] = ()  # (C,) the sensors' names in payloads and topics; empty: `sensors`
     scale: tuple[float, ...] = ()  # (C,) value = published x scale + offset; empty: as published
     offset: tuple[float, ...] = ()  # (C,)
+    ignore: tuple[str, ...] = ()  # globs on published names of sensors that are left out
 
     @property
     def measures(self) -> tuple[object, ...]:
@@ -168,19 +169,20 @@ class Decoded:
     reports: list[StatusReport]
     dead_letters: list[DeadLetter]
     requests: list[tuple[str, bytes]] = field(default_factory=list)  # to publish: topic and payload
+    ignored: int = 0  # values of sensors that are left out
 
 
 @dataclass(slots=True)
 class _Rows:
-    """The readings of one class while they are gathered; cells are (row, column, value) triples."""
+    """The readings of one class while they are gathered, row by row."""
 
     streams: list[str] = field(default_factory=list)
     time: list[int] = field(default_factory=list)
     arrival: list[int] = field(default_factory=list)
     source: list[Message] = field(default_factory=list)
-    cell_row: list[int] = field(default_factory=list)
-    cell_column: list[int] = field(default_factory=list)
-    cell_value: list[float | None] = field(default_factory=list)
+    columns: list[Int64] = field(default_factory=list)  # of each row's values
+    values: list[float | None] = field(default_factory=list)  # of one row behind those of the other
+    ignored: int = 0  # values of readings that have no other
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +204,8 @@ class Decoder:
     def __init__(self, routes: Sequence[ClassRoute], *, root: str) -> None:
         """The first class whose template and globs match a topic takes it."""
         self._routes = tuple(routes)
-        self._columns = [
-            {name: index for index, name in enumerate(route.published or route.sensors)} for route in routes
-        ]
-        self._readers = [reader(route) for route in routes]
+        self._names = [Names(route.published or route.sensors, route.ignore) for route in routes]
+        self._readers = [reader(route, names) for route, names in zip(routes, self._names, strict=True)]
         self._edge_nodes = edge_nodes_reader() if any(route.payload == "sparkplug" for route in routes) else None
         self._patterns: list[tuple[re.Pattern[str], int, bool]] = []
         for index, route in enumerate(routes):
@@ -216,7 +216,6 @@ class Decoder:
                 ]
                 self._patterns += beside
         self._places: dict[bytes, _Place] = {}
-        self._keys: dict[tuple[int, tuple[str, ...]], list[int]] = {}
 
     def decode(self, messages: Sequence[Message], edge_nodes: Memory | None = None) -> Decoded:
         """Decode messages in their order; changes `edge_nodes`, what is remembered of those of Sparkplug."""
@@ -237,14 +236,20 @@ class Decoder:
                 self._report(message, place, reports, letters)
             else:
                 self._telemetry(message, place, rows, letters)
-        readings = [self._columns_of(gathered, index, letters) for index, gathered in enumerate(rows)]
-        return Decoded(readings, reports, letters, requests)
+        readings = [self._table(gathered, index, letters) for index, gathered in enumerate(rows)]
+        return Decoded(readings, reports, letters, requests, sum(each.ignored for each in rows))
+
+    def of_edge_node(self, topic: bytes) -> bool:
+        """Whether what comes there is of a Sparkplug edge node: read by what came before it."""
+        return self._find(topic).edge
 
     def _find(self, topic: bytes) -> _Place:
         """Where a topic leads; remembered, within bounds, because there are few topics and many messages."""
-        if len(self._places) >= 100_000:  # noqa: PLR2004 - a flood of topics must not fill the memory
-            self._places.clear()
-        place = self._places[topic] = self._match(topic)
+        place = self._places.get(topic)
+        if place is None:
+            if len(self._places) >= 100_000:  # noqa: PLR2004 - a flood of topics must not fill the memory
+                self._places.clear()
+            place = self._places[topic] = self._match(topic)
         return place
 
     def _match(self, topic: bytes) -> _Place:
@@ -304,8 +309,8 @@ class Decoder:
         """A message of a Sparkplug edge node; returns what is to be published."""
         assert self._edge_nodes is not None
         index = place.asset_class
-        known = self._columns[index] if not place.among and not place.reason else None
-        arrival_time = self._routes[index].arrival_time and known is not None
+        known = self._names[index] if not place.among and not place.reason else None
+        arrival_time = known is not None and self._routes[index].arrival_time
         heard = self._edge_nodes.take(message, message.topic.decode(), known, memory, arrival_time=arrival_time)
         if place.reason:
             letters.append(_letter(message, place.reason))
@@ -314,7 +319,7 @@ class Decoder:
         else:
             self._gather(heard.readings, heard.refused, message, place, rows, letters)
         for topic, online in heard.online.items():
-            to = self._places.get(topic.encode()) or self._find(topic.encode())
+            to = self._find(topic.encode())
             if not to.reason:
                 reports.append(
                     StatusReport(to.asset_class, to.stream, online, goodbye=False, arrival=message.arrival)
@@ -338,56 +343,42 @@ class Decoder:
                 if index < 0:
                     refused += ["no class takes this asset"] * _reported(reading.values)
                     continue
-            to = rows[index]
-            row = len(to.streams)
+            names, to = self._names[index], rows[index]
+            values = reading.values
+            layout = names.layout(tuple(values))
+            if layout is None:
+                layout, values = names.sort_out(values, refused)
+            if layout is None or layout.left_out:  # by what nobody watches an asset is not heard
+                to.ignored += _reported(values)
+                continue
             to.streams.append(stream)
             to.time.append(reading.time)
             to.arrival.append(message.arrival)
             to.source.append(message)
-            names = tuple(reading.values)
-            columns = self._known_columns(index, names)
-            values: Sequence[float | None] = list(reading.values.values())
-            if columns is None:
-                columns, values = self._sort_out(reading.values, index, refused)
-            to.cell_row.extend([row] * len(columns))
-            to.cell_column.extend(columns)
-            to.cell_value.extend(values)
-        letters.extend(_letter(message, reason) for reason in refused)
+            to.columns.append(layout.columns)
+            to.values.extend(values.values())
+        if refused:
+            letters.extend(_letter(message, reason) for reason in refused)
 
-    def _known_columns(self, asset_class: int, names: tuple[str, ...]) -> list[int] | None:
-        """The columns of these sensor names; None where one of them is unknown."""
-        columns = self._keys.get((asset_class, names))
-        if columns is None:
-            known = self._columns[asset_class]
-            if not all(name in known for name in names):
-                return None  # never remembered: unknown names have no bound
-            if len(self._keys) >= 10_000:  # noqa: PLR2004 - as for topics
-                self._keys.clear()
-            columns = self._keys[asset_class, names] = [known[name] for name in names]
-        return columns
-
-    def _sort_out(
-        self, values: dict[str, float | None], asset_class: int, refused: list[str]
-    ) -> tuple[list[int], list[float | None]]:
-        known = self._columns[asset_class]
-        for name, value in values.items():
-            if name not in known and value is not None:
-                refused.append(f"unknown sensor {short(name)}")
-        kept = {known[name]: value for name, value in values.items() if name in known}
-        return list(kept), list(kept.values())
-
-    def _columns_of(self, rows: _Rows, asset_class: int, letters: list[DeadLetter]) -> ClassReadings:
+    def _table(self, rows: _Rows, asset_class: int, letters: list[DeadLetter]) -> ClassReadings:
+        """The readings as arrays; counts what is left out, and refuses what does not fit."""
         route = self._routes[asset_class]
-        sensors = route.sensors
-        values = np.full((len(rows.streams), len(sensors)), np.nan, np.float32)  # (N, C)
-        row, column = np.array(rows.cell_row, np.int64), np.array(rows.cell_column, np.int64)
+        count = len(rows.streams)
+        values = np.full((count, len(route.sensors)), np.nan, np.float32)  # (N, C)
+        column = np.concatenate(rows.columns) if count else np.zeros(0, np.int64)  # (V,) as all of these
+        row = np.repeat(np.arange(count), list(map(len, rows.columns)))
+        exact = np.array(rows.values, np.float64)
+        if route.ignore:
+            wanted = column != LEFT_OUT
+            rows.ignored += int(np.count_nonzero(~np.isnan(exact[~wanted])))
+            row, column, exact = row[wanted], column[wanted], exact[wanted]
         with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused just below
-            exact = np.array(rows.cell_value, np.float64)
+            scaled = exact
             if route.scale:
-                exact = exact * np.array(route.scale)[column] + np.array(route.offset)[column]
-            cells = exact.astype(np.float32)
+                scaled = exact * np.array(route.scale)[column] + np.array(route.offset)[column]
+            cells = scaled.astype(np.float32)
         for cell in np.flatnonzero(np.isinf(cells)):
-            sensor, value = sensors[column[cell]], rows.cell_value[cell]
+            sensor, value = route.sensors[column[cell]], float(exact[cell])
             letters.append(_letter(rows.source[row[cell]], f"{sensor}: {value!r} does not fit 32-bit floats"))
             cells[cell] = np.nan
         values[row, column] = cells

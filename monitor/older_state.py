@@ -37,6 +37,6 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
     return found
 
 
-def counts(found: Array, statuses: int) -> Array:
-    """Rows by status (statuses,); of those that there were not yet there are none."""
-    return np.pad(found, (0, statuses - len(found)))
+def counts(found: Array, kinds: int) -> Array:
+    """What was counted by status or outcome (kinds,); of those that there were not yet there are none."""
+    return np.pad(found, (0, kinds - len(found)))

@@ -145,6 +145,7 @@ def _take_messages(
             alert.report(each.alert, stream, report.arrival, online=report.online, goodbye=report.goodbye)
     for each, readings in heard:  # after the reports, because a reading may have come behind a goodbye
         alert.hear(each.alert, readings.stream, readings.arrival)
+    state.outcomes[Outcome.IGNORED] += decoded.ignored
     state.outcomes[Outcome.DEAD_LETTER] += sum(letter.values for letter in letters)
     result.dead_letters.extend(letters)
 

@@ -34,6 +34,7 @@ class Outcome(IntEnum):
     LATE = 3  # its tick had closed
     QUARANTINED = 4  # its time lies in the future
     DEAD_LETTER = 5  # refused, with a reason
+    IGNORED = 6  # of a sensor that its class leaves out
 
 
 class Status(IntEnum):

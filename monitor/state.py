@@ -124,7 +124,7 @@ class LineState:
     spec: LineSpec
     decoder: Decoder
     classes: list[ClassState]
-    outcomes: Int64  # (6,) values by `Outcome`, since the beginning
+    outcomes: Int64  # (outcomes,) values by `Outcome`, since the beginning
     rows: Int64  # (statuses,) score rows by `Status`, since the beginning
     listening_since: int | None = None  # None = the broker cannot be heard
     swept_at: int = 0

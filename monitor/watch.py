@@ -53,7 +53,7 @@ class Facts:
         """What the line's books say, with the facts that they do not hold."""
         outcomes = books["outcomes"]
         return Facts(
-            values=sum(outcomes.values()) + books["waiting"],
+            values=sum(outcomes.values()) + books["waiting"] - outcomes["ignored"],
             refused=outcomes["dead_letter"] + outcomes["quarantined"],
             too_late=outcomes["late"] + outcomes["duplicate"],
             first_refusal=books["refused"],

@@ -96,6 +96,7 @@ def test_each_outcome_by_hand() -> None:
         "LATE": 1,
         "QUARANTINED": 2,
         "DEAD_LETTER": 3,
+        "IGNORED": 0,
     }
     assert line.state.waiting_values() == 0
 

@@ -75,6 +75,15 @@ def test_good_settings_are_called_good_with_their_classes(tmp_path: Path) -> Non
     )
 
 
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    write_settings(tmp_path, 'file = "asset.toml"')
+    asset = tmp_path / "asset.toml"
+    asset.write_text('ignore = ["starts", "debug.*"]\n' + asset.read_text())
+    assert "class engine: 2 sensors (starts, debug.* ignored), a tick every 500 ms; no" in check(tmp_path).stdout
+    asset.write_text(asset.read_text().replace('"starts"', '"a", "b", "c", "d", "e"'))
+    assert "class engine: 2 sensors (6 names ignored), a tick every 500 ms; no" in check(tmp_path).stdout
+
+
 def test_the_shipped_settings_are_good() -> None:
     done = check(ROOT, "--config", "config/enginewatch.toml")
     assert (done.returncode, done.stderr) == (0, "")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Any
 
 import pytest
 
 from monitor.discovery.findings import Mapping
+from monitor.discovery.written import files
 from tests.discovered import (
     PUMP,
     START,
@@ -361,6 +363,8 @@ def test_tasmotas_local_time_is_not_used() -> None:
     found = one_class(findings)
     assert (found.name, found.mapping.time, found.mapping.values) == ("plug", "arrival", "ENERGY")
     assert {sensor.published: sensor.kept for sensor in found.sensors} == {"Total": False, "Power": True}
+    (asset,) = [text for name, text in files(findings, [], "from a test").items() if name == found.file]
+    assert tomllib.loads(asset)["ignore"] == ["Total"]
 
 
 def test_an_asset_whose_values_all_lie_deeper_is_read_as_the_others_are() -> None:

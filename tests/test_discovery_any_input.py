@@ -22,6 +22,7 @@ from monitor.discovery.capture import Capture, Captured, from_line, to_line
 from monitor.discovery.discover import discover
 from monitor.discovery.words import told
 from monitor.discovery.written import comment, files, quoted
+from monitor.payloads.names import Names
 from tests.discovered import START, captured
 
 MODULES = ("names", "units", "moments", "capture", "payloads", "statistics", "groups", "written")
@@ -91,7 +92,11 @@ def test_no_capture_crashes_it_and_what_is_written_is_toml(messages: list[Captur
     assert [entry["name"] for entry in classes] == [each.name for each in findings.classes]
     for entry, found in zip(classes, findings.classes, strict=True):
         kept = [sensor.name for sensor in found.sensors if sensor.kept]
-        assert [sensor["name"] for sensor in documents[entry["file"]]["sensors"]] == kept
+        asset = documents[entry["file"]]
+        assert [sensor["name"] for sensor in asset["sensors"]] == kept
+        names = Names([sensor.published for sensor in found.sensors if sensor.kept], asset.get("ignore", []))
+        for sensor in found.sensors:  # each is a sensor or left out, whatever letters it has
+            assert names.ignores(sensor.published) is not sensor.kept
         assert len(set(kept)) == len(kept)
     for line in told(findings):
         assert line.isprintable()

@@ -25,7 +25,7 @@ from monitor.spec import LineSpec
 from tests.line_samples import ROOT, START, pump, shipped, telemetry
 
 GIB = 1 << 30
-OUTCOMES = {"in_row": 0, "superseded": 0, "duplicate": 0, "late": 0, "quarantined": 0, "dead_letter": 0}
+OUTCOMES = dict.fromkeys(("in_row", "superseded", "duplicate", "late", "quarantined", "dead_letter", "ignored"), 0)
 BROKER = BrokerFacts("host:1883", connected=True, filters=("a/+", "b/+"), waited_s=10.0)
 MESSAGE = Message(b"a/x", b"{}", START, 2)
 SPEC = LineSpec(ROOT, 100, (shipped(),))
@@ -66,6 +66,9 @@ CASES = [
     (findings.decode(line(in_row=4)), State.OK, "4 values of 1 asset taken"),
     (findings.decode(line(in_row=4, dead_letter=1)), State.WARNING, "4 values of 1 asset taken, 1 refused"),
     (findings.decode(line(dead_letter=1)), State.FAILED, "0 values"),
+    (findings.decode(line(in_row=4, ignored=2)), State.OK, "4 values of 1 asset taken, 2 ignored"),
+    (findings.decode(line(ignored=2)), State.FAILED, "0 values of 1 asset taken, 2 ignored"),
+    (findings.tick(line(ignored=2)), State.SKIPPED, "no reading was taken"),
     (findings.tick(line(in_row=4)), State.OK, "5 ticks closed"),
     (findings.tick(line(in_row=4, superseded=4)), State.WARNING, "4 of 8 values give way"),
     (findings.tick(replace(line(in_row=4), periods={"pumps": 500})), State.WARNING, "1 s, and a tick is 0.5"),

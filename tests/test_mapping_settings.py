@@ -93,6 +93,10 @@ def refused(folder: Path, settings: str = "", asset: str = ASSET) -> str:
             "6: classes.0.paths.time_format: line protocol has its time as a number: s, ms, us or ns",
         ),
         (
+            'topics = ["spBv1.0/{site}/DDATA/{area}/{asset}"]\n',
+            '4: classes.0.topics: topics of Sparkplug B need payload = "sparkplug"',
+        ),
+        (
             'payload = "xml"\n',
             '4: classes.0.payload: must be "json" or "value" or "paths" or "line" or "sparkplug", not "xml"',
         ),
@@ -172,14 +176,22 @@ def test_what_would_have_to_be_reckoned_is_no_unit(text: str) -> None:
         conversion(text, "m")
 
 
+def test_what_is_watched_cannot_be_left_out_by_its_name(tmp_path: Path) -> None:
+    """By a glob it can: `*` leaves out all the others."""
+    left_out = 'ignore = ["speed", "n", "*"]\n' + ASSET + 'alias = "n"\n'
+    line = refused(tmp_path, asset=left_out)
+    assert line == 'asset.toml:1: ignore.1: "n" is watched, as sensors.0; keep one of the two'
+
+
 def test_names_scales_and_units_reach_the_description_of_the_line(tmp_path: Path) -> None:
     more = 'alias = "n"\nscale = 0.25\n[[sensors]]\nname = "oil"\nunit = "°C"\npublished_unit = "K"\n'
-    (tmp_path / "asset.toml").write_text(ASSET + more)
+    (tmp_path / "asset.toml").write_text('ignore = ["debug.*"]\n' + ASSET + more)
     (tmp_path / "enginewatch.toml").write_text(CLASS)
     loaded = load(tmp_path / "enginewatch.toml", environment={})
     route = line_spec(loaded.settings, resolve_classes(loaded)).classes[0].route
     assert (route.sensors, route.published) == (("speed", "oil"), ("n", "oil"))
     assert (route.scale, route.offset) == ((0.25, 1.0), (0.0, -273.15))
+    assert route.ignore == ("debug.*",)
 
 
 def test_line_protocol_has_nanoseconds_unless_told_otherwise(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_an_older_checkpoint_goes_on_as_that_release_did() -> None:
     for key in ("plant//p0", "plant//p1"):
         assert line.rows(key)[-1] == (139, Status.SCORED, 0.0, 1.0)
     assert line.state.rows.tolist() == [232, 38, 0, 10, 0, 0, 0, 0, 0]
-    assert line.state.outcomes.tolist() == [556, 0, 0, 0, 0, 0]
+    assert line.state.outcomes.tolist() == [556, 0, 0, 0, 0, 0, 0]
 
 
 def test_what_was_learned_is_still_there() -> None:

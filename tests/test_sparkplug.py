@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import checkpoint
-from monitor.decode import ClassRoute, Decoder, beside_templates
+from monitor.decode import Decoder, beside_templates
 from monitor.payloads.sparkplug import MOST_METRICS
 from monitor.payloads.sparkplug_schema import (
     DOUBLE,
@@ -26,42 +28,11 @@ from monitor.payloads.sparkplug_schema import (
 )
 from monitor.pipeline import step
 from monitor.records import Batch, Clock, Message, Payload, Record
-from tests.line_samples import FAST, MODELS, START, Line, quick, shipped
+from tests.line_samples import FAST, MODELS, START, Line
+from tests.sparkplug_samples import BIRTHS, DEVICE, ROUTE, TEMPLATE, data, message, metric, pumps
 
 if TYPE_CHECKING:
     from monitor.payloads.sparkplug_memory import Memory
-    from monitor.spec import ClassSpec
-
-TEMPLATE = "spBv1.0/{site}/DDATA/{area}/{asset}"
-ROUTE = ClassRoute(("load", "flow"), (TEMPLATE,), payload="sparkplug")
-DEVICE = "plant/hall/pump"
-
-
-def metric(
-    name: str = "", value: float | bool | str | None = None, *, alias: int | None = None, kind: int = 0
-) -> Metric:
-    return Metric(name, alias, None, kind, value, null=value is None)
-
-
-def message(kind: str, seq: int | None, *metrics: Metric, at: int = 0, device: str = "pump") -> Message:
-    topic = f"spBv1.0/plant/{kind}/hall" + (f"/{device}" if kind.startswith("D") else "")
-    payload = encode_payload(START + at, seq, metrics)
-    return Message(topic.encode(), payload, START + at, len(payload))
-
-
-BIRTHS = (
-    message("NBIRTH", 0, metric("bdSeq", 1, kind=8)),
-    message("DBIRTH", 1, metric("load", 50.0, alias=1, kind=DOUBLE), metric("flow", 110.0, alias=2, kind=DOUBLE)),
-)
-
-
-def data(seq: int, load: float, at: int) -> Message:
-    return message("DDATA", seq, metric(value=load, alias=1), metric(value=2 * load + 10, alias=2), at=at)
-
-
-def pumps() -> ClassSpec:
-    spec = quick(shipped())
-    return replace(spec, route=replace(spec.route, topics=(TEMPLATE,), payload="sparkplug"))
 
 
 def test_what_a_birth_said_is_in_the_checkpoint() -> None:
@@ -116,7 +87,8 @@ def test_a_birth_that_never_comes_is_asked_for_once_a_minute() -> None:
         line.send(second * 1000, data(second % 256, 50.0, second * 1000))
     asked = [(second, topic) for second, result in enumerate(line.results[1:]) for topic, _ in result.requests]
     assert asked == [(second, "spBv1.0/plant/NCMD/hall") for second in (0, 60, 120)]
-    assert {letter.reason for letter in line.dead_letters} == {"data before a birth certificate"}
+    reason = "data before a birth certificate: may mqtt.username publish to spBv1.0/plant/NCMD/hall?"
+    assert {letter.reason for letter in line.dead_letters} == {reason}
     assert len(line.dead_letters) == 130
 
 
@@ -148,6 +120,49 @@ def test_a_birth_too_large_to_remember_is_refused() -> None:
     decoded = Decoder([ROUTE], root="r").decode([BIRTHS[0], message("DBIRTH", 1, *metrics)], memory)
     assert [letter.reason for letter in decoded.dead_letters] == ["a birth certificate of more than 10000 metrics"]
     assert not memory["spBv1.0/plant/hall"].devices
+
+
+def test_a_node_of_more_devices_than_can_be_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are known go on, also when they are born again."""
+    monkeypatch.setattr("monitor.payloads.sparkplug.MOST_DEVICES", 1)
+    decoder, memory = Decoder([ROUTE], root="r"), {}  # type: tuple[Decoder, Memory]
+    other = message("DBIRTH", 2, metric("load", 1.0, kind=DOUBLE), device="fan")
+    decoded = decoder.decode([*BIRTHS, other, replace(BIRTHS[1], arrival=START + 1)], memory)
+    assert [letter.reason for letter in decoded.dead_letters] == ["more than 1 devices of an edge node"]
+    assert list(memory["spBv1.0/plant/hall"].devices) == ["pump"]
+    assert decoded.readings[0].streams == [DEVICE, DEVICE]
+
+
+def test_a_metric_that_changes_its_type_is_refused_as_long_as_it_is_no_number() -> None:
+    """Of a new birth; the other metric goes on, and so does this one when it is a number again."""
+    decoder, memory = Decoder([ROUTE], root="r"), {}  # type: tuple[Decoder, Memory]
+    decoder.decode(BIRTHS, memory)
+    as_text = message(
+        "DBIRTH", 2, metric("load", "low", alias=1, kind=12), metric("flow", 7.0, alias=2, kind=DOUBLE)
+    )
+    as_number = message(
+        "DBIRTH", 4, metric("load", 3, alias=1, kind=INT32), metric("flow", 8.0, alias=2, kind=DOUBLE)
+    )
+    changed = message("DDATA", 3, metric(value="high", alias=1), metric(value=7.5, alias=2), at=1)
+    back = message("DDATA", 5, metric(value=4, alias=1), at=2)
+    decoded = decoder.decode([as_text, changed, as_number, back], memory)
+    reason = "load: expected a number, got text"
+    assert [letter.reason for letter in decoded.dead_letters] == [reason, reason]
+    assert decoded.requests == []
+    nan = math.nan
+    expected = [[nan, 7.0], [nan, 7.5], [3.0, 8.0], [4.0, nan]]
+    np.testing.assert_array_equal(decoded.readings[0].values, np.array(expected, np.float32))
+
+
+def test_metrics_that_are_left_out_are_counted() -> None:
+    decoder, memory = Decoder([replace(ROUTE, ignore=("Diag/*",))], root="r"), {}  # type: tuple[Decoder, Memory]
+    born = message(
+        "DBIRTH", 1, metric("load", 1.0, alias=1, kind=DOUBLE), metric("Diag/cpu", 9, alias=2, kind=INT32)
+    )
+    more = message("DDATA", 2, metric(value=8, alias=2), at=1)
+    decoded = decoder.decode([BIRTHS[0], born, more], memory)
+    assert (decoded.dead_letters, decoded.ignored) == ([], 2)
+    assert decoded.readings[0].values[:, 0].tolist() == [1.0]
 
 
 def test_what_is_subscribed_with_a_template() -> None:

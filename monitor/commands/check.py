@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from config.classes import ResolvedClass
 
 EXIT_WRONG = 2
+SHOWN = 5  # names and globs of what is left out
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,9 @@ def run(options: argparse.Namespace) -> int:
 def _described(entry: ResolvedClass, *, learns: bool) -> str:
     """One line about a class; `learns` says what one without a model does."""
     count = len(entry.sensors)
-    sensors = f"{count} sensor{'s' if count > 1 else ''}, a tick every {entry.period_ms} ms"
+    left_out = ", ".join(entry.ignore) if len(entry.ignore) <= SHOWN else f"{len(entry.ignore)} names"
+    ignored = f" ({left_out} ignored)" if entry.ignore else ""
+    sensors = f"{count} sensor{'s' if count > 1 else ''}{ignored}, a tick every {entry.period_ms} ms"
     if entry.window is None:
         meanwhile = "yet: it is recorded, and limits watch it" if learns else "and no learning: nothing is scored"
         return f"class {entry.name}: {sensors}; no model {meanwhile}"

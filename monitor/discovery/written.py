@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 from typing import TYPE_CHECKING
@@ -144,6 +145,10 @@ def _asset_file(each: ClassFinding, origin: str, *, aliases: bool) -> str:
         f"one_reading_per_tick = {flag}  # {why}",
         f"allowed_lateness_ms = {each.lateness_ms}  # how long an incomplete tick waits",
     ]
+    left_out = [glob.escape(sensor.published) for sensor in each.sensors if not sensor.kept]
+    if left_out:
+        lines += ["", *comment("Published, and left out: counted, and no dead letters. Globs are allowed.")]
+        lines.append(f"ignore = {_list(left_out)}")
     for sensor in each.sensors:
         lines += ["", *_sensor(sensor, aliases=aliases)]
     return "\n".join(lines) + "\n"
@@ -174,7 +179,7 @@ def _sensor(sensor: SensorFinding, *, aliases: bool) -> list[str]:
         return head + lines
     return [
         *head,
-        *comment("Left out; remove the first # of each line to take it in."),
+        *comment("Left out; to take it in, remove the first # of each line, and its name from `ignore`."),
         *(f"#{line}" for line in lines),
     ]
 

@@ -91,11 +91,14 @@ def first_message(broker: BrokerFacts) -> Finding:
 
 def decode(line: LineFacts) -> Finding:
     """What became of the messages that were seen."""
-    refused = line.outcomes["dead_letter"]
-    good = sum(line.outcomes.values()) + line.waiting - refused
+    refused, ignored = line.outcomes["dead_letter"], line.outcomes["ignored"]
+    good = sum(line.outcomes.values()) + line.waiting - refused - ignored
     taken = f"{_count(good, 'value')} of {_count(len(line.streams), 'asset')} taken"
+    if ignored:
+        taken += f", {ignored} ignored"
     if not refused:
-        return Finding("decode", OK if good else FAILED, taken, "" if good else "the messages hold no values")
+        nothing = "the messages hold no values" + (" but those that the asset file ignores" if ignored else "")
+        return Finding("decode", OK if good else FAILED, taken, "" if good else nothing)
     first = {reason: topic for topic, reason in reversed(line.letters)}  # the topic on which it came first
     reasons = [f"{reason} (on {first[reason]})" for reason in dict.fromkeys(reason for _, reason in line.letters)]
     said = f"{taken}, {refused} refused: {_some(reasons)}"
@@ -106,7 +109,8 @@ def decode(line: LineFacts) -> Finding:
 def tick(line: LineFacts) -> Finding:
     """Whether the readings fit the grid."""
     outcomes = line.outcomes
-    taken = sum(outcomes.values()) + line.waiting - outcomes["dead_letter"] - outcomes["quarantined"]
+    aside = outcomes["dead_letter"] + outcomes["quarantined"] + outcomes["ignored"]
+    taken = sum(outcomes.values()) + line.waiting - aside
     if not taken:
         return Finding("tick", SKIPPED, "no reading was taken")
     for each in line.streams:

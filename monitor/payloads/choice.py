@@ -11,24 +11,24 @@ from monitor.payloads.paths import PathsReader
 
 if TYPE_CHECKING:
     from monitor.decode import ClassRoute
+    from monitor.payloads.names import Names
     from monitor.payloads.reading import Reader
     from monitor.payloads.sparkplug import Sparkplug
 
 
-def reader(route: ClassRoute) -> Reader | None:
+def reader(route: ClassRoute, names: Names) -> Reader | None:
     """The reader of a class; None for Sparkplug, whose edge nodes have one for all classes."""
-    known = frozenset(route.published or route.sensors)
     paths = route.paths
     match route.payload:
         case "json":
-            return OursReader(arrival_time=route.arrival_time)
+            return OursReader(names, arrival_time=route.arrival_time)
         case "value":
-            return NumberReader(known)
+            return NumberReader(names)
         case "paths":
-            return PathsReader(paths, known, arrival_time=route.arrival_time)
+            return PathsReader(paths, names, arrival_time=route.arrival_time)
         case "line":
             tag = paths.asset
-            return LineReader(known, time_format=paths.time_format, asset_tag=tag, arrival_time=route.arrival_time)
+            return LineReader(names, time_format=paths.time_format, asset_tag=tag, arrival_time=route.arrival_time)
         case "sparkplug":
             return None
 

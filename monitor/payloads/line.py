@@ -19,8 +19,9 @@ from monitor.payloads.times import TimeFormat, read_time
 from monitor.payloads.words import short
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
+    from monitor.payloads.names import Names
     from monitor.records import Message
 
 # A line is cut by expressions that cannot run wild: every alternative begins with another character.
@@ -39,11 +40,9 @@ _IDLE = re.compile(r"[ \t\r\n]*(?:#[^\n]*(?:\n|$)[ \t\r\n]*)*")
 class LineReader:
     """Reads line protocol."""
 
-    def __init__(
-        self, known: Collection[str], *, time_format: TimeFormat, asset_tag: str, arrival_time: bool
-    ) -> None:
-        """`known` are the sensors as published; `asset_tag` names the asset, where the topic does not."""
-        self._known = known
+    def __init__(self, names: Names, *, time_format: TimeFormat, asset_tag: str, arrival_time: bool) -> None:
+        """`asset_tag` names the asset, where the topic does not."""
+        self._names = names
         self._time_format: TimeFormat = time_format
         self._asset_tag = asset_tag
         self._arrival_time = arrival_time
@@ -84,16 +83,20 @@ class LineReader:
             refused.append(f"tag {self._asset_tag} is missing")
             return
         for field, written in line.fields:
-            longer = f"{line.measurement}.{field}"
-            name = longer if longer in self._known else field
+            name = self._name(line.measurement, field)
             value = _value(written)
             if value is not None and math.isfinite(value):
                 cells.append((time, asset, name, value))
-            elif value is not None:
-                refused.append(f"{short(name)}: number is too large")
-            elif name in self._known:
+            elif self._names.refuses(name, number=value is not None):
                 what = "text" if written.startswith('"') else "a boolean"
-                refused.append(f"{short(name)}: expected a number, got {what}")
+                fault = f"expected a number, got {what}" if value is None else "number is too large"
+                refused.append(f"{short(name)}: {fault}")
+
+    def _name(self, measurement: str, field: str) -> str:
+        """The name that a field goes by: the longer one only where the class means something by it."""
+        longer = f"{measurement}.{field}"
+        meant = longer in self._names or (field not in self._names and self._names.ignores(longer))
+        return longer if meant else field
 
 
 class _Line:

@@ -10,8 +10,7 @@ from monitor.payloads.reading import Reading
 from monitor.payloads.words import short
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
+    from monitor.payloads.names import Names
     from monitor.records import Message
 
 _NUMBER = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -20,9 +19,9 @@ _NUMBER = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 class NumberReader:
     """Reads `812.4`; `null` is a missing value, as it is in JSON."""
 
-    def __init__(self, known: Collection[str]) -> None:
-        """`known` are the sensors as published: text under another name is no reading, and not looked at."""
-        self._known = known
+    def __init__(self, names: Names) -> None:
+        """`names` are the class's: text under another is no reading, and not looked at."""
+        self._names = names
 
     def read(self, message: Message, sensor: str, refused: list[str]) -> list[Reading]:
         """See `Reader`."""
@@ -32,7 +31,7 @@ class NumberReader:
         value = float(text) if _NUMBER.fullmatch(text) else math.nan
         if math.isfinite(value):
             return [Reading(message.arrival, {sensor: value})]
-        if math.isnan(value) and sensor not in self._known:
+        if not self._names.refuses(sensor, number=math.isinf(value)):
             return []
         if not text:
             refused.append("payload is empty")

@@ -11,6 +11,7 @@ from monitor.payloads.times import in_range
 from monitor.payloads.words import NotJsonError, kind, parse_leniently, short, value_fault
 
 if TYPE_CHECKING:
+    from monitor.payloads.names import Names
     from monitor.records import Message
 
 
@@ -26,8 +27,9 @@ _TELEMETRY = msgspec.json.Decoder(_Telemetry | list[_Telemetry])
 class OursReader:
     """Reads `{"v":1,"ts":…,"values":{…}}`, or a list of these."""
 
-    def __init__(self, *, arrival_time: bool) -> None:
+    def __init__(self, names: Names, *, arrival_time: bool) -> None:
         """With `arrival_time` a reading's time is when it came, whatever `ts` says."""
+        self._names = names
         self._arrival_time = arrival_time
 
     def read(self, message: Message, sensor: str, refused: list[str]) -> list[Reading]:  # noqa: ARG002 - it holds all of them
@@ -49,7 +51,7 @@ class OursReader:
     def _salvage(self, message: Message, refused: list[str]) -> list[Reading]:
         """What is usable of a payload that is not as it should be.
 
-        A reading that is of no use is one reason, whatever its values are.
+        A reading that is of no use is one reason, whatever its values are; one of bad values only is none.
         """
         try:
             parsed = parse_leniently(message.payload)
@@ -68,11 +70,12 @@ class OursReader:
             values: dict[str, float | None] = {}
             for name, value in item["values"].items():
                 fault = value_fault(value)
-                if fault:
-                    refused.append(f"{short(name)}: {fault}")
-                else:
+                if not fault:
                     values[name] = None if value is None else float(value)
-            readings.append(Reading(time, values))
+                elif not self._names.ignores(name):
+                    refused.append(f"{short(name)}: {fault}")
+            if values or not item["values"]:
+                readings.append(Reading(time, values))
         return readings
 
 

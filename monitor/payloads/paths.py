@@ -17,8 +17,9 @@ from monitor.payloads.times import TimeFormat, read_time
 from monitor.payloads.words import NotJsonError, kind, parse, short, value_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
+    from monitor.payloads.names import Names
     from monitor.records import Message
 
 _ABSENT = object()
@@ -42,10 +43,10 @@ class Paths:
 class PathsReader:
     """Reads JSON by the paths of its class."""
 
-    def __init__(self, paths: Paths, known: Collection[str], *, arrival_time: bool) -> None:
-        """`known` are the sensors as published: what goes by another name and is no number is not looked at."""
+    def __init__(self, paths: Paths, names: Names, *, arrival_time: bool) -> None:
+        """`names` are the class's: what goes by another and is no number is not looked at."""
         self._paths = paths
-        self._known = known
+        self._names = names
         self._arrival_time = arrival_time
         self._items = _parts(paths.items)
         self._time = _parts(paths.time)
@@ -108,7 +109,7 @@ class PathsReader:
         if value is _ABSENT:
             refused.append(f"{self._paths.value} is missing")
         elif fault := value_fault(value):
-            if sensor in self._known or _is_number(value):
+            if self._names.refuses(sensor, number=_is_number(value)):
                 refused.append(f"{short(sensor)}: {fault}")
         else:
             cells.append((time, asset, sensor, None if value is None else float(value)))
@@ -125,18 +126,22 @@ class PathsReader:
         values: dict[str, float | None] = {}
         for name, value in self._named(found):
             fault = value_fault(value)
-            if not fault:
+            if fault:
+                if self._names.refuses(name, number=_is_number(value)):
+                    refused.append(f"{short(name)}: {fault}")
+            elif values.get(name) is None:
                 values[name] = None if value is None else float(value)
-            elif name in self._known or _is_number(value):
-                refused.append(f"{short(name)}: {fault}")
-        readings.append(Reading(time, values, asset))
+            elif value is not None:  # "a.b" by itself, and b within a
+                refused.append(f"{short(name)}: is there twice")
+        if values or not found:  # of bad values and text alone it is none
+            readings.append(Reading(time, values, asset))
 
     def _named(self, found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         """The values with their names; what an object within holds has a dotted one."""
         waiting = [(name, value) for name, value in found.items() if name not in self._aside][::-1]
         while waiting:
             name, value = waiting.pop()
-            if isinstance(value, dict) and name not in self._known:
+            if isinstance(value, dict) and name not in self._names:
                 waiting += [(f"{name}.{inner}", each) for inner, each in value.items()][::-1]
             else:
                 yield name, value

@@ -25,13 +25,13 @@ from monitor.payloads.times import read_time
 from monitor.payloads.words import short
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
+    from monitor.payloads.names import Names
     from monitor.payloads.sparkplug_schema import Metric, Payload
     from monitor.records import Message
 
 ASK_EVERY_MS = 60_000
 MOST_NODES = 10_000  # a flood of names must not fill the memory
+MOST_DEVICES = 10_000  # of a node
 MOST_METRICS = 10_000  # of a device
 _CONTROL = ("Node Control/", "Device Control/")
 
@@ -50,7 +50,7 @@ class Sparkplug:
     """Reads the messages of edge nodes and their devices."""
 
     def take(
-        self, message: Message, topic: str, known: Collection[str] | None, memory: Memory, *, arrival_time: bool
+        self, message: Message, topic: str, known: Names | None, memory: Memory, *, arrival_time: bool
     ) -> Heard:
         """One message; changes `memory`.
 
@@ -63,7 +63,7 @@ class Sparkplug:
             heard.refused.append(str(error))
             return heard
         namespace, group, kind, node_name, *device_name = topic.split("/")
-        key = f"{namespace}/{group}/{node_name}"
+        key, commands = f"{namespace}/{group}/{node_name}", f"{namespace}/{group}/NCMD/{node_name}"
         node = memory.get(key)
         if node is None:
             if len(memory) >= MOST_NODES:
@@ -86,15 +86,15 @@ class Sparkplug:
                 heard.online = {_data_topic(key, name): True}
         if kind in {"DBIRTH", "DDATA"} and known is not None:
             device = node.devices.get(name)
-            if device is None:
-                wrong = True
-                heard.refused += [] if heard.refused else ["data before a birth certificate"]
-            else:
+            if device is not None:
                 wrong |= self._read(payload, device, known, message.arrival, arrival_time, heard)
+            elif kind == "DDATA":
+                wrong = True
+                heard.refused.append(f"data before a birth certificate: may mqtt.username publish to {commands}?")
         ours = known is not None or bool(node.devices)  # a node none of whose devices we watch is left alone
         if wrong and ours and kind != "NDEATH" and not 0 <= message.arrival - node.asked_at < ASK_EVERY_MS:
             node.asked_at = message.arrival
-            heard.requests.append((f"{namespace}/{group}/NCMD/{node_name}", encode_rebirth(message.arrival)))
+            heard.requests.append((commands, encode_rebirth(message.arrival)))
         return heard
 
     def _follow(self, node: EdgeNode, kind: str, payload: Payload) -> bool:
@@ -116,9 +116,12 @@ class Sparkplug:
 
     def _birth(self, node: EdgeNode, name: str, payload: Payload, heard: Heard) -> None:
         """Learn a device's metrics anew."""
+        node.devices.pop(name, None)
         if len(payload.metrics) > MOST_METRICS:
             heard.refused.append(f"a birth certificate of more than {MOST_METRICS} metrics")
-            node.devices.pop(name, None)
+            return
+        if len(node.devices) >= MOST_DEVICES:
+            heard.refused.append(f"more than {MOST_DEVICES} devices of an edge node")
             return
         device = node.devices[name] = Device()
         for metric in payload.metrics:
@@ -130,7 +133,7 @@ class Sparkplug:
         self,
         payload: Payload,
         device: Device,
-        known: Collection[str],
+        known: Names,
         arrival: int,
         arrival_time: bool,
         heard: Heard,
