@@ -269,6 +269,7 @@ class Daemon:
         if result.events:
             self._notifier.wake()
         for topic, payload in result.requests:
+            log.info("rebirth_requested", topic=topic)
             self._notifier.reply(topic, payload)
 
     def _listening(self, listening: bool, reason: str) -> None:

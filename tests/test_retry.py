@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from monitor.decode import KEPT_PAYLOAD
+from monitor.payloads.sparkplug_schema import DOUBLE
 from monitor.records import Change, DeadLetter, Outcome
 from monitor.retry import again
 from tests.line_samples import START, Line, pump, quick, shipped, spec_of, telemetry
+from tests.sparkplug_samples import BIRTHS, data, message, metric, pumps
 
 if TYPE_CHECKING:
     from monitor.spec import ClassSpec
@@ -38,7 +41,7 @@ def test_after_a_mended_setting_every_value_has_its_row() -> None:
     line.send(61_000, *found.messages)
     line.wait(70_000)
     assert [time for time, *_ in line.rows("plant//a")] == list(range(6))
-    assert line.state.outcomes.tolist() == [12, 0, 0, 0, 0, 6]
+    assert line.state.outcomes.tolist() == [12, 0, 0, 0, 0, 6, 0]
 
 
 def test_a_message_with_two_bad_values_goes_once_and_what_was_good_is_no_new_value() -> None:
@@ -80,3 +83,23 @@ def test_what_has_no_time_of_its_own_stays() -> None:
     status = DeadLetter(START, topic.replace("telemetry", "status"), b'{"online":true}', "status: broken then")
     found = again(line.state, [(1, status)])
     assert (found.refused, found.reason) == (1, "it holds no reading")
+
+
+def test_what_an_edge_node_sent_stays() -> None:
+    """Nothing of it can be read without its births, and newer ones may mean something else by its aliases.
+
+    Not even a birth goes through again: it would take the place of the newer one.
+    """
+    line = Line(pumps()).listen()
+    line.send(0, data(7, 50.0, 0))
+    line.send(1000, BIRTHS[0], message("DBIRTH", 1, metric("load", 50.0, alias=1, kind=DOUBLE), metric("x", 1.0)))
+    kept = letters(line)
+    assert [letter.reason.partition(":")[0] for _, letter in kept] == [
+        "data before a birth certificate",
+        "unknown sensor x",
+    ]
+    known = deepcopy(line.state.edge_nodes)
+    found = again(line.state, kept)
+    assert (found.messages, found.letters, found.refused) == ([], [], 2)
+    assert found.reason == "Sparkplug B is read by the births before it, and they are over"
+    assert line.state.edge_nodes == known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,11 @@ def test_births_are_asked_for_and_remembered(tmp_path: Path, mosquitto: Mosquitt
             until(lambda: peer.messages, why="a request for a rebirth")
             topic, payload, retained = peer.messages[0]
             assert (topic, retained) == (NODE.format("NCMD"), False)
+            log = [json.loads(line) for line in daemon.log.read_text().splitlines()]
+            told = [line for line in log if line["event"] in {"refused", "rebirth_requested"}]
+            assert [line["event"] for line in told] == ["rebirth_requested", "refused"]
+            assert told[0]["topic"] == topic
+            assert told[1]["reason"] == f"data before a birth certificate: may mqtt.username publish to {topic}?"
             (asked,) = decode_payload(payload).metrics
             assert (asked.name, asked.value) == ("Node Control/Rebirth", True)
 
