@@ -88,16 +88,15 @@ def nest(layer: Layer) -> dict[str, Any]:
 
 
 def effective(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key of checked settings with its value, lists of sections numbered."""
-    for name in type(section).model_fields:
-        value = getattr(section, name)
+    """Every key of checked settings with its value, lists of sections numbered; sections behind plain keys."""
+    inner = {name: value for name, value in section if _section(type(section).model_fields[name])[0] is not None}
+    yield from ((prefix + name, value) for name, value in section if name not in inner)
+    for name, value in inner.items():
         if isinstance(value, BaseModel):
             yield from effective(value, f"{prefix}{name}.")
-        elif _section(type(section).model_fields[name])[0] is not None:
+        else:
             for number, item in enumerate(value or ()):
                 yield from effective(item, f"{prefix}{name}.{number}.")
-        else:
-            yield prefix + name, value
 
 
 def is_secret(field: FieldInfo) -> bool:

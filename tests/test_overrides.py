@@ -10,7 +10,9 @@ import pytest
 from config.classes import resolve_classes
 from config.load import Loaded, load
 from config.mistakes import SettingsError
+from config.schema import effective
 from monitor.assemble import line_spec
+from monitor.cli import main
 from monitor.decode import Decoder
 from monitor.records import Message
 
@@ -154,3 +156,12 @@ def test_an_override_cannot_have_other_sensors(folder: Path, old: str, new: str,
     with pytest.raises(SettingsError) as caught:
         line(folder)
     assert caught.value.lines == [f"{folder}/enginewatch.toml:15: classes.0.overrides.0.file: {told}"]
+
+
+def test_the_settings_in_force_can_be_read_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "enginewatch.toml"
+    before = loaded(folder).settings
+    assert main(["config", "--config", str(path)]) == 0
+    again = folder / "again.toml"
+    again.write_text(capsys.readouterr().out)
+    assert dict(effective(load(again, environment={}).settings)) == dict(effective(before))

@@ -42,10 +42,10 @@ def _described(entry: ResolvedClass, *, learns: bool) -> str:
     left_out = ", ".join(entry.ignore) if len(entry.ignore) <= SHOWN else f"{len(entry.ignore)} names"
     ignored = f" ({left_out} ignored)" if entry.ignore else ""
     sensors = f"{count} sensor{'s' if count > 1 else ''}{ignored}, a tick every {entry.period_ms} ms"
-    if entry.window is None:
-        meanwhile = "yet: it is recorded, and limits watch it" if learns else "and no learning: nothing is scored"
-        return f"class {entry.name}: {sensors}; no model {meanwhile}"
-    window = f"a window of {entry.window} ticks ({entry.window * entry.period_ms / 1000:g} s)"
     names = [f"{rule.name}{'' if rule.scored else ' (not scored)'}" for rule in entry.regimes]
     regimes = f"; regimes {', '.join(names)}, else running" if names else ""
+    if entry.window is None:
+        meanwhile = "yet: it is recorded, and limits watch it" if learns else "and no learning: nothing is scored"
+        return f"class {entry.name}: {sensors}; no model {meanwhile}{regimes}"
+    window = f"a window of {entry.window} ticks ({entry.window * entry.period_ms / 1000:g} s)"
     return f"class {entry.name}: {sensors}; model {entry.model_name}, {window}{regimes}"
