@@ -203,8 +203,8 @@ class NotifySettings(Section):
 
     mqtt: bool = Field(True, description="publish alerts over MQTT")
     topic: Template = Field(
-        "{root}/v1/{site}/{asset}/alert",
-        description="open incidents, retained; transitions go to …/event below it",
+        "{root}/v1/{site}/{area}/{asset}/alert",
+        description="open incidents, retained; transitions go to …/event below it; without an area its level goes",
     )
 
     def mistakes(self) -> Iterator[Mistake]:

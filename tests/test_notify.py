@@ -156,6 +156,21 @@ def test_after_the_clear_an_empty_list_is_retained(broker: Broker, book: Book, n
         assert late.messages == [(ALERT, b"[]", True)]
 
 
+def test_assets_of_one_name_in_two_areas_have_topics_of_their_own(
+    broker: Broker, book: Book, notifier: Notifier
+) -> None:
+    """Else the one that clears last would say that the other has no incident."""
+    halls = [replace(FIRED, stream=f"plant/hall-{hall}/pump-1", event_id=hall, incident_id=hall) for hall in "ab"]
+    book.tell(*halls, replace(cleared(FIRED), stream=halls[0].stream, incident_id="a"))
+    notifier.wake()
+    wait_until(lambda: book.delivered == 3)
+    with Peer(broker, "enginewatch/#") as late:
+        wait_until(lambda: len(late.messages) == 2)
+        told = {topic: json.loads(payload) for topic, payload, _ in late.messages}
+        assert told["enginewatch/v1/plant/hall-a/pump-1/alert"] == []
+        assert [each["incident_id"] for each in told["enginewatch/v1/plant/hall-b/pump-1/alert"]] == ["b"]
+
+
 def test_nothing_is_lost_and_order_is_kept_over_a_broker_that_was_down(
     broker: Broker, book: Book, notifier: Notifier
 ) -> None:
