@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import signal
 import threading
 import time
@@ -135,12 +136,14 @@ class Daemon:
         self._notifier.start()
         self._run("line", self._line.run)
         self._door.start()
+        facts = self._store.facts()
         self._receiver = Receiver(
             settings=self._settings.mqtt,
             client_id=self._client_id,
             subscriptions=self._subscriptions(),
+            given_up=sorted(set(json.loads(facts.get("subscriptions", "[]"))) - set(self._subscriptions())),
             status_topic=f"{self._own_topic}/status",
-            expect_session=self._store.facts().get("session") == self._client_id,
+            expect_session=facts.get("session") == self._client_id,
             on_listening=self._listening,
             on_session_lost=self._session_lost,
         )
@@ -279,7 +282,9 @@ class Daemon:
             log.info("listening", subscriptions=self._subscriptions())
         self._heard = listening
         self._broker = "" if listening else reason
-        self._note({"session": self._client_id, "broker": "connected"} if listening else {"broker": reason})
+        self._note({"broker": "connected" if listening else reason})
+        if listening:
+            self._note({"session": self._client_id, "subscriptions": json.dumps(self._subscriptions())})
 
     def _note(self, facts: dict[str, str]) -> None:
         """Keep facts for those who look from outside, if the store can."""

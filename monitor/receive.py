@@ -69,6 +69,7 @@ class Receiver(Link):
         settings: MqttSettings,
         client_id: str,
         subscriptions: Sequence[str],
+        given_up: Sequence[str] = (),
         status_topic: str,
         expect_session: bool,
         on_listening: Callable[[bool, str], None],
@@ -76,6 +77,7 @@ class Receiver(Link):
     ) -> None:
         """`expect_session`: an earlier run connected with this client id, so the broker should know it.
 
+        `given_up` are subscriptions of earlier runs that are not wanted any more: the session still has them.
         `status_topic` holds, retained, whether this daemon is online. On the receiver's own thread,
         `on_listening` is called with True when all subscriptions stand, and with False and the reason in words
         when they end or when the reason changes (not because of `stop`); `on_session_lost` when the broker has
@@ -86,6 +88,7 @@ class Receiver(Link):
         super().__init__(settings, client_id, persistent=True, manual_ack=True, will=will)
         self._client.on_subscribe = self._subscribed
         self._subscriptions = list(subscriptions)
+        self._given_up = list(given_up)
         self._status_topic = status_topic
         self._expect_session = expect_session
         self._on_listening = on_listening
@@ -136,6 +139,8 @@ class Receiver(Link):
         self._expect_session = True
         self.forget_published()  # an old status must not follow the new one
         self.publish(self._status_topic, _status(online=True), retain=True)
+        if self._given_up:
+            self._client.unsubscribe(self._given_up)  # what the broker has queued by them still comes
         if self._subscriptions:
             self._client.subscribe([(topic_filter, 1) for topic_filter in self._subscriptions])
         else:

@@ -79,7 +79,12 @@ def listening(
 
 @contextmanager
 def started(
-    broker: Any, *, expect_session: bool = False, subscriptions: tuple[str, ...] = ("t/#",), **other: Any
+    broker: Any,
+    *,
+    expect_session: bool = False,
+    subscriptions: tuple[str, ...] = ("t/#",),
+    given_up: tuple[str, ...] = (),
+    **other: Any,
 ) -> Iterator[Ear]:
     ear = Ear()
     ear.receiver = Receiver(
@@ -88,6 +93,7 @@ def started(
         ),
         client_id="receiver",
         subscriptions=subscriptions,
+        given_up=given_up,
         status_topic=STATUS,
         expect_session=expect_session,
         on_listening=lambda ok, reason: ear.told.append((ok, reason)),
@@ -125,6 +131,17 @@ def test_session_is_kept_with_version_5(mosquitto: Mosquitto) -> None:
     with listening(mosquitto, expect_session=True, protocol="5") as ear:
         assert ear.payloads(30) == numbered(30)
         assert ear.lost_sessions == 0
+
+
+def test_a_session_forgets_what_is_given_up(each_broker: Broker) -> None:
+    """Else what the settings no longer name would come for ever."""
+    with listening(each_broker, subscriptions=("t/#", "old/#")):
+        pass
+    with listening(each_broker, expect_session=True, given_up=("old/#",)) as ear, Peer(each_broker) as peer:
+        peer.publish_all("old/1", numbered(3))
+        peer.publish_all("t/1", numbered(3))
+        assert ear.payloads(3) == numbered(3)
+        assert ear.receiver.counters.received == 3
 
 
 def test_everything_arrives_over_tls(tmp_path: Path) -> None:
