@@ -19,8 +19,9 @@ from rich.text import Text
 
 from monitor.cli import UserError
 from monitor.commands.assets import known
-from monitor.commands.common import clock, open_store, state_arguments, state_folder
+from monitor.commands.common import open_store, state_arguments, state_folder
 from monitor.fleet import Fleet
+from monitor.limits import duration
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from monitor.fleet import View
 
 EVERY_S = 1.0
-COLUMNS = ("asset", "class", "status", "score", "threshold", "sensor", "incidents", "last heard")
+COLUMNS = ("asset", "status", "score", "threshold", "sensor", "incidents", "heard", "class")
 BESIDE = 4  # lines of the screen that are no assets
 STYLES = {
     "silent": "yellow",
@@ -116,8 +117,9 @@ def screen(view: View, *, rows: int) -> Group:
     numbers = {"score", "threshold", "incidents"}
     for name in COLUMNS:
         table.add_column(name, no_wrap=True, justify="right" if name in numbers else "left")
+    now = time.time_ns() // 1_000_000
     for row in view.assets[:rows]:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row, now))
     lines: list[Any] = [_summary(view)]
     if view.trouble:
         lines.append(Text(view.trouble, style="yellow"))
@@ -137,17 +139,17 @@ def _summary(view: View) -> Text:
     return Text(" · ").join(parts)
 
 
-def _cells(row: dict[str, Any]) -> list[Text]:
+def _cells(row: dict[str, Any], now: int) -> list[Text]:
     score, threshold = row["score"], row["threshold"]
     over = score is not None and threshold is not None and score > threshold
     status = str(row["status"])
     return [
         Text(row["asset"]),
-        Text(row["class"]),
         Text(status, style=STYLES.get(status, "")),
         Text("" if score is None else f"{score:.2f}", style="red" if over else ""),
         Text("" if threshold is None else f"{threshold:.2f}"),
         Text(row["sensor"] or ""),
         Text(str(row["incidents"] or ""), style="bold red"),
-        Text("" if row["heard"] is None else clock(row["heard"])),
+        Text("" if row["heard"] is None else f"{duration(max(now - row['heard'], 0))} ago"),
+        Text(row["class"]),
     ]
