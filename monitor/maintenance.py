@@ -35,11 +35,18 @@ class Plan:
         return (self.begun or self.since <= now) and now < self.until
 
 
-def planned(plans: Mapping[str, Plan], asked: Command, now: int) -> Plan:
-    """What a command makes of an asset's plan; of one that has begun only the end changes."""
+def planned(plans: Mapping[str, Plan], asked: Command, now: int) -> Plan | None:
+    """What a command makes of an asset's plan; of one that has begun only the end changes.
+
+    None where it would begin later and one is going on: held back till the end of the later one nobody meant.
+    """
     before = plans.get(asked.asset)
-    begun = before is not None and before.begun
-    return Plan(now if asked.since is None else asked.since, asked.until or now, asked.who, asked.why, begun)
+    since = now if asked.since is None else asked.since
+    if before is None or not before.begun:
+        return Plan(since, asked.until or now, asked.who, asked.why)
+    if since > now:
+        return None
+    return Plan(before.since, asked.until or now, asked.who, asked.why, begun=True)
 
 
 def held(plans: Mapping[str, Plan], number: Mapping[str, int], streams: int) -> Bool | None:

@@ -31,7 +31,11 @@ def obey(state: LineState, asked: Command, now: int, result: StepResult, flush: 
     state.turn_at = 0
     match asked.action:
         case "maintenance":
-            plan = state.plans[asked.asset] = maintenance.planned(state.plans, asked, now)
+            plan = maintenance.planned(state.plans, asked, now)
+            if plan is None:
+                until = clock(state.plans[asked.asset].until)
+                return False, f"{asked.asset} is under maintenance until {until}: plan a later one when it is over"
+            state.plans[asked.asset] = plan
             return True, f"{asked.asset} is under maintenance from {clock(plan.since)} until {clock(plan.until)}"
         case "maintained":
             return _end(state, asked, now)

@@ -187,6 +187,21 @@ def test_it_ends_when_it_is_ended_or_put_off() -> None:
     assert (again.done, again.reply) == (False, f"nothing to end: no maintenance of {KEY} is planned")
 
 
+def test_one_that_would_begin_later_is_refused_while_one_goes_on() -> None:
+    """Else the asset would be held back until the end of the later one; the end alone can be moved."""
+    line = Line(quick(shipped())).listen()
+    running(line, 0, 10)
+    maintain(line, 10, 30)
+    running(line, 11, 2)
+    later = asked("maintenance", 2, asset=KEY, since=START + 60_000, until=START + 90_000)
+    result = line.take(13_000, later)
+    assert not result.done
+    assert result.reply.startswith(f"{KEY} is under maintenance until ")
+    assert maintain(line, 14, 40, since=14, number=3) == maintain(line, 14, 40, number=4)
+    plan = line.state.plans[KEY]
+    assert (plan.since, plan.until) == (START + 10_000, START + 40_000)
+
+
 def test_an_asset_that_nobody_heard_of() -> None:
     line = Line().listen()
     result = line.take(1000, asked("maintenance", asset="plant//x", until=START + 5000))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import time
@@ -187,8 +188,9 @@ def test_the_fleet_on_a_screen(tmp_path: Path, mosquitto: Mosquitto, database: I
             until(lambda: screen()[0].endswith(" · lag mqtt 0 · lag influx 0"))
             lines = screen()
             assert lines[0].startswith("1 asset · ")
-            assert lines[1].split()[:3] == ["asset", "class", "status"]
-            assert lines[2].split()[:3] == [P1, "engine", "watched"]
+            assert lines[1].split()[:3] == ["asset", "status", "score"]
+            assert lines[2].split()[:2] == [P1, "watched"]
+            assert re.search(r"  \d s ago  engine$", lines[2])
             assert _alive(tmp_path, P1)
         daemon.stop()
         gone = run("top", "--once", folder=tmp_path)
