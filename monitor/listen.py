@@ -1,4 +1,7 @@
-"""Listens on a broker for a while and keeps, in bounded memory, what it hears. It publishes nothing."""
+"""Listens on a broker for a while and keeps, in bounded memory, what it hears.
+
+It publishes nothing unless it is told to: then each Sparkplug B node that it hears is asked once for its births.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor import mqtt_words
 from monitor.discovery.capture import Capture, Captured
+from monitor.discovery.sparkplug import LEVELS, NAMESPACE
 from monitor.mqtt import Link
 
 if TYPE_CHECKING:
@@ -20,17 +24,21 @@ if TYPE_CHECKING:
 
     from config.settings import MqttSettings
 
+NODES = 10_000  # that are asked
+
 
 class Listener(Link):
     """A clean session under a name of its own: it takes nothing from the daemon's. QoS 0 is enough here."""
 
-    def __init__(self, settings: MqttSettings, filters: Sequence[str]) -> None:
-        """Nothing connects before `start`. Raises MqttError where the settings cannot be used."""
+    def __init__(self, settings: MqttSettings, filters: Sequence[str], *, rebirth: bytes | None = None) -> None:
+        """Nothing connects before `start`; `rebirth` is the request. Raises MqttError on settings of no use."""
         super().__init__(settings, f"enginewatch-init-{os.getpid()}")
         self._client.on_subscribe = self._subscribed
         self._filters = list(filters)
         self._change = threading.Condition()
         self._capture = Capture()
+        self._rebirth = rebirth
+        self._nodes: set[tuple[str, str]] = set()  # that were born, or asked
         self._answered_filters = False
         self._ended = False
         self.refused: list[str] = []  # filters that the broker does not let us have, in words
@@ -88,6 +96,18 @@ class Listener(Link):
                 self._capture.unreadable += 1
                 return
             self._capture.add(Captured(topic, bytes(message.payload), now, message.retain))
+        if self._rebirth is not None and topic.startswith(f"{NAMESPACE}/"):
+            self._ask_for_births(topic.split("/"), self._rebirth)
+
+    def _ask_for_births(self, levels: Sequence[str], request: bytes) -> None:
+        """Once a node; one that is just being born needs not be asked."""
+        if len(levels) < LEVELS - 1 or levels[2] not in {"NBIRTH", "NDATA", "DDATA"} or len(self._nodes) >= NODES:
+            return
+        node = (levels[1], levels[3])
+        if node not in self._nodes:
+            self._nodes.add(node)
+            if levels[2] != "NBIRTH":
+                self.publish(f"{NAMESPACE}/{levels[1]}/NCMD/{levels[3]}", request)
 
     def _subscribed(
         self, _client: Client, _data: Any, _packet_id: int, codes: list[ReasonCode], _properties: Properties | None

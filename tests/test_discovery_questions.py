@@ -13,7 +13,7 @@ def test_two_classes_under_one_template_have_globs_that_do_not_meet() -> None:
     messages = numbers({"pump-1": PUMP, "pump-2": PUMP, "fan-1": FAN, "fan-2": FAN})
     findings = found_in(messages)
     globs = {each.name: each.globs for each in findings.classes}
-    assert globs == {"pump": ("berlin//pump-*",), "fan": ("berlin//fan-*",)}
+    assert globs == {"pump": ("*/*/pump-*",), "fan": ("*/*/fan-*",)}
     assert {each.topics for each in findings.classes} == {("acme/{site}/{asset}/{sensor}",)}
 
 

@@ -82,7 +82,8 @@ def listened(
     url = f"mqtt://{mosquitto.host}:{mosquitto.port}"
     with Plant(mosquitto, request.param):
         assert (
-            init("--from-broker", url, "--listen", "3s", "--out", out, "--capture", tmp_path / "heard.jsonl") == 0
+            init("--from-broker", url, "--listen", "2.5s", "--out", out, "--capture", tmp_path / "heard.jsonl")
+            == 0
         )
     (tmp_path / "screen").write_text(capsys.readouterr().out)
     return out
@@ -94,8 +95,8 @@ def test_a_namespace_on_a_real_broker(listened: Path, tmp_path: Path) -> None:
     classes = {entry["name"]: entry for entry in made["enginewatch.toml"]["classes"]}
     assert classes["pump"]["topics"] == ["acme/{site}/{area}/{asset}/{sensor}"]
     assert classes["pump"]["payload"] == "value"
-    assert classes["pump"]["assets"] == ["berlin/hall-a/pump-*", "berlin/hall-b/pump-*"]
-    assert classes["fan"]["assets"] == ["berlin/hall-a/fan-*"]
+    assert classes["pump"]["assets"] == ["*/*/pump-*"]
+    assert classes["fan"]["assets"] == ["*/*/fan-*"]
     assert [sensor["name"] for sensor in made["pump.toml"]["sensors"]] == [
         "load_pct",
         "flow_lpm",

@@ -1,9 +1,11 @@
-"""The decoder of Sparkplug B for `init`, where the library for its protobuf is installed."""
+"""Sparkplug B for `init`, where the library for its protobuf is installed: the decoder, and asking for births."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+from monitor.cli import UserError
 from monitor.discovery.sparkplug import Metric
 
 if TYPE_CHECKING:
@@ -33,3 +35,12 @@ def decoder() -> Decode | None:
         ]
 
     return decode
+
+
+def rebirth_request() -> bytes:
+    """What asks an edge node for its births. Raises UserError where the library is missing."""
+    try:
+        from monitor.payloads.sparkplug_schema import encode_rebirth  # noqa: PLC0415 - as above
+    except ImportError as error:
+        raise UserError('--rebirth needs a library for protobuf: pip install "enginewatch[sparkplug]"') from error
+    return encode_rebirth(time.time_ns() // 1_000_000)

@@ -38,10 +38,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="the findings as JSON")
     broker = parser.add_argument_group("from a broker")
     broker.add_argument(
-        "--listen", type=seconds, default=30.0, metavar="TIME", help="at the longest, such as 30s or 5m (30s)"
+        "--listen", type=seconds, metavar="TIME", help="for how long, such as 5m (30s, or until nothing new comes)"
     )
     broker.add_argument(
         "--topic", action="append", metavar="FILTER", help="only these topics (#); can be repeated"
+    )
+    broker.add_argument(
+        "--rebirth",
+        action="store_true",
+        help="ask Sparkplug B nodes for their births, which name the sensors (all that init ever publishes)",
     )
     broker.add_argument("--capture", type=Path, metavar="FILE", help="also write what was heard, for --from-file")
     broker.add_argument("--password-file", type=Path, metavar="FILE", help="password of the user")

@@ -13,7 +13,7 @@ from rich.live import Live
 
 from config.overlap import globs_overlap
 from monitor.cli import UserError
-from monitor.commands.births import decoder
+from monitor.commands.births import decoder, rebirth_request
 from monitor.commands.connection import mqtt_settings
 from monitor.discovery.capture import to_line
 from monitor.discovery.discover import discover
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from monitor.discovery.capture import Capture
     from monitor.discovery.findings import Findings
 
+USUAL_S = 30.0  # where no time is given; then less can be enough
 QUIET_S = 10.0  # without a new topic; then it is enough, unless some topic was heard too rarely
 LOOK_S = 0.25
 
@@ -56,7 +57,7 @@ def from_broker(options: argparse.Namespace) -> Found:
             raise UserError(
                 f"--topic {topic!r} is no topic filter: + stands for a whole level, # for all that follow"
             )
-    capture, seconds = _listen(settings, filters, options.listen)
+    capture, seconds = _listen(settings, filters, options.listen, rebirth=options.rebirth)
     if options.capture is not None:
         _write_capture(options.capture, capture)
     findings = discover(capture, globs_overlap, decoder())
@@ -92,12 +93,14 @@ def _settings(options: argparse.Namespace) -> MqttSettings:
         raise UserError(str(error).replace("--broker", "--from-broker")) from error
 
 
-def _listen(settings: MqttSettings, filters: Sequence[str], limit: float) -> tuple[Capture, float]:
+def _listen(
+    settings: MqttSettings, filters: Sequence[str], limit: float | None, *, rebirth: bool
+) -> tuple[Capture, float]:
     """What was heard, and for how long. Ctrl-C ends it early, and what was heard counts."""
     options = "(here by --from-broker, --password-file and --ca-file)"
     with only_errors_logged():
         try:
-            listener = Listener(settings, filters)
+            listener = Listener(settings, filters, rebirth=rebirth_request() if rebirth else None)
         except MqttError as error:
             raise UserError(f"{error} {options}") from error
         listener.start()
@@ -114,8 +117,10 @@ def _listen(settings: MqttSettings, filters: Sequence[str], limit: float) -> tup
     return listener.captured(), seconds
 
 
-def _wait(listener: Listener, began: float, limit: float) -> None:
-    quiet_ms = round(min(QUIET_S, limit / 2) * 1000)
+def _wait(listener: Listener, began: float, given: float | None) -> None:
+    """Until the given time is over; without one, until nothing new is to be expected."""
+    limit = USUAL_S if given is None else given
+    quiet_ms = round(QUIET_S * 1000)
     console = Console(stderr=True)
     try:
         with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -124,7 +129,7 @@ def _wait(listener: Listener, began: float, limit: float) -> None:
                 told = f"listening {spent:.0f} of {limit:.0f} s: {messages} messages on {topics} topics"
                 live.update(f"{told}  {listener.problem}  (Ctrl-C: that is enough)", refresh=True)
                 time.sleep(min(LOOK_S, limit - spent))
-                if listener.enough(time.time_ns() // 1_000_000, quiet_ms) and spent * 1000 >= quiet_ms:
+                if given is None and spent >= QUIET_S and listener.enough(time.time_ns() // 1_000_000, quiet_ms):
                     return
     except KeyboardInterrupt:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ LONGEST_WAIT_MS = 60_000
 AHEAD_MS = 5_000  # align.max_ahead_ms as it comes
 ZONE_MS = 1_800_000  # clocks that differ by more are in another zone
 LISTED = 5
+SWITCH = "only 0 and 1: a switch?"
 
 
 def describe(
@@ -42,6 +44,8 @@ def describe(
         _sensor(each, published, name, profiles[published], known_units, file, questions)
         for published, name in names.items()
     )
+    if any(found.live for found in profiles.values()):
+        sensors = tuple(sensor if profiles[sensor.published].live else _old(sensor) for sensor in sensors)
     kept = [profiles[sensor.published] for sensor in sensors if sensor.kept]
     period, why = _period(kept)
     steady = all(each.steady and each.period_ms == period for each in kept)
@@ -53,6 +57,7 @@ def describe(
     reasons += [f"assets: {glob_reason}"] if glob_reason else []
     lateness = _lateness(ahead, reasons)
     _ask_about_time(each, kept, ahead, file, questions)
+    _ask_about_rare(sensors, questions)
     _ask_about_units(sensors, file, questions)
     _ask_about_parts(sensors, questions)
     finding = ClassFinding(
@@ -113,6 +118,7 @@ def _sensor(
     questions: list[Question],
 ) -> SensorFinding:
     given = {unit for stream in each.streams for unit in stream.units.get(published, ())}
+    short = re.sub(r"\.(value|val|v)$", "", published)
     unit, reason, guessed = "", "", True
     if given or published in known:
         unit, reason, guessed = (
@@ -126,7 +132,8 @@ def _sensor(
                 Question(f"{published} comes in {told} from different assets", f"published_unit in {file}")
             )
     else:
-        unit, reason = units.from_name(re.sub(r"\.(value|val|v)$", "", published))
+        unit, reason = units.from_name(short)
+        guessed = not units.in_name(short)
     kept, note = True, ""
     if plain(published) in LABELS:
         kept, note = False, "a label, by its name"
@@ -157,7 +164,7 @@ def _sensor(
             )
         )
     elif found.switch:
-        note = "only 0 and 1: a switch?"
+        note = SWITCH
     having = [stream for stream in each.streams if published in stream.series]
     return SensorFinding(
         name=name,
@@ -175,6 +182,11 @@ def _sensor(
     )
 
 
+def _old(sensor: SensorFinding) -> SensorFinding:
+    """A sensor that was only kept by the broker, while others report: in the line it would be missing for ever."""
+    return replace(sensor, kept=False, note="only a retained (old) value was heard")
+
+
 def _period(kept: list[Profile]) -> tuple[int, str]:
     periods = sorted(each.period_ms for each in kept if each.period_ms)
     if not periods:
@@ -187,7 +199,8 @@ def _period(kept: list[Profile]) -> tuple[int, str]:
 
 def _hold(kept: list[Profile], period: int, *, apart: bool) -> int:
     """How long a value must be held so that no tick lacks the sensors that report more rarely than it."""
-    slowest = max((each.longest_ms if each.irregular else each.period_ms or 0 for each in kept), default=0)
+    known = [each.longest_ms if each.irregular or not each.period_ms else each.period_ms for each in kept]
+    slowest = max(known, default=0)
     if slowest > 1.2 * period:
         return int(-(-1.5 * slowest // 100) * 100)
     return period if apart else 0
@@ -233,6 +246,19 @@ def _ask_about_time(
         )
 
 
+def _ask_about_rare(sensors: Sequence[SensorFinding], questions: list[Question]) -> None:
+    """Sensors whose period could not be told, beside others."""
+    rare = [sensor.name for sensor in sensors if sensor.kept and not sensor.period_ms]
+    if rare and any(sensor.kept and sensor.period_ms for sensor in sensors):
+        shown = ", ".join(rare[:LISTED]) + (f" and {len(rare) - LISTED} more" if len(rare) > LISTED else "")
+        questions.append(
+            Question(
+                f"{shown} came too rarely to tell how often; listen longer, or set for how long a value is true",
+                "--listen, or align.hold_ms",
+            )
+        )
+
+
 def _ask_about_parts(sensors: Sequence[SensorFinding], questions: list[Question]) -> None:
     """Names such as Line.Pump1.Temp and Line.Pump2.Temp may hold several assets."""
     ends: dict[str, set[str]] = {}
@@ -259,7 +285,11 @@ def _ask_about_units(sensors: Sequence[SensorFinding], file: str, questions: lis
         if not sensor.unit and usual:
             seen = f"{sensor.lowest:g} to {sensor.highest:g}"
             questions.append(Question(f"{sensor.name} ({seen}): {usual}?", f"unit in {file}"))
-    others = [sensor.name for sensor in kept if not sensor.unit and not units.choices(sensor.name)]
+    others = [
+        sensor.name
+        for sensor in kept
+        if not sensor.unit and not units.choices(sensor.name) and sensor.note != SWITCH
+    ]
     if others:
         shown = ", ".join(others[:LISTED]) + (f" and {len(others) - LISTED} more" if len(others) > LISTED else "")
         questions.append(Question(f"what is the unit of {shown}?", f"unit in {file}"))

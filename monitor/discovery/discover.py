@@ -70,9 +70,9 @@ def discover(capture: Capture, overlap: Overlap, decode_sparkplug: Decode | None
     if any(view.mapping and view.mapping.payload == "sparkplug" and not view.series for view in views):
         questions.append(
             Question(
-                "Sparkplug B was heard; its sensors are named in births, which come when a node connects. Have "
-                "the nodes announce themselves anew (a rebirth), then name the sensors in an asset file",
-                'payload = "sparkplug"',
+                "Sparkplug B was heard, but not the births that name its sensors: nodes send them when they "
+                "connect, or when they are asked. Shall `init` ask them?",
+                "--rebirth",
             )
         )
         asides.append(Aside("spBv1.0/#", "Sparkplug B, of which no birth could be read"))

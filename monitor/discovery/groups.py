@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from monitor.discovery.findings import Question
@@ -14,10 +15,12 @@ from monitor.discovery.names import plain, stem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from monitor.discovery.findings import Mapping
     from monitor.discovery.streams import Stream
 
 SAME = 0.7  # of two assets' sensors: shared by both, of all in either
 LISTED = 5
+PATTERNS = 20  # globs of a class; beyond, its assets are named one by one
 Overlap = Callable[[str, str], bool]
 
 
@@ -39,11 +42,12 @@ class Group:
 def group(streams: Sequence[Stream]) -> list[Group]:
     """Put together the assets with the same sensors, or nearly so, that are read in the same way."""
     groups: list[Group] = []
-    sets = Counter((stream.mapping, frozenset(stream.series)) for stream in streams)
-    for (mapping, sensors), _ in sorted(
-        sets.items(), key=lambda each: (-len(each[0][1]), -each[1], sorted(each[0][1]))
+    sets: dict[tuple[Mapping, frozenset[str]], list[Stream]] = defaultdict(list)
+    for stream in streams:
+        sets[stream.mapping, frozenset(stream.series)].append(stream)
+    for (mapping, sensors), members in sorted(
+        sets.items(), key=lambda each: (-len(each[0][1]), -len(each[1]), sorted(each[0][1]))
     ):
-        members = [each for each in streams if each.mapping == mapping and frozenset(each.series) == sensors]
         for other in groups:
             if other.streams[0].mapping == mapping and len(sensors & other.sensors) >= SAME * len(
                 sensors | other.sensors
@@ -99,37 +103,40 @@ def globs(groups: Sequence[Group], overlap: Overlap) -> list[tuple[tuple[str, ..
             continue
         keys = [stream.key for stream in each.streams]
         strangers = [stream.key for other in rivals for stream in other.streams]
-        for candidates, why in _candidates(keys):
-            others = [glob for other in rivals for glob in _chosen([s.key for s in other.streams], keys, overlap)]
-            if not any(overlap(one, other) for one in candidates for other in [*others, *map(_exact, strangers)]):
-                found.append((candidates, why))
-                break
-        else:
-            found.append(
-                (tuple(sorted(map(_exact, keys))), "each by name, because no pattern tells the classes apart")
-            )
+        # What a rival would take against these assets; one by one its assets are among the strangers.
+        others = [glob for other in rivals for glob in _apart([s.key for s in other.streams], keys)[0]]
+        chosen, why = _apart(
+            keys, strangers, lambda one, others=others: any(overlap(one, each) for each in others)
+        )
+        by_name = tuple(sorted(map(_exact, keys))), "each by name, because no pattern tells the classes apart"
+        found.append((chosen, why) if chosen else by_name)
     return found
 
 
-def _chosen(keys: list[str], strangers: list[str], overlap: Overlap) -> tuple[str, ...]:
-    """The globs a rival would take against these strangers."""
-    for candidates, _ in _candidates(keys):
-        if not any(overlap(one, _exact(key)) for one in candidates for key in strangers):
-            return candidates
-    return tuple(sorted(map(_exact, keys)))
+def _apart(
+    keys: list[str], strangers: list[str], taken: Callable[[str], bool] = lambda _: False
+) -> tuple[tuple[str, ...], str]:
+    """The first globs that take these keys and none of the strangers, and why; empty where none does."""
+    for globs_, why in _candidates(keys):
+        if not any(fnmatchcase(key, one) for one in globs_ for key in strangers) and not any(map(taken, globs_)):
+            return globs_, why
+    return (), ""
 
 
 def _candidates(keys: list[str]) -> list[tuple[tuple[str, ...], str]]:
     parts = [key.split("/", 2) for key in keys]
     sites = sorted({f"{_exact(site)}/*" for site, _, _ in parts})
     areas = sorted({f"{_exact(site)}/{_exact(area)}/*" for site, area, _ in parts})
+    anywhere = sorted({f"*/*/{_exact(_lead(asset))}*" for _, _, asset in parts})
     stems = sorted({f"{_exact(site)}/{_exact(area)}/{_exact(_lead(asset))}*" for site, area, asset in parts})
     found = [
         (tuple(sites), "by site, because no other class is there"),
         (tuple(areas), "by area, because no other class is there"),
-        (tuple(stems), "by the beginning of their names"),
+        (tuple(anywhere), "by the beginning of their names"),
+        (tuple(stems), "by the beginning of their names, and where they are"),
     ]
-    return [(each, why) for each, why in found if not any(glob.startswith("*") for glob in each)]
+    # A long list is no pattern, and an asset without a name before its number would take all.
+    return [(each, why) for each, why in found if len(each) <= PATTERNS and "*/*/*" not in each]
 
 
 def _lead(asset: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from monitor.discovery import moments, names
@@ -61,8 +61,14 @@ def read_items(view: View, items: Items, path: str) -> None:
     taken = {other.path for other in others} | ({time.path} if time else set())
     for other in others:
         view.asides.append(Aside(other.path, "another time"))
+    before = len(view.asides)
     numeric = _numeric(view, columns, taken)
     if not numeric:
+        # The only value of a topic is known by the topic, not by its name in the payload.
+        view.asides[before:] = [
+            replace(aside, what=view.topic) if plain(aside.what) in names.VALUES else aside
+            for aside in view.asides[before:]
+        ]
         return
     numeric = _in_the_holder(view, numeric)
     named = _named_by(columns, numeric, several=bool(path))
@@ -120,7 +126,9 @@ def _numeric(view: View, columns: dict[str, list[Any]], taken: set[str]) -> list
             view.asides.append(Aside(path, "it is always null"))
         elif last in names.ASSETS:
             view.asides.append(Aside(path, "it names a device"))
-        elif last in names.BOOKKEEPING and (last not in names.VALUES or len(set(map(str, values))) == 1):
+        elif last in names.BOOKKEEPING and (
+            len(set(map(str, values))) == 1 or not (last in names.VALUES or any(map(_is_broken, values)))
+        ):
             view.asides.append(Aside(path, "bookkeeping, by its name"))
         elif numbers >= MOST * total:
             found.append(path)
@@ -134,6 +142,12 @@ def _numeric(view: View, columns: dict[str, list[Any]], taken: set[str]) -> list
             view.asides.append(Aside(path, f"it changes its type: {told}"))
         elif kinds["boolean"]:
             view.asides.append(Aside(path, "true and false are no measurements"))
+        elif kinds["list"]:
+            view.asides.append(
+                Aside(path, "a list in a reading: what is in it has no name that a sensor could have")
+            )
+        elif last in names.VALUES and kinds["text"]:
+            view.asides.append(Aside(path, "text that is no number"))
         elif kinds["number as text"] >= MOST * total:
             view.asides.append(Aside(path, "its numbers stand in quotes, which the daemon refuses"))
             view.questions.append(
@@ -159,9 +173,16 @@ def _kind(value: Any) -> str:
         return "boolean"
     if number(value) is not None:
         return "number"
+    if isinstance(value, list):
+        return "list"
     if isinstance(value, str):
         return "number as text" if NUMBER.fullmatch(value.strip()) else "text"
     return "number out of range"
+
+
+def _is_broken(value: Any) -> bool:
+    """Whether this is a number that no code or sequence would be."""
+    return isinstance(value, float) and not value.is_integer()
 
 
 def _named_by(columns: dict[str, list[Any]], numeric: list[str], *, several: bool) -> str | None:
@@ -222,25 +243,33 @@ def _fill(view: View, items: Items, columns: dict[str, list[Any]], times: list[i
     assert view.mapping is not None
     labels = columns[view.mapping.sensor] if view.mapping.sensor else None
     cut = len(view.mapping.values) + 1 if view.mapping.values else 0
+    assets = [_beside(items, row, view.asset_path) if view.asset_path else None for row in range(len(times))]
     for path in numeric:
         for row, cell in enumerate(columns[path]):
             value = number(cell)
-            if value is None:
+            if value is None or (view.asset_path and not _is_name(assets[row])):
                 continue
             name = str(labels[row]) if labels else "" if view.single else path[cut:]
-            asset = str(_beside(items, row, view.asset_path)) if view.asset_path else None
+            asset = str(assets[row]) if view.asset_path else None
             view.add(name, times[row], value, retained=items.messages[row].retained, asset=asset)
+    strange = {str(asset): None for asset in assets if asset is not None and not _is_name(asset)}
+    for asset in list(strange)[:5]:
+        view.asides.append(Aside(f"{view.asset_path} {asset}"[:LONGEST_NAME], "it cannot be the name of an asset"))
 
 
 def _asset_path(columns: dict[str, list[Any]], items: Items) -> str:
-    """The leaf that names the asset of every reading; empty where there is none."""
+    """The leaf that names the assets of the readings, the one that tells most apart; empty where there is none."""
     rows = range(len(items.inner))
+    best, most = "", 0
     for path in dict.fromkeys([*columns, *(path for outer in items.outer for path in outer)]):
-        if plain(path.rpartition(".")[2]) in names.ASSETS:
-            found = [_beside(items, row, path) for row in rows]
-            if all(_is_name(value) for value in found):
-                return path
-    return ""
+        if plain(path.rpartition(".")[2]) not in names.ASSETS:
+            continue
+        found = [_beside(items, row, path) for row in rows]
+        distinct = {str(value) for value in found if _is_name(value)}
+        # One name that cannot be one must not make a single asset of all.
+        if distinct and not any(isinstance(value, bool | float | list | None) for value in found):
+            best, most = (path, len(distinct)) if len(distinct) > most else (best, most)
+    return best
 
 
 def _beside(items: Items, row: int, path: str) -> Any:

@@ -39,13 +39,15 @@ VALUES = _words("value val v reading measurement data y pv present_value current
 UNITS = _words("unit units uom u engineering_unit eu unit_of_measure")
 BOOKKEEPING = _words(
     """seq sequence sequence_number boot v version schema id uid uuid msg_id message_id quality q qos status code
-    retain crc checksum sender_seq msgid bn bt bver"""
+    retain crc checksum sender_seq msgid bn bt bver err error errors error_code fault_code alarm alarm_code
+    serial serial_number"""
 )
 # Objects that hold the values, where others stand beside them.
 HOLDERS = _words("values metrics data fields measurements readings payload body tags sensors")
 LABELS = _words("anomaly anomalies changepoint label labels fault faults failure target class outlier")
 COUNTERS = re.compile(
-    r"(^|_)(count|counter|total|totals|hours|runtime|odometer|kwh|wh|mwh|energy|cycles|pulses|uptime)($|_)"
+    r"(^|_)(count|counter|total|totals|hours|runtime|odometer|kwh|wh|mwh|energy|cycles|pulses|uptime|starts|parts|"
+    r"pieces|strokes|betriebsstunden|zaehler|stueckzahl)($|_)"
 )
 
 # Units with a capital in them, which begins no word.

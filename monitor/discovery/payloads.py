@@ -34,8 +34,8 @@ _SWITCHES = {"true", "false", "on", "off"}
 def parse(message: Captured) -> tuple[str, Any]:
     """The kind of a payload and what it holds.
 
-    Kinds: "empty", "huge", "binary", "number", "switch", "text", "object", "list" and "line"; an object and a list
-    come as Python's own, lines as a list of `Line`, the rest as text.
+    Kinds: "empty", "huge", "binary", "number", "null", "switch", "text", "object", "list" and "line"; an object
+    and a list come as Python's own, lines as a list of `Line`, the rest as text.
     """
     if not message.payload:
         return "empty", ""
@@ -49,6 +49,8 @@ def parse(message: Captured) -> tuple[str, Any]:
         return "empty", ""
     if NUMBER.fullmatch(text):
         return "number", text
+    if text == "null":
+        return "null", text
     if text.lower() in _SWITCHES:
         return "switch", text
     if text[0] in "{[":
@@ -75,10 +77,10 @@ def number(value: Any) -> float | None:
 
 
 def leaves(tree: Any) -> dict[str, Any]:
-    """Dotted path -> scalar of everything in an object; lists are not entered, nor keys that have a dot in them.
+    """Dotted path -> scalar or list of everything in an object; no lists are entered, nor keys with a dot in them.
 
     >>> leaves({"ts": 1, "motor": {"temp": 2.5, "on": True}, "list": [1, 2]})
-    {'ts': 1, 'motor.temp': 2.5, 'motor.on': True}
+    {'ts': 1, 'motor.temp': 2.5, 'motor.on': True, 'list': [1, 2]}
     """
     found: dict[str, Any] = {}
 
@@ -91,7 +93,7 @@ def leaves(tree: Any) -> dict[str, Any]:
             if isinstance(value, dict):
                 if depth < DEEPEST:
                     walk(value, f"{path}{key}.", depth + 1)
-            elif not isinstance(value, list):
+            else:
                 found[path + key] = value
 
     if isinstance(tree, dict):

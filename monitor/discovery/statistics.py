@@ -25,6 +25,7 @@ STEADY = 0.02  # of the period: times that differ less are steady
 IRREGULAR = 3.0  # a pause in ten of this many periods: it reports when something changes
 FEWEST = 3  # differences of times from which a period is told
 STEPS = 5  # different values from which on growing means something
+FEW_STEPS = 3  # and of whole numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Profile:
     longest_ms: int
     lowest: float
     highest: float
+    live: bool  # it was heard, and not only what the broker had kept
     counter: bool
     grew: bool  # it grew all the time, which a counter does, and a warming machine too
     constant: bool
@@ -75,8 +77,10 @@ def profile(name: str, series: Sequence[Series]) -> Profile:
     steady = bool(period and np.mean(np.abs(joined / period - np.rint(joined / period)) <= STEADY) > 0.95)  # noqa: PLR2004
     values = np.array([value for each in series for value in each.values], np.float64)
     long = [each for each in series if len(each.values) - each.old >= 2 * FEWEST]
-    grew = bool(long) and all(_grew(each) for each in long)
     whole = bool(np.all(values == np.rint(values)))
+    by_name = bool(COUNTERS.search(plain(name)))
+    grew = bool(long) and all(_grew(each, FEW_STEPS if whole or by_name else STEPS) for each in long)
+    steps_seen = max((len(np.unique(each.values[each.old :])) for each in long), default=0)
     distinct = np.unique(values[:10_000])
     return Profile(
         period_ms=period,
@@ -85,7 +89,8 @@ def profile(name: str, series: Sequence[Series]) -> Profile:
         longest_ms=int(np.quantile(joined, 0.99)) if len(joined) else 0,
         lowest=float(values.min()),
         highest=float(values.max()),
-        counter=grew and (whole or bool(COUNTERS.search(plain(name)))),
+        live=any(each.times for each in series),
+        counter=grew and (by_name or (whole and steps_seen >= STEPS)),
         grew=grew,
         constant=len(values) > FEWEST and all(_constant(each) for each in series),
         switch=len(values) > FEWEST and set(distinct.tolist()) == {0.0, 1.0},
@@ -93,9 +98,9 @@ def profile(name: str, series: Sequence[Series]) -> Profile:
     )
 
 
-def _grew(series: Series) -> bool:
+def _grew(series: Series, steps: int) -> bool:
     values = np.array(series.values[series.old :], np.float64)
-    return bool(np.all(np.diff(values) >= 0)) and len(np.unique(values)) >= STEPS
+    return bool(np.all(np.diff(values) >= 0)) and len(np.unique(values)) >= steps
 
 
 def _constant(series: Series) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from monitor.discovery.names import plain
+from monitor.discovery.names import QUANTITIES, plain
 
 # The end of a plain name -> unit.
 SUFFIXES = {
@@ -38,7 +38,9 @@ WRITTEN = {
     "c": "°C", "cel": "°C", "celsius": "°C", "degc": "°C", "°c": "°C", "f": "°F", "°f": "°F", "degf": "°F",
     "percent": "%", "pct": "%", "1/min": "rpm", "u/min": "rpm", "kpa": "kPa", "mm/sec": "mm/s",
 }  # fmt: skip
-LONGEST = 24  # letters; a longer text is no unit
+_IN_BRACKETS = re.compile(r"[\[({]([^\[\](){}]{1,24})[\])}]\s*$")
+_SIGNS = re.compile("[°%µ²³]")  # what only units have
+_KNOWN = {*SUFFIXES.values(), *WRITTEN}
 
 
 def written(unit: str) -> str:
@@ -51,6 +53,20 @@ def written(unit: str) -> str:
     return WRITTEN.get(unit.lower(), unit)
 
 
+def in_name(name: str) -> str:
+    """The unit that stands in a name as it is published, behind a space or in brackets; empty where none does.
+
+    >>> in_name("Temp [°C]"), in_name("Torque (Nm)"), in_name("level %"), in_name("Druck (links)")
+    ('°C', 'Nm', '%', '')
+    """
+    bracketed = _IN_BRACKETS.search(name)
+    unit = bracketed[1].strip() if bracketed else name.rpartition(" ")[2]
+    known = unit in _KNOWN or unit.lower() in WRITTEN
+    # A letter by itself may be a phase or a side, "Current A": only in brackets it is a unit.
+    sure = (known and (bracketed or len(unit) > 1)) or _SIGNS.search(unit)
+    return written(unit) if sure and (bracketed or " " in name) else ""
+
+
 def from_name(name: str) -> tuple[str, str]:
     """The unit that a name carries and the reason; two empty texts where it carries none.
 
@@ -59,6 +75,8 @@ def from_name(name: str) -> tuple[str, str]:
     >>> from_name("engine_rpm_avg")[0], from_name("maf")[0], from_name("flow")
     ('rpm', 'g/s', ('', ''))
     """
+    if unit := in_name(name):
+        return unit, "it stands in its name"
     if plain(name) in AGREED:
         return AGREED[plain(name)], "the usual one of this name"
     parts = [part for part in plain(name).split("_") if part]
@@ -75,8 +93,10 @@ def from_name(name: str) -> tuple[str, str]:
 def choices(name: str) -> str:
     """The units that a quantity usually has, for a question; empty where the name tells of none.
 
-    >>> choices("oil_temp"), choices("alpha")
-    ('°C, °F or K', '')
+    >>> choices("oil_temp"), choices("press_1_force"), choices("alpha")
+    ('°C, °F or K', '', '')
     """
     parts = re.split(r"[_\d]+", plain(name))
-    return next((ASKED[part] for part in parts if part in ASKED), "")
+    # The last word that is a quantity is what is measured: in press_1_temp it is not the pressure.
+    last = next((part for part in reversed(parts) if part in ASKED or part in QUANTITIES), "")
+    return ASKED.get(last, "")

@@ -22,6 +22,7 @@ MOST = 0.8  # share of a topic's messages that must be of one kind
 OWN_VERSION = 1
 WHY_NOT = {
     "empty": "empty payloads",
+    "null": "null and nothing else",
     "huge": "payloads too long to look at",
     "binary": "payloads that are neither text nor any known form",
     "text": "text that is no number",
@@ -66,6 +67,7 @@ def look(topic: str, messages: Sequence[Captured]) -> View:
     """What a topic's messages are."""
     view = View(topic, len(messages))
     parsed = [(*parse(message), message) for message in messages]
+    parsed = [each for each in parsed if each[0] != "null"] or parsed  # a missing value, which tells nothing
     counts = Counter(kind for kind, _, _ in parsed)
     kind, most = counts.most_common(1)[0]
     if most < MOST * len(parsed):
@@ -169,11 +171,12 @@ def _lines(view: View, chosen: list[tuple[Any, Captured]]) -> None:
     unit = (timed[0] or "") if event else ""
     view.mapping = Mapping("line", "event" if event else "arrival", unit)
     view.reasons.append("the payload is InfluxDB line protocol" + (f", its times in {unit}" if event else ""))
-    view.asset_path = _asset_tag(view, [line for line, _ in rows])
+    view.asset_path = _asset_tag([line for line, _ in rows])
     measurements: dict[str, set[str]] = {}
     for line, _ in rows:
         for name in line.fields:
             measurements.setdefault(name, set()).add(line.measurement)
+    together = _together(view, rows, measurements)
     refused: Counter[str] = Counter()
     for line, message in rows:
         time = moments.to_ms(line.time, unit) if event else None
@@ -184,36 +187,73 @@ def _lines(view: View, chosen: list[tuple[Any, Captured]]) -> None:
             if reading is None:
                 refused[name] += 1
                 continue
-            generic = len(measurements[name]) > 1 or plain(name) in VALUES
-            published = f"{line.measurement}.{name}" if generic else name
+            published = _published(line, name, measurements)
+            if published in together:
+                continue
             at_time = message.arrival if time is None else time
             asset = line.tags[view.asset_path] if view.asset_path else None
             view.add(published, at_time, reading, retained=message.retained, asset=asset)
     view.asides += [Aside(name, "a field that is no number") for name in refused if name not in view.series]
     if not view.series:
         view.mapping = None
-        view.asides.append(Aside(view.topic, "no field is a number"))
+        view.asides.append(Aside(view.topic, "no field that can be a sensor"))
 
 
-def _asset_tag(view: View, lines: Sequence[Line]) -> str:
-    """The tag that names the asset of every line; asks about other tags that tell lines apart."""
+def _published(line: Line, name: str, measurements: dict[str, set[str]]) -> str:
+    """A field's name, with its measurement where it would not tell enough by itself."""
+    generic = len(measurements[name]) > 1 or plain(name) in VALUES
+    return f"{line.measurement}.{name}" if generic else name
+
+
+def _asset_tag(lines: Sequence[Line]) -> str:
+    """The tag that names the asset of every line; the one that tells most apart, where several could."""
     tags: dict[str, list[str]] = {}
     for line in lines:
         for name, value in line.tags.items():
             tags.setdefault(name, []).append(value)
-    named = [name for name, values in tags.items() if plain(name) in ASSETS and len(values) == len(lines)]
-    named = [name for name in named if not any(set(value) & set("/+#") for value in tags[name])]
-    for name, values in tags.items():
-        distinct = sorted(set(values))
-        if len(distinct) > 1 and name not in named[:1]:
-            view.questions.append(
-                Question(
-                    f"{view.topic}: the tag {name} has {len(distinct)} values ({', '.join(distinct[:3])}) in one "
-                    "topic, and their fields would be one sensor. Have the publisher put the tag into the topic",
-                    "topics",
-                )
+    named = [
+        name
+        for name, values in tags.items()
+        if plain(name) in ASSETS
+        and len(values) == len(lines)
+        and not any(set(each) & set("/+#") for each in values)
+    ]
+    return max(named, key=lambda name: len(set(tags[name])), default="")
+
+
+def _together(view: View, rows: Sequence[tuple[Line, Captured]], measurements: dict[str, set[str]]) -> set[str]:
+    """The fields that come several times at once, told apart by a tag: no sensors. Asks about such tags."""
+    tags: dict[str, dict[str, set[str]]] = {}  # field -> tag -> its values
+    times: dict[tuple[Any, ...], int] = {}
+    several: set[str] = set()
+    for line, message in rows:
+        for field_name in line.fields:
+            name = _published(line, field_name, measurements)
+            for tag, value in line.tags.items():
+                if tag != view.asset_path:
+                    tags.setdefault(name, {}).setdefault(tag, set()).add(value)
+            key = (name, line.tags.get(view.asset_path), line.time, id(message))
+            times[key] = times.get(key, 0) + 1
+            if times[key] > 1 and line.time is not None:
+                several.add(name)
+    apart: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for name in sorted(tags):
+        for tag, values in tags[name].items():
+            if len(values) > 1:
+                apart.setdefault((tag, tuple(sorted(values))), []).append(name)
+    for (tag, values), fields in apart.items():
+        shown = ", ".join(values[:3]) + (", …" if len(values) > 3 else "")  # noqa: PLR2004 - shown
+        told = ", ".join(fields[:5]) + (", …" if len(fields) > 5 else "")  # noqa: PLR2004 - shown
+        view.questions.append(
+            Question(
+                f"the tag {tag} has several values ({shown}) in one topic, whose {told} would be one sensor. Is "
+                "it an asset (then name the tag there), or can the publisher put it into the topic?",
+                "paths.asset, or topics",
             )
-    return named[0] if named else ""
+        )
+    gone = {name for name in several if any(len(values) > 1 for values in tags.get(name, {}).values())}
+    view.asides += [Aside(name, "it comes several times at once, told apart by a tag") for name in sorted(gone)]
+    return gone
 
 
 def meta_units(message: Captured) -> dict[str, str] | None:

@@ -71,20 +71,24 @@ def _settings(findings: Findings, mqtt: Sequence[str], origin: str) -> str:
     ]
     if root not in {None, "enginewatch"}:
         lines.append(f"root = {quoted(root or '')}")
+    told: set[str] = set()
     for each in findings.classes:
-        lines += ["", *_class(each, root)]
+        lines += ["", *_class(each, root, told)]
+        told |= set(each.reasons)
     if findings.hold_ms:
         why = "Sensors that report more rarely than a tick, or beside it, keep their last value for so long."
         lines += ["", "[align]", *comment(why), f"hold_ms = {findings.hold_ms}"]
     return "\n".join(lines) + "\n"
 
 
-def _class(each: ClassFinding, root: str | None) -> Iterator[str]:
+def _class(each: ClassFinding, root: str | None, told: set[str]) -> Iterator[str]:
+    """The block of a class; reasons that were `told` with an earlier one are not repeated."""
     shown = ", ".join(each.assets[:ASSETS_SHOWN])
     more = f" and {len(each.assets) - ASSETS_SHOWN} more" if len(each.assets) > ASSETS_SHOWN else ""
     yield from comment(f"{len(each.assets)} asset{'s' if len(each.assets) > 1 else ''}: {shown}{more}.")
     for reason in each.reasons:
-        yield from comment(f"- {reason}")
+        if reason not in told:
+            yield from comment(f"- {reason}")
     yield "[[classes]]"
     yield f"name = {quoted(each.name)}"
     yield f"file = {quoted(each.file)}"
