@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +20,7 @@ from monitor.doctor.facts import HOPS, DaemonFacts, Finding, State
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from config.classes import ResolvedClass
     from monitor.doctor.facts import BrokerFacts, LineFacts
@@ -87,7 +87,7 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
     names = ", ".join(f"{each.name} ({len(each.sensors)} sensors, {each.period_ms} ms)" for each in classes)
     yield Finding("settings", State.OK, f"{loaded.path or 'no file'}: {names}")
 
-    from monitor.assemble import line_spec, topic_filters  # noqa: PLC0415 - the settings are told before what takes long to load
+    from monitor.assemble import beside_filters, line_spec, topic_filters  # noqa: PLC0415 - the settings are told before what takes long to load
     from monitor.doctor import broker, place, trial  # noqa: PLC0415 - as above
 
     classes = place.in_use(settings, classes)
@@ -96,8 +96,11 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
     running = place.is_running(settings.daemon.state_dir)
     before, _ = place.noted(settings.daemon.state_dir)
     began = time.monotonic()
-    seen = broker.look(settings.mqtt, filters, wait_s=options.wait, gather_s=_gather_s(classes))
+    beside = beside_filters(settings, classes)
+    seen = broker.look(settings.mqtt, filters, beside, wait_s=options.wait, gather_s=_gather_s(classes))
     line = trial.run(line_spec(settings, classes), seen.messages, time.time_ns() // 1_000_000)
+    theirs = {each.name: set(topic_filters(settings, [each])) for each in classes}
+    seen, line = _by_class(theirs, seen, line)
     after, word = place.noted(settings.daemon.state_dir)
     yield from _of_the_broker(seen, line)
     daemon = DaemonFacts(
@@ -107,7 +110,7 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
         broker=word,
         topics=tuple(filters),
         unmodelled=tuple(each.name for each in classes if each.model is None),
-        messages=len(seen.messages) - seen.retained,
+        messages=seen.fresh,
         waited_s=time.monotonic() - began,
     )
     yield findings.score(daemon)
@@ -120,6 +123,15 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
         yield from findings.skipped(("limits", "clock"), "not connected to the broker")
 
 
+def _by_class(theirs: Mapping[str, set[str]], seen: BrokerFacts, line: LineFacts) -> tuple[BrokerFacts, LineFacts]:
+    """The facts with the classes of which nothing came, and of which nothing could be read."""
+    read = {each.asset_class for each in line.streams}
+    known = {topic for name in read for topic in theirs[name]}  # what comes here may all be another class's
+    silent = [name for name, filters in theirs.items() if not filters & seen.heard]
+    unread = [name for name, filters in theirs.items() if name not in read and filters & seen.heard - known]
+    return replace(seen, silent=tuple(silent)), replace(line, unread=tuple(unread))
+
+
 def _of_the_broker(seen: BrokerFacts, line: LineFacts) -> Iterator[Finding]:
     """From the connection to the tick; what lies behind a hop that failed is skipped."""
     hops = ("connect", "subscribe", "first message", "decode", "tick")
@@ -128,10 +140,13 @@ def _of_the_broker(seen: BrokerFacts, line: LineFacts) -> Iterator[Finding]:
         found.append(findings.subscribe(seen))
     if found[-1].state is State.OK:
         found.append(findings.first_message(seen))
-    if seen.messages:
-        found += [findings.decode(line), findings.tick(line)]
+    if seen.fresh or seen.retained:
+        found.append(findings.decode(line))
+    if seen.fresh:
+        found.append(findings.tick(line))
     yield from found
-    yield from findings.skipped(hops[len(found) :], f"{found[-1].hop} failed")
+    failed = next((each.hop for each in found if each.state is State.FAILED), "")
+    yield from findings.skipped(hops[len(found) :], f"{failed} failed")
 
 
 def _gather_s(classes: Sequence[ResolvedClass]) -> float:

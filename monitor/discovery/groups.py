@@ -42,22 +42,29 @@ class Group:
 def group(streams: Sequence[Stream]) -> list[Group]:
     """Put together the assets with the same sensors, or nearly so, that are read in the same way."""
     groups: list[Group] = []
+    having: dict[tuple[Mapping, str], set[int]] = defaultdict(set)  # places in `groups`
     sets: dict[tuple[Mapping, frozenset[str]], list[Stream]] = defaultdict(list)
     for stream in streams:
         sets[stream.mapping, frozenset(stream.series)].append(stream)
     for (mapping, sensors), members in sorted(
         sets.items(), key=lambda each: (-len(each[0][1]), -len(each[1]), sorted(each[0][1]))
     ):
-        for other in groups:
-            if other.streams[0].mapping == mapping and len(sensors & other.sensors) >= SAME * len(
-                sensors | other.sensors
-            ):
+        # Only groups that have one of the sensors can be alike; the first of them is taken.
+        near = {number for sensor in sensors for number in having[mapping, sensor]}
+        for number in sorted(near):
+            other = groups[number]
+            if len(sensors & other.sensors) >= SAME * len(sensors | other.sensors):
                 _ask_about_missing(other, members, sensors)
                 other.streams += members
                 other.sensors |= sensors
                 break
         else:
+            number = len(groups)
             groups.append(Group(members, set(sensors)))
+        for sensor in sensors:
+            having[mapping, sensor].add(number)
+    for each in groups:
+        _ask_about_many(each)
     _name(groups)
     return groups
 
@@ -72,6 +79,14 @@ def _ask_about_missing(group: Group, members: list[Stream], sensors: frozenset[s
             f"{names} {' and '.join(told)}: the same kind of machine, or a class of its own?", "[[classes]] assets"
         )
     )
+
+
+def _ask_about_many(group: Group) -> None:
+    """Where sensors come and go with every asset, a few examples say it."""
+    more = len(group.questions) - LISTED
+    if more > 0:
+        text = f"{more} more sets of assets lack some sensors or have others besides: one class, or several?"
+        group.questions[LISTED:] = [Question(text, "[[classes]] assets")]
 
 
 def _name(groups: list[Group]) -> None:
@@ -105,21 +120,21 @@ def globs(groups: Sequence[Group], overlap: Overlap) -> list[tuple[tuple[str, ..
         strangers = [stream.key for other in rivals for stream in other.streams]
         # What a rival would take against these assets; one by one its assets are among the strangers.
         others = [glob for other in rivals for glob in _apart([s.key for s in other.streams], keys)[0]]
-        chosen, why = _apart(
-            keys, strangers, lambda one, others=others: any(overlap(one, each) for each in others)
-        )
+        chosen, why = _apart(keys, strangers, others, overlap)
         by_name = tuple(sorted(map(_exact, keys))), "each by name, because no pattern tells the classes apart"
         found.append((chosen, why) if chosen else by_name)
     return found
 
 
 def _apart(
-    keys: list[str], strangers: list[str], taken: Callable[[str], bool] = lambda _: False
+    keys: list[str], strangers: list[str], others: Sequence[str] = (), overlap: Overlap | None = None
 ) -> tuple[tuple[str, ...], str]:
-    """The first globs that take these keys and none of the strangers, and why; empty where none does."""
-    for globs_, why in _candidates(keys):
-        if not any(fnmatchcase(key, one) for one in globs_ for key in strangers) and not any(map(taken, globs_)):
-            return globs_, why
+    """The first globs that take these keys, none of the strangers and nothing that `others` take; else none."""
+    for chosen, why in _candidates(keys):
+        if any(fnmatchcase(key, one) for one in chosen for key in strangers):
+            continue
+        if overlap is None or not any(overlap(one, other) for one in chosen for other in others):
+            return chosen, why
     return (), ""
 
 

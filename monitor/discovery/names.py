@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 
 def _words(text: str) -> frozenset[str]:
@@ -54,6 +55,7 @@ COUNTERS = re.compile(
 _WRITTEN_UNIT = re.compile(r"(?<![A-Za-z])(kPa|hPa|MPa|mA|mV|kV|kW|kWh|kN|kHz|degC|degF|mmHg)(?![A-Za-z])")
 
 
+@lru_cache(maxsize=1 << 15)  # the same names come in thousands of topics
 def plain(name: str) -> str:
     """The name as plain snake_case; "sensor" where nothing of it can stay.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST = 0.8  # share of a topic's messages that must be of one kind
 OWN_VERSION = 1
+SHOWN = 5  # of a list of names
 WHY_NOT = {
     "empty": "empty payloads",
     "null": "null and nothing else",
@@ -238,22 +239,22 @@ def _together(view: View, rows: Sequence[tuple[Line, Captured]], measurements: d
                 several.add(name)
     apart: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for name in sorted(tags):
-        for tag, values in tags[name].items():
-            if len(values) > 1:
-                apart.setdefault((tag, tuple(sorted(values))), []).append(name)
+        for tag, seen in tags[name].items():
+            if len(seen) > 1:
+                apart.setdefault((tag, tuple(sorted(seen))), []).append(name)
     for (tag, values), fields in apart.items():
-        shown = ", ".join(values[:3]) + (", …" if len(values) > 3 else "")  # noqa: PLR2004 - shown
-        told = ", ".join(fields[:5]) + (", …" if len(fields) > 5 else "")  # noqa: PLR2004 - shown
-        view.questions.append(
-            Question(
-                f"the tag {tag} has several values ({shown}) in one topic, whose {told} would be one sensor. Is "
-                "it an asset (then name the tag there), or can the publisher put it into the topic?",
-                "paths.asset, or topics",
-            )
+        text = (
+            f"the tag {tag} has several values ({_first(values)}) in one topic, whose {_first(fields)} would be "
+            "one sensor. Is it an asset (then name the tag there), or can the publisher put it into the topic?"
         )
+        view.questions.append(Question(text, "paths.asset, or topics"))
     gone = {name for name in several if any(len(values) > 1 for values in tags.get(name, {}).values())}
     view.asides += [Aside(name, "it comes several times at once, told apart by a tag") for name in sorted(gone)]
     return gone
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
 def meta_units(message: Captured) -> dict[str, str] | None:

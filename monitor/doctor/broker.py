@@ -7,6 +7,9 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from paho.mqtt.client import topic_matches_sub
+
+from monitor.discovery.capture import OURS
 from monitor.doctor.facts import BrokerFacts
 from monitor.mqtt import Link, MqttError
 from monitor.mqtt_client import CONNECT_LIMIT_S
@@ -30,18 +33,20 @@ PAUSE_S = 0.05
 class Probe(Link):
     """Connects, subscribes, gathers."""
 
-    def __init__(self, settings: MqttSettings, filters: Sequence[str]) -> None:
-        """Raises MqttError where the settings cannot be used."""
+    def __init__(self, settings: MqttSettings, filters: Sequence[str], beside: Sequence[str] = ()) -> None:
+        """`beside` are heard as well, but are no readings. Raises MqttError where the settings cannot be used."""
         super().__init__(
             settings, f"enginewatch-doctor-{uuid.uuid4().hex[:4]}"
         )  # 23 letters: every broker takes it
         self._client.on_subscribe = self._subscribed
         self._client.on_connect = self._told
         self._filters = filters
+        self._beside = beside
         self._asked = -1  # the packet of our own filters
         self._lock = threading.Lock()
         self._messages: list[Message] = []
-        self._retained = 0
+        self.heard: set[str] = set()  # our filters on which something came
+        self._fresh = self._retained = 0
         self._looking = False
         self.elsewhere: dict[str, int] = {}
         self.dropped: list[int] = []
@@ -52,10 +57,10 @@ class Probe(Link):
         self.over = threading.Event()  # no connection, or no longer
         self.receive_maximum: int | None = None
 
-    def seen(self) -> tuple[tuple[Message, ...], int]:
-        """What came so far on our filters, and how much of it was retained."""
+    def seen(self) -> tuple[tuple[Message, ...], int, int]:
+        """What came so far on our filters and beside them; how much on our filters is news, and was retained."""
         with self._lock:
-            return tuple(self._messages), self._retained
+            return tuple(self._messages), self._fresh, self._retained
 
     def look_elsewhere(self) -> None:
         """Whatever is published: only where nothing came on our own topics."""
@@ -68,7 +73,7 @@ class Probe(Link):
             self._asked = self._client.subscribe([(each, 1) for each in self._filters])[1] or 0
         else:
             self.granted.set()
-        self._client.subscribe([(DROPPED, 0), (VERSION, 0)])
+        self._client.subscribe([(each, 0) for each in (*self._beside, DROPPED, VERSION)])
 
     def on_down(self, reason: str) -> None:
         """One attempt is enough: a second one would begin with no problem."""
@@ -93,20 +98,20 @@ class Probe(Link):
             self.dropped.append(_number(payload))
         elif topic == VERSION:
             self.is_mosquitto = payload.startswith(b"mosquitto")
-        elif not any(self._client_matches(each, topic) for each in self._filters):
-            self.elsewhere[topic] = self.elsewhere.get(topic, 0) + 1
-        else:
+        elif (ours := self._among(self._filters, topic)) or self._among(self._beside, topic):
+            self.heard.update(ours)
             arrived = Message(topic.encode(), payload, time.time_ns() // 1_000_000, len(payload))
             with self._lock:
                 if len(self._messages) < MOST:
                     self._messages.append(arrived)
-                    self._retained += message.retain
+                    self._retained += bool(ours) and message.retain
+                    self._fresh += bool(ours) and not message.retain
+        elif not OURS.match(topic):
+            self.elsewhere[topic] = self.elsewhere.get(topic, 0) + 1
 
     @staticmethod
-    def _client_matches(topic_filter: str, topic: str) -> bool:
-        from paho.mqtt.client import topic_matches_sub  # noqa: PLC0415 - the library is only here where it is needed
-
-        return topic_matches_sub(topic_filter, topic)
+    def _among(filters: Sequence[str], topic: str) -> list[str]:
+        return [each for each in filters if topic_matches_sub(each, topic)]
 
     def _told(self, client: Any, data: Any, flags: Any, code: Any, properties: Any) -> None:
         """What an MQTT 5 broker says of itself in its first answer."""
@@ -119,11 +124,13 @@ class Probe(Link):
             self.granted.set()
 
 
-def look(settings: MqttSettings, filters: Sequence[str], *, wait_s: float, gather_s: float) -> BrokerFacts:
+def look(
+    settings: MqttSettings, filters: Sequence[str], beside: Sequence[str], *, wait_s: float, gather_s: float
+) -> BrokerFacts:
     """Connect, subscribe, wait so long for a first message, and gather for a while from then on."""
     place = f"{settings.host}:{settings.port}"
     try:
-        probe = Probe(settings, filters)
+        probe = Probe(settings, filters, beside)
     except MqttError as error:
         return BrokerFacts(place, problem=str(error))
     probe.start()
@@ -135,7 +142,7 @@ def look(settings: MqttSettings, filters: Sequence[str], *, wait_s: float, gathe
         began = time.monotonic()
         if probe.granted.is_set() and not probe.refused:
             _gather(probe, wait_s, gather_s)
-        messages, retained = probe.seen()
+        messages, fresh, retained = probe.seen()
         # A subscription must have been answered by now: what hangs up instead says so by itself.
         problem = probe.reason or ("" if probe.granted.is_set() else f"{place} does not answer the subscription")
         return BrokerFacts(
@@ -147,7 +154,9 @@ def look(settings: MqttSettings, filters: Sequence[str], *, wait_s: float, gathe
             refused=tuple(probe.refused),
             waited_s=time.monotonic() - began,
             messages=messages,
+            fresh=fresh,
             retained=retained,
+            heard=frozenset(probe.heard),
             elsewhere=tuple(probe.elsewhere),
             dropped=tuple(probe.dropped),
             receive_maximum=_receive_maximum(settings, probe) if connected else None,
@@ -161,8 +170,7 @@ def _gather(probe: Probe, wait_s: float, gather_s: float) -> None:
     """Wait for a first message that is news, then for more of them; where none comes, look at other topics."""
     until = time.monotonic() + wait_s
     while time.monotonic() < until and not probe.over.is_set():
-        messages, retained = probe.seen()
-        if len(messages) > retained:
+        if probe.seen()[1]:
             time.sleep(gather_s)
             return
         time.sleep(PAUSE_S)

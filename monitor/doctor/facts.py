@@ -57,8 +57,11 @@ class BrokerFacts:
     filters: tuple[str, ...] = ()  # asked for
     refused: tuple[str, ...] = ()  # of them, those that the broker did not grant
     waited_s: float = 0.0
-    messages: tuple[Message, ...] = ()  # on our filters, in the order of arrival
-    retained: int = 0  # of them, how many the broker had kept
+    messages: tuple[Message, ...] = ()  # on our filters and beside them (births, statuses), in order of arrival
+    fresh: int = 0  # of those on our filters, how many were published meanwhile
+    retained: int = 0  # and how many the broker had kept
+    heard: frozenset[str] = frozenset()  # the filters on which something came
+    silent: tuple[str, ...] = ()  # classes of which nothing came, while others were heard
     elsewhere: tuple[str, ...] = ()  # topics on which others publish, looked at where ours were silent
     dropped: tuple[int, ...] = ()  # what $SYS said of messages that the broker dropped, first to last
     receive_maximum: int | None = None  # as an MQTT 5 connection is told; None = not told
@@ -76,6 +79,18 @@ class StreamTimes:
 
 
 @dataclass(frozen=True, slots=True)
+class OutOfRange:
+    """A sensor none of whose values lies where its class says that they lie."""
+
+    asset_class: str
+    sensor: str
+    lowest: float  # seen
+    highest: float
+    least: float | None  # as the asset file has it
+    most: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class LineFacts:
     """What the pipeline made of the messages that were seen, on a state of its own and without a model."""
 
@@ -86,6 +101,8 @@ class LineFacts:
     streams: tuple[StreamTimes, ...] = ()
     periods: Mapping[str, int] = field(default_factory=dict)  # class -> period_ms
     max_ahead_ms: int = 0
+    outside: tuple[OutOfRange, ...] = ()
+    unread: tuple[str, ...] = ()  # classes whose topics were heard, and of which nothing could be read
 
 
 @dataclass(frozen=True, slots=True)

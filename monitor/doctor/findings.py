@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from monitor.doctor.facts import Finding, State
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
         StreamTimes,
     )
 
+_OF_TIME = re.compile(r"\bepoch\b|RFC 3339|\btime")
 OK, WARNING, FAILED, SKIPPED = State
 TOLD = 3  # of a kind, before "and more"
 SLOWER = 1.5  # times the period: readings that far apart leave ticks empty
 FASTER = 0.1  # share of values that give way to a later one of their tick
 BEHIND_MS = 60_000  # a clock, or a gateway's buffer
+NO_BIRTH = "data before a birth certificate"  # as Sparkplug B is refused
 LEAST_FREE = 200 << 20  # bytes under which a disk is as good as full
 
 
@@ -76,12 +79,18 @@ def subscribe(broker: BrokerFacts) -> Finding:
 
 def first_message(broker: BrokerFacts) -> Finding:
     """Whether anything arrives."""
-    hop, count = "first message", len(broker.messages)
-    if count > broker.retained:
-        return Finding(hop, OK, f"{_count(count, 'message')} in {broker.waited_s:.0f} s")
+    hop = "first message"
+    if broker.silent and broker.fresh:
+        said = (
+            f"{_count(broker.fresh, 'message')} in {broker.waited_s:.0f} s, none of class {_some(broker.silent)}"
+        )
+        remedy = "compare classes.topics with where its machines publish; --wait longer where they report seldom"
+        return Finding(hop, FAILED, said, remedy)
+    if broker.fresh:
+        return Finding(hop, OK, f"{_count(broker.fresh, 'message')} in {broker.waited_s:.0f} s")
     said = f"nothing for {broker.waited_s:.0f} s on {_some(broker.filters)}"
-    if count:
-        said = f"only what the broker had kept ({_count(count, 'retained message')}), {said}"
+    if broker.retained:
+        said = f"only what the broker had kept ({_count(broker.retained, 'retained message')}), {said}"
     if broker.elsewhere:
         said += f"; but there is something on {_some(broker.elsewhere)}"
         return Finding(hop, FAILED, said, "set classes.topics and mqtt.root to where the readings are published")
@@ -91,6 +100,8 @@ def first_message(broker: BrokerFacts) -> Finding:
 
 def decode(line: LineFacts) -> Finding:
     """What became of the messages that were seen."""
+    if line.outside:
+        return _out_of_range(line)
     refused, ignored = line.outcomes["dead_letter"], line.outcomes["ignored"]
     good = sum(line.outcomes.values()) + line.waiting - refused - ignored
     taken = f"{_count(good, 'value')} of {_count(len(line.streams), 'asset')} taken"
@@ -99,11 +110,35 @@ def decode(line: LineFacts) -> Finding:
     if not refused:
         nothing = "the messages hold no values" + (" but those that the asset file ignores" if ignored else "")
         return Finding("decode", OK if good else FAILED, taken, "" if good else nothing)
-    first = {reason: topic for topic, reason in reversed(line.letters)}  # the topic on which it came first
-    reasons = [f"{reason} (on {first[reason]})" for reason in dict.fromkeys(reason for _, reason in line.letters)]
+    first: dict[str, str] = {}  # reasons that differ in a number are one
+    for topic, reason in line.letters:
+        first.setdefault(re.sub(r"\d+", "0", reason), f"{reason} (on {topic})")
+    reasons = list(first.values())
     said = f"{taken}, {refused} refused: {_some(reasons)}"
+    if {reason for _, reason in line.letters} == {NO_BIRTH}:
+        remedy = "births name the metrics, and came before we listened; a running daemon asks the nodes for them"
+        return Finding("decode", WARNING, said, remedy)
     remedy = "compare the messages with the asset file (names of the sensors) and classes.topics, classes.assets"
-    return Finding("decode", WARNING if good else FAILED, said, remedy)
+    if any(_OF_TIME.search(reason) for _, reason in line.letters):
+        remedy = "set classes.time and paths.time, paths.time_format to how the messages have it"
+    if good and line.unread:
+        said = f"nothing of class {_some(line.unread)} can be read; {said}"
+    return Finding("decode", FAILED if not good or line.unread else WARNING, said, remedy)
+
+
+def _out_of_range(line: LineFacts) -> Finding:
+    """Values that cannot be: most likely they come in another unit."""
+    each = line.outside[0]
+    bounds = (
+        f"{'' if each.least is None else f'{each.least:g}'} to {'' if each.most is None else f'{each.most:g}'}"
+    )
+    said = (
+        f"every value of {each.sensor} of class {each.asset_class} lies at {each.lowest:g} to {each.highest:g}, "
+        f"out of its range {bounds}"
+        + (f"; {len(line.outside) - 1} more sensors as well" if line.outside[1:] else "")
+    )
+    remedy = "set published_unit, or scale and offset, in the asset file; or mend min and max there"
+    return Finding("decode", FAILED, said, remedy)
 
 
 def tick(line: LineFacts) -> Finding:
@@ -193,10 +228,13 @@ def limits(broker: BrokerFacts) -> Finding:
     if broker.receive_maximum is not None:
         window = f"max_inflight_messages {broker.receive_maximum}"
     unseen = f"{window}; max_queued_messages cannot be seen by a client"
+    if not broker.dropped and broker.is_mosquitto:
+        # It publishes the count only once there is one, and its version to whoever may read $SYS.
+        return Finding("limits", OK, f"the broker tells of no dropped message; {unseen}")
     if not broker.dropped:
         said = f"the broker does not tell what it drops ($SYS/broker/publish/messages/dropped); {unseen}"
         remedy = "let mqtt.username read $SYS/#, and see that it queues enough while the daemon is away"
-        return Finding("limits", WARNING if broker.is_mosquitto else SKIPPED, said, remedy)
+        return Finding("limits", SKIPPED, said, remedy)
     first, last = broker.dropped[0], broker.dropped[-1]
     remedy = "raise max_queued_messages in mosquitto.conf (1000 by default; 0 = no limit)"
     if last > first:

@@ -45,7 +45,7 @@ def in_use(settings: Settings, classes: Sequence[ResolvedClass]) -> list[Resolve
     place = settings.daemon.state_dir
     try:
         known = models_in_use.load(place)
-        return [_with_model_in_use(place / "models", each, known.get(each.name)) for each in classes]
+        return [_with_model_in_use(place / "models", each, known.get(each.family)) for each in classes]
     except (ValueError, OSError):  # as the daemon does, which says why
         return list(classes)
 
@@ -88,19 +88,17 @@ def folder(settings: Settings) -> StoreFacts:
     there = next(each for each in (place, *place.absolute().parents) if each.is_dir())
     budget = settings.store.max_bytes + settings.store.journal_max_bytes
     try:
-        if there != place and not os.access(there, os.W_OK | os.X_OK):
-            return StoreFacts(str(place), f"cannot be made in {there}")
-        if there == place:
-            with tempfile.TemporaryFile(dir=place) as file:  # without a name, so that nothing is left
-                file.write(b"enginewatch doctor")
-                file.flush()
-                os.fsync(file.fileno())
+        with tempfile.TemporaryFile(dir=there) as file:  # without a name, so that nothing is left
+            file.write(b"enginewatch doctor")
+            file.flush()
+            os.fsync(file.fileno())
         free = shutil.disk_usage(there).free
         used = sum(file.stat().st_size for file in place.iterdir() if file.is_file()) if there == place else 0
         if (place / "store.db").exists():
             Store(place / "store.db").close()
     except OSError as error:
-        return StoreFacts(str(place), error.strerror or str(error))
+        why = error.strerror or str(error)
+        return StoreFacts(str(place), why if there == place else f"cannot be made in {there}: {why}")
     except StoreError as error:
         return StoreFacts(str(place), str(error))
     return StoreFacts(str(place), free=free, used=used, budget=budget)

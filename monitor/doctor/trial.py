@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.doctor.facts import LineFacts, StreamTimes
+from monitor.doctor.facts import LineFacts, OutOfRange, StreamTimes
 from monitor.pipeline import step
 from monitor.records import Batch, Change, Clock, Outcome, Record
 from monitor.state import LineState, decoder
@@ -15,6 +16,7 @@ from monitor.state import LineState, decoder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from monitor.decode import Decoded
     from monitor.records import Message, Payload
     from monitor.spec import LineSpec
 
@@ -42,20 +44,36 @@ def run(spec: LineSpec, messages: Sequence[Message], now: int) -> LineFacts:
         found = step(state, Record(position, at, payload), {})
         ticks += sum(len(rows.streams) * strides[rows.asset_class] for rows in found.scores)
         letters += [(letter.topic, letter.reason) for letter in found.dead_letters]
+    decoded = decoder(spec).decode(messages)
     return LineFacts(
         outcomes={outcome.name.lower(): int(state.outcomes[outcome]) for outcome in Outcome},
         waiting=state.waiting_values(),
         ticks=ticks,
         letters=tuple(letters),
-        streams=tuple(_times(spec, messages)),
+        streams=tuple(_times(spec, decoded)),
+        outside=tuple(_outside(spec, decoded)),
         periods={each.name: each.align.period_ms for each in spec.classes},
         max_ahead_ms=max((each.align.max_ahead_ms for each in spec.classes), default=0),
     )
 
 
-def _times(spec: LineSpec, messages: Sequence[Message]) -> Iterator[StreamTimes]:
+def _outside(spec: LineSpec, decoded: Decoded) -> Iterator[OutOfRange]:
+    """The sensors all of whose values are out of their range: the unit will be another one."""
+    for each, readings in zip(spec.classes, decoded.readings, strict=True):
+        if each.sensor_check is None:
+            continue
+        bounds = zip(each.sensor_check.lowest, each.sensor_check.highest, strict=True)
+        for column, (least, most) in enumerate(bounds):
+            values = readings.values[:, column]
+            values = values[np.isfinite(values)]
+            low, high = -math.inf if least is None else least, math.inf if most is None else most
+            if len(values) and np.all((values < low) | (values > high)):
+                sensor = each.sensor_check.sensors[column]
+                yield OutOfRange(each.name, sensor, float(values.min()), float(values.max()), least, most)
+
+
+def _times(spec: LineSpec, decoded: Decoded) -> Iterator[StreamTimes]:
     """The clock and the pace of every stream."""
-    decoded = decoder(spec).decode(messages)
     for each, readings in zip(spec.classes, decoded.readings, strict=True):
         streams = np.array(readings.streams)
         for stream in dict.fromkeys(readings.streams):
