@@ -15,6 +15,7 @@ from monitor.doctor.facts import (
     InfluxFacts,
     LineFacts,
     ModelFacts,
+    OutOfRange,
     State,
     StoreFacts,
     StreamTimes,
@@ -76,7 +77,24 @@ CASES = [
     ),
     (findings.tick(line(in_row=4)), State.OK, "5 ticks closed"),
     (findings.tick(line(in_row=4, superseded=4)), State.WARNING, "4 of 8 values give way"),
-    (findings.tick(replace(line(in_row=4), periods={"pumps": 500})), State.WARNING, "1 s, and a tick is 0.5"),
+    (findings.tick(replace(line(in_row=4), periods={"pumps": 500})), State.FAILED, "1 s, and a tick is 0.5"),
+    (
+        findings.tick(replace(line(in_row=4), periods={"pumps": 500}, holds={"pumps": 500})),
+        State.WARNING, "1 s, and a tick is 0.5",
+    ),
+    (findings.first_message(replace(BROKER, fresh=2, silent=("fans",))), State.FAILED, "none of class fans"),
+    (
+        findings.decode(replace(line(in_row=4, dead_letter=1), unread=("fans",))),
+        State.FAILED, "nothing of class fans can be read",
+    ),
+    (
+        findings.decode(replace(line(in_row=4), outside=(OutOfRange("pumps", "load", 700, 800, 0, 100),))),
+        State.FAILED, "every value of load of class pumps lies at 700 to 800, out of its range 0 to 100",
+    ),
+    (
+        findings.decode(replace(line(dead_letter=2), letters=(("a", "ts 17 is not x"), ("b", "ts 18 is not x")))),
+        State.FAILED, "2 refused: ts 17 is not x (on a)",
+    ),
     (findings.tick(replace(line(late=4), ticks=0)), State.WARNING, "no tick has closed yet"),
     (findings.tick(line(dead_letter=4)), State.SKIPPED, "no reading was taken"),
     (findings.score(DaemonFacts(running=False)), State.SKIPPED, "no daemon runs"),
@@ -148,6 +166,22 @@ def test_the_trial_takes_messages_through_the_real_line() -> None:
     assert (facts.waiting, facts.ticks) == (0, 10)
     assert facts.letters == (("enginewatch/v1/plant/a/telemetry", "unknown sensor Load"),)
     assert facts.streams == (StreamTimes("plant//a", "pumps", 3000.0, 1000.0),)
+
+
+def test_values_that_are_all_out_of_their_range_are_told_and_one_that_is_not_excuses_the_sensor() -> None:
+    """A load of 0 to 100 %, published in promille."""
+    given = SPEC.classes[0]
+    assert given.sensor_check is not None
+    count = len(given.sensor_check.sensors)
+    check = replace(given.sensor_check, lowest=(0.0,) * count, highest=(100.0,) * count)
+    spec = replace(SPEC, classes=(replace(given, sensor_check=check),))
+
+    def outside(*loads: float) -> tuple[OutOfRange, ...]:
+        messages = [telemetry("a", 1000 * n, {"load": load}, arrival=1000 * n) for n, load in enumerate(loads)]
+        return run(spec, messages, START + 60_000).outside
+
+    assert outside(500, 630) == (OutOfRange(given.name, "load", 500, 630, 0, 100),)
+    assert outside(500, 63) == ()
 
 
 def test_a_trial_of_nothing() -> None:

@@ -101,6 +101,7 @@ class LineFacts:
     streams: tuple[StreamTimes, ...] = ()
     periods: Mapping[str, int] = field(default_factory=dict)  # class -> period_ms
     max_ahead_ms: int = 0
+    holds: Mapping[str, int] = field(default_factory=dict)  # class -> for how long a value stays true, ms
     outside: tuple[OutOfRange, ...] = ()
     unread: tuple[str, ...] = ()  # classes whose topics were heard, and of which nothing could be read
 

@@ -108,7 +108,9 @@ def decode(line: LineFacts) -> Finding:
     if ignored:
         taken += f", {ignored} ignored"
     if not refused:
-        nothing = "the messages hold no values" + (" but those that the asset file ignores" if ignored else "")
+        nothing = "the messages hold no value of these sensors; set classes.payload to what is published" + (
+            " but those that the asset file ignores" if ignored else ""
+        )
         return Finding("decode", OK if good else FAILED, taken, "" if good else nothing)
     first: dict[str, str] = {}  # reasons that differ in a number are one
     for topic, reason in line.letters:
@@ -153,7 +155,8 @@ def tick(line: LineFacts) -> Finding:
         if each.spacing_ms is not None and each.spacing_ms > SLOWER * period:
             said = f"{each.stream} is heard every {each.spacing_ms / 1000:g} s, and a tick is {period / 1000:g} s"
             remedy = f"set period_ms in the asset file of class {each.asset_class} to what its machines report"
-            return Finding("tick", WARNING, said, remedy)
+            held = each.spacing_ms <= period + line.holds.get(each.asset_class, 0)  # so no tick is empty
+            return Finding("tick", WARNING if held else FAILED, said, remedy)
     if outcomes["superseded"] > FASTER * taken:
         said = f"{outcomes['superseded']} of {taken} values give way to a later one of the same tick"
         return Finding("tick", WARNING, said, "the readings come faster than period_ms in the asset file")

@@ -85,7 +85,9 @@ def _middle(lowest: float | None, highest: float | None) -> float:
 def folder(settings: Settings) -> StoreFacts:
     """Whether the state folder can be written, and its disk holds what the settings allow. Leaves nothing."""
     place = settings.daemon.state_dir
-    there = next(each for each in (place, *place.absolute().parents) if each.is_dir())
+    there = next(each for each in (place, *place.absolute().parents) if each.exists())
+    if not there.is_dir():
+        return StoreFacts(str(place), f"{there} is a file, not a folder")
     budget = settings.store.max_bytes + settings.store.journal_max_bytes
     try:
         with tempfile.TemporaryFile(dir=there) as file:  # without a name, so that nothing is left

@@ -53,6 +53,7 @@ def run(spec: LineSpec, messages: Sequence[Message], now: int) -> LineFacts:
         streams=tuple(_times(spec, decoded)),
         outside=tuple(_outside(spec, decoded)),
         periods={each.name: each.align.period_ms for each in spec.classes},
+        holds={each.name: each.align.hold_ms for each in spec.classes},
         max_ahead_ms=max((each.align.max_ahead_ms for each in spec.classes), default=0),
     )
 
