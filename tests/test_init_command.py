@@ -279,6 +279,40 @@ def test_the_findings_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert [sensor["name"] for sensor in only["sensors"]] == ["load", "flow", "pressure", "temperature"]
 
 
+def test_sparkplug_nodes_are_asked_for_their_births_where_that_is_wanted(
+    mosquitto: Mosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A node that was born long ago, and tells its metrics by alias; without the option nobody is asked."""
+    schema = pytest.importorskip("monitor.payloads.sparkplug_schema")
+    url = f"mqtt://{mosquitto.host}:{mosquitto.port}"
+
+    def payload(name: str, value: float) -> bytes:
+        now = time.time_ns() // 1_000_000
+        made: bytes = schema.encode_payload(now, 1, [schema.Metric(name, 7, now, 10, value, null=False)])
+        return made
+
+    def node(peer: Peer, over: threading.Event) -> None:
+        while not over.wait(0.1):
+            if any(topic == "spBv1.0/plant/NCMD/edge" for topic, _, _ in peer.messages):
+                peer.publish("spBv1.0/plant/DBIRTH/edge/pump-1", payload("Flow", 30.0))
+                peer.messages.clear()
+            peer.publish("spBv1.0/plant/DDATA/edge/pump-1", payload("", 30 + time.time() % 5))
+
+    over = threading.Event()
+    with Peer(mosquitto, "spBv1.0/+/NCMD/#") as peer:
+        thread = threading.Thread(target=node, args=(peer, over))
+        thread.start()
+        try:
+            assert init("--from-broker", url, "--listen", "0.5s", "--out", tmp_path / "none") == 1
+            assert "-> --rebirth" in capsys.readouterr().out
+            words = ("--listen", "1.5s", "--rebirth", "--out", tmp_path / "out")
+            assert init("--from-broker", url, *words) == 0
+        finally:
+            over.set()
+            thread.join()
+    assert documents(tmp_path / "out")["pump.toml"]["sensors"][0]["alias"] == "Flow"
+
+
 def test_ctrl_c_ends_the_listening_and_what_was_heard_counts(mosquitto: Mosquitto, tmp_path: Path) -> None:
     url = f"mqtt://{mosquitto.host}:{mosquitto.port}"
     command = [sys.executable, "-m", "monitor.cli", "init", "--from-broker", url, "--listen", "1h"]

@@ -61,6 +61,7 @@ def read_items(view: View, items: Items, path: str) -> None:
     taken = {other.path for other in others} | ({time.path} if time else set())
     for other in others:
         view.asides.append(Aside(other.path, "another time"))
+    view.asides += _beside_the_list(items, path)
     before = len(view.asides)
     numeric = _numeric(view, columns, taken)
     if not numeric:
@@ -93,6 +94,22 @@ def read_items(view: View, items: Items, path: str) -> None:
     if stamp:
         view.ahead += latest(zip(times, items.messages, strict=True))
     _units(view, columns, numeric)
+
+
+def _beside_the_list(items: Items, path: str) -> list[Aside]:
+    """The numbers that stand around a list of readings, which are none of it."""
+    known = {*names.TIMES, *names.ASSETS, *names.BOOKKEEPING}
+    around = {
+        name
+        for outer in items.outer
+        for name, value in outer.items()
+        if name != path and (number(value) is not None or isinstance(value, list))
+    }
+    return [
+        Aside(name, f"it stands beside the list of readings, {path}")
+        for name in sorted(around)
+        if plain(name.rpartition(".")[2]) not in known
+    ]
 
 
 def latest(timed: Iterable[tuple[int, Captured]]) -> list[int]:
