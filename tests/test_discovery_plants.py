@@ -161,3 +161,15 @@ def test_assets_that_all_differ_are_a_few_questions() -> None:
     ]
     findings = found_in(messages)
     assert sum("lack" in question.text for question in findings.questions) <= 6
+
+
+def test_numbers_that_are_no_sensors_are_ignored_by_the_daemon_too() -> None:
+    """Where the whole payload is the object of values, a sequence number in it would be an unknown sensor."""
+    flat = one_class(
+        found_in(every_second("a/p-1/d", lambda n: {"ts": START + 1000 * n, "seq": n, "temp": n % 5}))
+    )
+    assert flat.ignored == ("seq",)
+    held = every_second(
+        "a/p-1/d", lambda n: {"ts": START + 1000 * n, "seq": n, "values": {"temp": n % 5, "w": 1.0}}
+    )
+    assert one_class(found_in([(topic, payload | {"k": 1}, at) for topic, payload, at in held])).ignored == ()

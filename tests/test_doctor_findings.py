@@ -72,7 +72,7 @@ CASES = [
     (findings.decode(line(ignored=2)), State.FAILED, "0 values of 1 asset taken, 2 ignored"),
     (findings.tick(line(ignored=2)), State.SKIPPED, "no reading was taken"),
     (
-        findings.decode(replace(line(dead_letter=1), letters=(("spBv1.0/a", findings.NO_BIRTH),))),
+        findings.decode(replace(line(dead_letter=1), letters=(("spBv1.0/a", f"{findings.NO_BIRTH}: may …"),))),
         State.WARNING, "data before a birth certificate",
     ),
     (findings.tick(line(in_row=4)), State.OK, "5 ticks closed"),

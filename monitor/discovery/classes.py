@@ -74,6 +74,7 @@ def describe(
         lateness_ms=lateness,
         hold_ms=_hold(kept, period, apart=not joined and not steady),
         reasons=tuple(reasons),
+        ignored=tuple(sorted({name for stream in each.streams for name in stream.ignored} - set(names))),
     )
     return finding, questions
 

@@ -72,6 +72,7 @@ class ClassFinding:
     lateness_ms: int = 2_000
     hold_ms: int = 0
     reasons: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()  # numbers that are published beside the sensors
 
 
 @dataclass(frozen=True, slots=True)

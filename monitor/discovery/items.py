@@ -91,6 +91,7 @@ def read_items(view: View, items: Items, path: str) -> None:
     view.reasons.append(_reason(view.mapping, numeric))
     view.asset_path = _asset_path(columns, items)
     _fill(view, items, columns, times, numeric)
+    view.ignored = _ignored(view.mapping, columns, numeric)
     if stamp:
         view.ahead += latest(zip(times, items.messages, strict=True))
     _units(view, columns, numeric)
@@ -300,6 +301,15 @@ def _is_name(value: Any) -> bool:
         return False
     text = str(value)[: LONGEST_NAME + 1]
     return 0 < len(text) <= LONGEST_NAME and text.isprintable() and not set(text) & set("/+#")
+
+
+def _ignored(mapping: Mapping, columns: dict[str, list[Any]], numeric: list[str]) -> set[str]:
+    """The numbers among the values that are no sensors: the daemon would not know them."""
+    if mapping.values is None:
+        return set()
+    start = f"{mapping.values}." if mapping.values else ""
+    rest = [path for path in columns if path.startswith(start) and path not in {*numeric, mapping.time_path}]
+    return {path.removeprefix(start) for path in rest if any(number(value) is not None for value in columns[path])}
 
 
 def _units(view: View, columns: dict[str, list[Any]], numeric: list[str]) -> None:

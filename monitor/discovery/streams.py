@@ -28,6 +28,7 @@ class Stream:
     templates: set[str] = field(default_factory=set)
     series: dict[str, Series] = field(default_factory=dict)  # by published name
     units: dict[str, set[str]] = field(default_factory=dict)
+    ignored: set[str] = field(default_factory=set)  # published beside the sensors, and none
     ahead: list[int] = field(default_factory=list)
     joined: bool = True  # its sensors come in one message
     reasons: dict[str, None] = field(default_factory=dict)  # in order, each once
@@ -91,6 +92,7 @@ def _one_object_of_values(views: Iterable[View]) -> None:
                 view.mapping = replace(view.mapping, values=outer)
                 view.series = {f"{ahead}.{name}": series for name, series in view.series.items()}
                 view.units = {f"{ahead}.{name}": unit for name, unit in view.units.items()}
+                view.ignored = {f"{ahead}.{name}" for name in view.ignored}
                 view.inside = {
                     asset: {f"{ahead}.{name}": series for name, series in each.items()}
                     for asset, each in view.inside.items()
@@ -122,6 +124,7 @@ def _place_tree(
             stream.templates.add(found.template(levels))
             stream.joined = stream.joined and not single
             stream.ahead += view.ahead
+            stream.ignored |= view.ignored
             stream.reasons.update(dict.fromkeys([*view.reasons, *found.reasons]))
             for name, each in series.items():
                 published = name or found.at(SENSOR, levels)

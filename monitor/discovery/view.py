@@ -46,6 +46,7 @@ class View:
         default_factory=dict
     )  # the same by the asset that the payload names
     asset_path: str = ""  # where it does
+    ignored: set[str] = field(default_factory=set)  # numbers under names that are no sensors', as published
     units: dict[str, str] = field(default_factory=dict)  # by published name, as the plant writes them
     asides: list[Aside] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)

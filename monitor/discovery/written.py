@@ -149,7 +149,8 @@ def _asset_file(each: ClassFinding, origin: str, *, aliases: bool) -> str:
         f"one_reading_per_tick = {flag}  # {why}",
         f"allowed_lateness_ms = {each.lateness_ms}  # how long an incomplete tick waits",
     ]
-    left_out = [glob.escape(sensor.published) for sensor in each.sensors if not sensor.kept]
+    left_out = [sensor.published for sensor in each.sensors if not sensor.kept] + list(each.ignored)
+    left_out = [glob.escape(name) for name in left_out]
     if left_out:
         lines += ["", *comment("Published, and left out: counted, and no dead letters. Globs are allowed.")]
         lines.append(f"ignore = {_list(left_out)}")

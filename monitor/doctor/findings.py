@@ -117,7 +117,7 @@ def decode(line: LineFacts) -> Finding:
         first.setdefault(re.sub(r"\d+", "0", reason), f"{reason} (on {topic})")
     reasons = list(first.values())
     said = f"{taken}, {refused} refused: {_some(reasons)}"
-    if {reason for _, reason in line.letters} == {NO_BIRTH}:
+    if line.letters and all(reason.startswith(NO_BIRTH) for _, reason in line.letters):
         remedy = "births name the metrics, and came before we listened; a running daemon asks the nodes for them"
         return Finding("decode", WARNING, said, remedy)
     remedy = "compare the messages with the asset file (names of the sensors) and classes.topics, classes.assets"
