@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from config.classes import ResolvedClass, resolve_classes
 from config.load import load
 from config.mistakes import SettingsError
 from models.artifact import WEIGHT_FILES, Data, Header, Network, Scaling, Sensor, Usual, save_artifact
+from monitor.cli import main
 
 ROOT = Path(__file__).parent.parent
 SENSORS = (("speed", "rpm"), ("pressure", "kPa"))
@@ -105,6 +107,38 @@ def test_every_mistake_is_a_line_and_the_exit_code_is_2(tmp_path: Path) -> None:
         "enginewatch.toml:5: mqtt.hosst: unknown key; did you mean mqtt.host?",
         'enginewatch.toml:7: mqtt.port: must be a whole number from 1 to 65535, not "x"',
     ]
+
+
+def test_json_has_the_classes_or_the_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_model(tmp_path / "model")
+    path = write_settings(tmp_path, 'file = "asset.toml"', 'model = "model"')
+    (tmp_path / "asset.toml").write_text((tmp_path / "asset.toml").read_text() + '[regimes]\noff = "speed < 5"\n')
+    assert main(["check", "--config", str(path), "--json"]) == 0
+    regimes = [{"name": "off", "scored": False}]
+    engine = {"name": "engine", "sensors": ["speed", "pressure"], "ignore": [], "period_ms": 500, "window": 60}
+    assert json.loads(capsys.readouterr().out) == {
+        "good": True,
+        "file": str(path),
+        "classes": [engine | {"model": "small", "regimes": regimes}],
+        "mistakes": [],
+    }
+    assert main(["check", "--config", str(path), "--json", "--set", "alert.k=0"]) == 2
+    told = capsys.readouterr()
+    mistake = 'command line: alert.k: must be a whole number from 1 to 64, not "0"'
+    assert json.loads(told.out) == {"good": False, "file": None, "classes": [], "mistakes": [mistake]}
+    assert told.err == ""
+
+
+def test_the_regimes_are_told_with_a_model_or_without(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_model(tmp_path / "model")
+    for lines, said in ((['model = "model"'], "model small, a window of 60 ticks (30 s)"), ([], "no model yet")):
+        path = write_settings(tmp_path, 'file = "asset.toml"', *lines)
+        asset = tmp_path / "asset.toml"
+        asset.write_text(asset.read_text() + '[regimes]\noff = "speed < 5"\n')
+        assert main(["check", "--config", str(path)]) == 0
+        told = capsys.readouterr().out
+        assert said in told
+        assert told.endswith("; regimes off (not scored), else running\n")
 
 
 def test_nothing_is_connected_to(tmp_path: Path) -> None:

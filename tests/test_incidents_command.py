@@ -108,6 +108,31 @@ def test_a_refusal_is_exit_code_1(daemon: FakeDaemon, tmp_path: Path, capsys: py
     assert capsys.readouterr().err == "there is no incident i1\n"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["accept", "plant//p1"],
+        ["maintenance", "plant//p1", "now", "+2h"],
+        ["maintenance", "end", "plant//p1"],
+        ["assets", "forget", "plant//p1"],
+        ["assets", "rename", "plant//p1", "plant//p2"],
+        ["incidents", "ack", "i1"],
+        ["models", "rollback"],
+    ],
+    ids=" ".join,
+)
+def test_every_order_gives_its_answer_as_json(
+    daemon: FakeDaemon, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """Carried out or refused, on standard output: a program looks at one place."""
+    for done in (True, False):
+        daemon.answer = json.dumps({"done": done, "reply": "so it is"}).encode() + b"\n"
+        assert main([*words, "--state", str(tmp_path), "--json"]) == (0 if done else 1)
+        told = capsys.readouterr()
+        assert json.loads(told.out) == {"done": done, "reply": "so it is"}
+        assert told.err == ""
+
+
 def test_a_daemon_that_ends_in_between(
     daemon: FakeDaemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

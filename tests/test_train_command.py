@@ -71,8 +71,12 @@ def test_a_recording_becomes_a_model_that_scores(
 def test_progress_is_shown_on_a_terminal_only(
     recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(recording, tmp_path / "one", "--exclude", "label,fixed")
-    assert capsys.readouterr().err == ""
+    train(recording, tmp_path / "one", "--exclude", "label,fixed", "--json")
+    told = capsys.readouterr()
+    assert told.err == ""
+    made, header = json.loads(told.out), load_header(tmp_path / "one")
+    assert (made["model"], made["hash"], made["sensors"]) == ("one", header.hash, list(SENSORS))
+    assert made["windows_fit"] == header.data.windows_fit
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the stream for a terminal
     monkeypatch.setenv("COLUMNS", "200")
     train(recording, tmp_path / "two", "--exclude", "label,fixed")

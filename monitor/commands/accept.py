@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.commands.asking import tell, who_argument
+from monitor.commands.asking import order_arguments, tell
 from monitor.commands.common import state_arguments
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     state_arguments(parser)
     parser.add_argument("asset", metavar="ASSET", help="site/area/asset")
-    parser.add_argument("--why", default="", help="the reason")
-    who_argument(parser)
+    order_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:

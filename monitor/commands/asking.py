@@ -40,18 +40,31 @@ def subcommand(
     return made
 
 
-def who_argument(parser: argparse.ArgumentParser) -> None:
-    """Who gives a command."""
-    parser.add_argument("--who", default="", help="who says so (default: you)")
+def order_arguments(parser: argparse.ArgumentParser, *, why: str = "the reason") -> None:
+    """Why and by whom an order is given, and in which form its answer is told."""
+    parser.add_argument("--why", default="", metavar="TEXT", help=why)
+    parser.add_argument("--who", default="", metavar="NAME", help="who says so (default: you)")
+    json_argument(parser)
+
+
+def json_argument(parser: argparse.ArgumentParser, help_line: str = "the answer as one JSON object") -> None:
+    """Whether what is told is for programs."""
+    parser.add_argument("--json", action="store_true", default=False, help=help_line)
 
 
 def tell(options: argparse.Namespace, action: str, **fields: Any) -> int:
     """Send a command; exit code 0 where it was carried out, 1 where the daemon refused it."""
     now = int(time.time() * 1000)
     command = Command(id=uuid.uuid4().hex, action=action, ts=now, who=options.who or user(), **fields)
-    answer = json.loads(ask(state_folder(options), msgspec.json.encode(command) + b"\n"))
-    print(answer["reply"], file=sys.stdout if answer["done"] else sys.stderr)
-    return 0 if answer["done"] else 1
+    return told(options, json.loads(ask(state_folder(options), msgspec.json.encode(command) + b"\n")))
+
+
+def told(options: argparse.Namespace, answer: dict[str, Any]) -> int:
+    """Show the daemon's answer to an order, refused or not; its exit code."""
+    done = bool(answer["done"])
+    text = msgspec.json.encode(answer).decode() if options.json else answer["reply"]
+    (sys.stdout if done or options.json else sys.stderr).write(f"{text}\n")
+    return 0 if done else 1
 
 
 def question(folder: Path, name: str, **fields: Any) -> dict[str, Any]:

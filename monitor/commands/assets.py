@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from monitor.cli import UserError
-from monitor.commands.asking import question, subcommand, tell, who_argument
+from monitor.commands.asking import json_argument, order_arguments, question, subcommand, tell
 from monitor.commands.common import clock, show, state_arguments, state_folder
 
 if TYPE_CHECKING:
@@ -24,13 +24,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="action", metavar="COMMAND", required=True)
     listed = subcommand(commands, "list", "show every asset and how it stands")
     listed.add_argument("--asset", metavar="GLOB", default="*", help="only assets (site/area/asset) that match")
-    listed.add_argument("--json", action="store_true", default=False, help="one JSON object a line")
+    json_argument(listed, "one JSON object a line")
     forget = subcommand(commands, "forget", "end an asset's incidents and free its place")
     rename = subcommand(commands, "rename", "keep windows, threshold and incidents under another name")
     for each in (forget, rename):
         each.add_argument("asset", metavar="ASSET", help="site/area/asset")
-        each.add_argument("--why", default="", help="the reason")
-        who_argument(each)
+        order_arguments(each)
     rename.add_argument("name", metavar="NEW", help="what it is called from now on, site/area/asset")
 
 

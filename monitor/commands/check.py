@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from config.classes import resolve_classes
 from config.mistakes import SettingsError
@@ -21,6 +23,7 @@ SHOWN = 5  # names and globs of what is left out
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_settings_options(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object: the classes, and every mistake")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,11 +32,35 @@ def run(options: argparse.Namespace) -> int:
         loaded = load_from_options(options)
         classes = resolve_classes(loaded)
     except SettingsError as error:
-        sys.stderr.writelines(f"{line}\n" for line in error.lines)
+        if options.json:
+            _write_json(mistakes=error.lines)
+        else:
+            sys.stderr.writelines(f"{line}\n" for line in error.lines)
         return EXIT_WRONG
+    if options.json:
+        _write_json(file=loaded.path and str(loaded.path), classes=[_as_json(entry) for entry in classes])
+        return 0
     sys.stdout.write(f"The settings are good: {loaded.path or 'no file'}\n")
     sys.stdout.writelines(f"  {_described(entry, learns=loaded.settings.learning.enabled)}\n" for entry in classes)
     return 0
+
+
+def _write_json(**found: Any) -> None:
+    told = {"good": "mistakes" not in found, "file": None, "classes": [], "mistakes": []} | found
+    sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+
+
+def _as_json(entry: ResolvedClass) -> dict[str, Any]:
+    """A class as it was understood; without a model `model` is null."""
+    return {
+        "name": entry.name,
+        "sensors": entry.sensors,
+        "ignore": entry.ignore,
+        "period_ms": entry.period_ms,
+        "model": entry.model_name or None,
+        "window": entry.window,
+        "regimes": [{"name": rule.name, "scored": rule.scored} for rule in entry.regimes],
+    }
 
 
 def _described(entry: ResolvedClass, *, learns: bool) -> str:
@@ -42,10 +69,13 @@ def _described(entry: ResolvedClass, *, learns: bool) -> str:
     left_out = ", ".join(entry.ignore) if len(entry.ignore) <= SHOWN else f"{len(entry.ignore)} names"
     ignored = f" ({left_out} ignored)" if entry.ignore else ""
     sensors = f"{count} sensor{'s' if count > 1 else ''}{ignored}, a tick every {entry.period_ms} ms"
+    if entry.window is not None:
+        seconds = entry.window * entry.period_ms / 1000
+        model = f"model {entry.model_name}, a window of {entry.window} ticks ({seconds:g} s)"
+    elif learns:
+        model = "no model yet: it is recorded, and limits watch it"
+    else:
+        model = "no model and no learning: nothing is scored"
     names = [f"{rule.name}{'' if rule.scored else ' (not scored)'}" for rule in entry.regimes]
     regimes = f"; regimes {', '.join(names)}, else running" if names else ""
-    if entry.window is None:
-        meanwhile = "yet: it is recorded, and limits watch it" if learns else "and no learning: nothing is scored"
-        return f"class {entry.name}: {sensors}; no model {meanwhile}{regimes}"
-    window = f"a window of {entry.window} ticks ({entry.window * entry.period_ms / 1000:g} s)"
-    return f"class {entry.name}: {sensors}; model {entry.model_name}, {window}{regimes}"
+    return f"class {entry.name}: {sensors}; {model}{regimes}"

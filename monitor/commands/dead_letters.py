@@ -7,7 +7,7 @@ from contextlib import closing
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from monitor.commands.asking import question, subcommand
+from monitor.commands.asking import json_argument, question, subcommand, told
 from monitor.commands.common import at_least_one, clock, open_store, show, state_arguments, state_folder
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for each in (listed, retry):
         each.add_argument("--topic", metavar="GLOB", default="*", help="only letters whose topic matches")
         each.add_argument("--reason", metavar="GLOB", default="*", help="only letters whose reason matches")
-        each.add_argument("--json", action="store_true", default=False, help="one JSON object a line")
+        json_argument(each, "one JSON object a line" if each is listed else "one JSON object")
     listed.add_argument("--each", action="store_true", default=False, help="every letter with its payload")
     listed.add_argument(
         "-n", "--limit", type=at_least_one, default=50, metavar="N", help="how many rows, the latest (default 50)"
@@ -80,11 +80,10 @@ def _by_reason(letters: list[tuple[int, DeadLetter]]) -> list[dict[str, Any]]:
 
 
 def _retry(options: argparse.Namespace) -> int:
-    told = question(state_folder(options), "retry", topic=options.topic, reason=options.reason)
-    if not told["done"]:
-        sys.stderr.write(f"{told['reply']}\n")
-        return 1
-    found = told["answer"]
+    answer = question(state_folder(options), "retry", topic=options.topic, reason=options.reason)
+    if not answer["done"]:
+        return told(options, answer)
+    found = answer["answer"]
     if options.json:
         show([found], (), as_json=True)
         return 0

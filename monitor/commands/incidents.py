@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from monitor.cli import UserError
-from monitor.commands.asking import milliseconds, subcommand, tell, who_argument
+from monitor.commands.asking import json_argument, milliseconds, order_arguments, subcommand, tell
 from monitor.commands.common import at_least_one, clock, open_store, show, state_arguments
 from monitor.door import VERDICTS
 
@@ -44,11 +44,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     listed.add_argument(
         "-n", "--limit", type=at_least_one, default=50, metavar="N", help="how many, the latest (default 50)"
     )
-    listed.add_argument("--json", action="store_true", default=False, help="one JSON object a line")
+    json_argument(listed, "one JSON object a line")
 
     shown = subcommand(commands, "show", "show one incident with everything that happened to it")
     shown.add_argument("about", metavar="INCIDENT", help="its id")
-    shown.add_argument("--json", action="store_true", default=False, help="one JSON object")
+    json_argument(shown, "one JSON object")
 
     acknowledge = subcommand(commands, "acknowledge", "somebody looks after it", aliases=["ack"])
     shelve = subcommand(commands, "shelve", "do not hear of it until a time")
@@ -58,8 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for each in (acknowledge, shelve, comment, verdict, accept):
         what = "ASSET" if each is accept else "INCIDENT" if each in {comment, verdict} else "INCIDENT|ASSET"
         each.add_argument("about", metavar=what, help="an incident's id, or an asset (site/area/asset)")
-        each.add_argument("--why", default="", help="the reason, or the comment")
-        who_argument(each)
+        order_arguments(each, why="the reason, or the comment")
     shelve.add_argument(
         "--for", dest="duration", default=None, metavar="TIME", help="how long, for example 30m, 8h, 2d"
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from monitor.cli import UserError
-from monitor.commands.asking import milliseconds, tell, who_argument
+from monitor.commands.asking import milliseconds, order_arguments, tell
 from monitor.commands.assets import known
 from monitor.commands.common import clock, show, state_arguments, state_folder
 
@@ -28,14 +28,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     state_arguments(parser)
     parser.usage = "\n       ".join(
         f"enginewatch {form} [--config FILE] [--set KEY=VALUE] [--state DIR]"
-        + (" [--json]" if word == "list" else " [--why TEXT] [--who NAME]")
+        + (" [--json]" if word == "list" else " [--why TEXT] [--who NAME] [--json]")
         for word, form in FORMS.items()
     )
     times = "START and END: now, a time from now such as +2h (END: from START), or ISO 8601 (local without a zone)"
     parser.add_argument("words", nargs="+", metavar="list | end ASSET | ASSET START END", help=times)
-    parser.add_argument("--why", default="", help="the reason")
-    parser.add_argument("--json", action="store_true", help="list: one JSON object a line")
-    who_argument(parser)
+    order_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:

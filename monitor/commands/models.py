@@ -15,7 +15,7 @@ import msgspec
 from config.shipped import is_shipped
 from monitor import models_in_use
 from monitor.cli import UserError
-from monitor.commands.asking import ask, user
+from monitor.commands.asking import ask, json_argument, told, user
 from monitor.commands.common import clock, open_store, show, state_arguments, state_folder
 from monitor.records import Command
 from monitor.shelf import CARD
@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=sentence, description=sentence[0].upper() + sentence[1:] + ".")
         state_arguments(action)
         action.add_argument("--asset-class", default="", metavar="NAME", help="the class; not needed for only one")
-        action.add_argument("--json", action="store_true", help="one JSON object a line")
+        json_argument(action, "one JSON object a line" if name == "list" else "one JSON object")
         if name == "show":
             action.add_argument("model", nargs="?", default="", metavar="HASH", help="its first digits, as listed")
         if name == "promote":
@@ -148,9 +148,4 @@ def _ask_the_daemon(options: argparse.Namespace) -> int:
         # The daemon works in a folder of its own.
         model=model if not model or is_shipped(model) else str(Path(model).resolve()),
     )
-    answer = json.loads(ask(state_folder(options), msgspec.json.encode(command) + b"\n"))
-    if options.json:
-        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
-    else:
-        (sys.stdout if answer["done"] else sys.stderr).write(answer["reply"] + "\n")
-    return 0 if answer["done"] else 1
+    return told(options, json.loads(ask(state_folder(options), msgspec.json.encode(command) + b"\n")))

@@ -9,7 +9,7 @@ import re
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -20,7 +20,8 @@ from config.files import load_asset_file
 from config.mistakes import SettingsError
 from models.artifact import HEADER
 from monitor.cli import UserError
-from monitor.commands.common import open_store, state_arguments
+from monitor.commands.asking import json_argument
+from monitor.commands.common import open_store, show, state_arguments
 from monitor.commands.recordings import positive, read, recording_arguments
 from monitor.limits import duration
 from monitor.spec import LineSpec
@@ -60,6 +61,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--stride", type=positive, metavar="N", help="fit on every Nth window; else about 15000 are taken")
     add("--seed", type=_natural, default=0, metavar="N", help="of everything random (%(default)s)")
     add("--threads", type=positive, default=1, metavar="N", help="threads of torch (%(default)s)")
+    json_argument(parser, "what was made, as one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,7 +80,11 @@ def run(options: argparse.Namespace) -> int:
         console.print(f"warning: {sentence}", highlight=False, markup=False, soft_wrap=True)
     trained, config = _train(runs, options, console)
     header = _save(options, plan, recordings, trained, config)
-    _summary(Console(), options.out, header, trained, sum(len(each.time) for each in recordings))
+    made = _made(options.out, header, trained, sum(len(each.time) for each in recordings))
+    if options.json:
+        show([made], (), as_json=True)
+    else:
+        Console().print(_summary(made), end="", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
@@ -273,19 +279,42 @@ def _save(
         raise UserError(f"--out {options.out} cannot be written: {error.strerror}") from error
 
 
-def _summary(console: Console, folder: Path, header: Header, trained: Trained, rows: int) -> None:
+def _made(folder: Path, header: Header, trained: Trained, rows: int) -> dict[str, Any]:
+    """What was made, and of what."""
     data = header.data
     best = min(trained.epochs, key=lambda epoch: epoch.stop_loss)
-    text = f"""\
-{folder}: model {header.name}, {len(header.sensors)} sensors, window {header.window} x {header.period_ms} ms
-hash {header.hash}
-{rows} rows of {data.assets} assets; {data.split}
-windows: {data.windows_fit} fit (one in {trained.stride} taken), {data.windows_stop} stop the training, \
-{data.windows_calibration} calibrate
-best of {len(trained.epochs)} epochs: {best.number}, error {best.stop_loss:.4f} held out
-{100 * trained.false_alarm_share:.2f} % of held-out windows score above 1.0
-"""
-    console.print(text, end="", highlight=False, markup=False, soft_wrap=True)
+    return {
+        "folder": str(folder),
+        "model": header.name,
+        "hash": header.hash,
+        "sensors": [sensor.name for sensor in header.sensors],
+        "window": header.window,
+        "period_ms": header.period_ms,
+        "rows": rows,
+        "assets": data.assets,
+        "split": data.split,
+        "windows_fit": data.windows_fit,
+        "stride": trained.stride,
+        "windows_stop": data.windows_stop,
+        "windows_calibration": data.windows_calibration,
+        "epochs": len(trained.epochs),
+        "best_epoch": best.number,
+        "error_held_out": best.stop_loss,
+        "share_above_one": trained.false_alarm_share,
+    }
+
+
+def _summary(made: dict[str, Any]) -> str:
+    """The same for people."""
+    return """\
+{folder}: model {model}, {count} sensors, window {window} x {period_ms} ms
+hash {hash}
+{rows} rows of {assets} assets; {split}
+windows: {windows_fit} fit (one in {stride} taken), {windows_stop} stop the training, \
+{windows_calibration} calibrate
+best of {epochs} epochs: {best_epoch}, error {error_held_out:.4f} held out
+{percent:.2f} % of held-out windows score above 1.0
+""".format(**made, count=len(made["sensors"]), percent=100 * made["share_above_one"])
 
 
 def since(text: str) -> int:
