@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 OWN = ("align", "sensor_check", "window", "threshold", "alert")  # the sections that OwnSettings has
+EVERY_KEY = "*/*/*"  # site/area/asset
 SEPARATOR = "/"  # between a class and its override in a name; neither can hold it
 
 
@@ -54,11 +55,20 @@ class OverrideSettings(OwnSettings):
     )
 
 
+def glob_mistakes(key: str, assets: Sequence[str]) -> Iterator[Mistake]:
+    """Globs that no asset can match, because a name such as pump-7 is not all of its key."""
+    for glob in assets:
+        if not globs_overlap(glob, EVERY_KEY):
+            yield Mistake((key,), f'"{glob}" is no site/area/asset; write plant//{glob}, or */{glob} for any site')
+
+
 def override_mistakes(assets: Sequence[str], overrides: Sequence[OverrideSettings]) -> Iterator[Mistake]:
     """What is wrong between the overrides of a class that takes `assets`."""
     for index, later in enumerate(overrides):
         key = f"overrides.{index}"
-        for glob in later.assets:
+        strange = list(glob_mistakes(f"{key}.assets", later.assets))
+        yield from strange
+        for glob in later.assets if not strange else ():
             if not any(globs_overlap(glob, taken) for taken in assets):
                 yield Mistake((f"{key}.assets",), f'"{glob}" can match no asset of the class')
         for number, earlier in enumerate(overrides[:index]):

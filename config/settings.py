@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config.mapping import PathSettings, mapping_mistakes
 from config.overlap import globs_overlap
-from config.own import OverrideSettings, OwnSettings, inherited, override_mistakes
+from config.own import OverrideSettings, OwnSettings, glob_mistakes, inherited, override_mistakes
 from config.section import Mistake, Section, Template, in_order, only_one, refuse
 from config.sections import (
     AlertSettings,
@@ -136,7 +136,8 @@ class ClassSettings(OwnSettings):
     def mistakes(self) -> Iterator[Mistake]:
         """Topics, payload and paths tell together which asset, which sensor and when."""
         yield from mapping_mistakes(self)
-        yield from override_mistakes(self.assets, self.overrides)
+        strange = list(glob_mistakes("assets", self.assets))
+        yield from strange or override_mistakes(self.assets, self.overrides)
 
 
 class LearningSettings(Section):

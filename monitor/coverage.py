@@ -1,9 +1,14 @@
-"""How much of the time each asset was scored, out of its stretches. Pure."""
+"""How much of the time each asset was scored, out of its stretches. Pure.
+
+From an asset's first stretch to its last every moment has one reason, so that its shares add up to one. Stretches
+can leave a hole (the asset was forgotten, or the state was lost) and lie over each other (it was heard in two
+classes).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.records import Status
@@ -15,6 +20,7 @@ SCORED = Status.SCORED.name.lower()
 REGIME = Status.REGIME.name.lower()
 OFFLINE = "offline"
 MAINTENANCE = "maintenance"
+UNKNOWN = "unknown"  # no stretch tells of this time
 NOT_RUNNING = frozenset({REGIME, OFFLINE, MAINTENANCE})  # not wanted: the asset said so, or a rule, or somebody
 
 
@@ -64,22 +70,35 @@ class Coverage:
 
 def coverage(stretches: Iterable[Stretch], since: int) -> list[Coverage]:
     """What the stretches, by asset and time, say of the time from `since` on."""
-    return [_of(asset, list(_joined(own, since))) for asset, own in groupby(stretches, lambda each: each.asset)]
+    by_asset = groupby(stretches, lambda each: each.asset)
+    found = ((asset, _joined(_laid_out(asset, own, since))) for asset, own in by_asset)
+    return [_of(asset, parts) for asset, parts in found if parts]
 
 
-def _joined(stretches: Iterable[Stretch], since: int) -> Iterator[Stretch]:
-    """The stretches from `since` on; those of the same reason that follow each other are one."""
-    last: Stretch | None = None
+def _laid_out(asset: str, stretches: Iterable[Stretch], since: int) -> Iterator[Stretch]:
+    """The time from `since` on without holes and overlaps: what was scored counts, else what began last."""
+    given = [each._replace(start=max(each.start, since)) for each in stretches if each.end > since]
+    edges = sorted({edge for each in given for edge in (each.start, each.end)})
+    waiting = sorted(given, key=lambda each: each.start, reverse=True)
+    there: list[Stretch] = []
+    for start, end in pairwise(edges):
+        while waiting and waiting[-1].start <= start:
+            there.append(waiting.pop())
+        there = [each for each in there if each.end > start]
+        nothing = Stretch(asset, start, end, UNKNOWN, "")
+        best = max(there, key=lambda each: (each.status == SCORED, each.start), default=nothing)
+        yield best._replace(start=start, end=end)
+
+
+def _joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Those of the same reason that follow each other are one."""
+    joined: list[Stretch] = []
     for each in stretches:
-        now = each._replace(start=max(each.start, since))
-        if last is not None and last.reason == now.reason and last.end == now.start:
-            last = last._replace(end=now.end)
-            continue
-        if last is not None:
-            yield last
-        last = now
-    if last is not None:
-        yield last
+        if joined and joined[-1].reason == each.reason:
+            joined[-1] = joined[-1]._replace(end=each.end)
+        else:
+            joined.append(each)
+    return joined
 
 
 def _of(asset: str, stretches: list[Stretch]) -> Coverage:

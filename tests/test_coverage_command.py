@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from monitor.cli import main
-from monitor.coverage import Stretch, coverage
 from monitor.records import StepResult, Stretches
 from monitor.store import Store
 
@@ -137,11 +136,3 @@ def test_a_stretch_that_went_on_or_is_known_better_takes_its_own_place(tmp_path:
 def test_the_examples_in_the_docstrings() -> None:
     result = doctest.testmod(import_module("monitor.commands.coverage"))
     assert (result.failed, result.attempted) == (0, 2)
-
-
-def test_stretches_of_one_reason_behind_each_other_are_one() -> None:
-    parts = [(0, 5, "scored", ""), (5, 9, "scored", ""), (9, 10, "regime", "off"), (10, 12, "regime", "start")]
-    (found,) = coverage([Stretch("a", *part) for part in parts], since=2)
-    assert (found.start, found.end, found.scored, found.not_running) == (2, 12, 7, 3)
-    assert [gap.reason for gap in found.gaps] == ["off", "start"]
-    assert found.share_running == 1.0

@@ -131,6 +131,16 @@ def test_the_settings_say_where_each_value_comes_from(folder: Path) -> None:
         ("floor = 5.0", "floor = 50.0", ":17: classes.0.overrides.0.threshold.floor: 50.0 is more than cap"),
         ("floor = 5.0", "flor = 5.0", ":17: classes.0.overrides.0.threshold.flor: unknown key; did you mean"),
         ('"*//pump-7"', '"hall//x"', ':14: classes.0.overrides.0.assets: "hall//x" can match no asset of the'),
+        (
+            '"*//pump-7"',
+            '"pump-7"',
+            ':14: classes.0.overrides.0.assets: "pump-7" is no site/area/asset; write plant//',
+        ),
+        (
+            '"plant//*"',
+            '"pumps"',
+            ':9: classes.0.assets: "pumps" is no site/area/asset; write plant//pumps',
+        ),
         ('name = "slow"', 'name = "worn"', ':19: classes.0.overrides.1.name: "worn" is the name of overrides.0'),
         ('name = "slow"', 'name = "a/b"', ":19: classes.0.overrides.1.name: must be text matching"),
         ("floor = 2.0", 'floor = "two"', ":3: threshold.floor: must be a number above 0, not"),
