@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from monitor.checkpoint import Checkpoint
     from monitor.journal import Journal
-    from monitor.records import Record, StepResult
+    from monitor.records import Move, Record, StepResult
     from monitor.shelf import Shelf
     from monitor.store import Store
 
@@ -266,10 +266,13 @@ class Line:
 
 def _tell_moves(result: StepResult) -> None:
     """One line for the assets that went from one class to another, with the first of them."""
-    pairs: dict[tuple[str, str, bool], list[str]] = {}
+    groups: dict[Move, list[str]] = {}
     for move in result.moves:
-        pairs.setdefault((move.left, move.taken, move.both), []).append(move.asset)
-    for (left, taken, both), assets in pairs.items():
+        groups.setdefault(move._replace(asset=""), []).append(move.asset)
+    for (_, left, taken, both, kept), assets in groups.items():
+        if kept:
+            log.info("assets_moved", count=len(assets), first=assets[0], left=left, taken=taken)
+            continue
         if both:
             event, remedy = "asset_in_two_classes", f"`enginewatch assets forget` where it has left class {left}"
         elif taken:

@@ -16,30 +16,49 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from monitor.records import AlertEvent, StepResult
+    from monitor.spec import ClassSpec, LineSpec
 
     Flush = Callable[[LineState, int], None]  # gives every value that still waits in a class its row
 
 
-def let_go(state: LineState, now: int, result: StepResult, flush: Flush) -> None:
-    """Take out of every class what belongs to another one, or to none, by the line's description.
+def let_go(
+    state: LineState, spec: LineSpec, now: int, result: StepResult, flush: Flush
+) -> list[tuple[ClassState, ClassSpec]]:
+    """Take out of every class what another description gives to another one, or to none.
 
     What waits gets its row, incidents end with the reason, and windows and thresholds begin anew where the asset
-    is heard next.
+    is heard next. Returns what goes on, each part with the class that it goes on in: every class that is still
+    there, and what went from a class to its override, or back.
     """
+    new = {each.name: each for each in spec.classes}
+    goes_on: list[tuple[ClassState, ClassSpec]] = []
     for each in state.classes:
-        homes = {key: state.spec.home(each.spec, key) for key in each.keys}
-        strays = [number for number, key in enumerate(each.keys) if homes[key] is not each.spec]
-        if not strays:
-            continue
-        names = [each.keys[number] for number in strays]
-        moves = [Move(key, each.spec.name, home.name if (home := homes[key]) else "") for key in names]
-        said = {move.asset: _words(move) for move in moves}
-        ended = take_out(state, each, strays, Moment(each.keys, now), result, flush)
-        result.events.extend(replace(event, summary=said[event.stream]) for event in ended)
-        result.moves.extend(moves)
+        away: dict[str, list[str]] = {}  # the class where they belong, empty for none -> assets
+        for key in each.keys:
+            home = spec.home(each.spec, key)
+            name = home.name if home else ""
+            if name != each.spec.name:
+                away.setdefault(name, []).append(key)
+        for name, keys in away.items():
+            numbers, moment = [each.number[key] for key in keys], Moment(each.keys, now)
+            kept = bool(name) and new[name].family == each.spec.family
+            moves = [Move(key, each.spec.name, name, kept=kept) for key in keys]
+            result.moves.extend(moves)
+            if kept:
+                goes_on.append((alone(each, numbers), new[name]))
+                _remove(each, numbers)
+            else:
+                ended = take_out(state, each, numbers, moment, result, flush)
+                said = {move.asset: _words(move, gone=each.spec.name not in new) for move in moves}
+                result.events.extend(replace(event, summary=said[event.stream]) for event in ended)
+        if each.spec.name in new:
+            goes_on.append((each, new[each.spec.name]))
+    return goes_on
 
 
-def _words(move: Move) -> str:
+def _words(move: Move, *, gone: bool) -> str:
+    if not move.taken and gone:
+        return "no longer watched"
     if not move.taken:
         return f"no longer watched: class {move.left} does not take it any more"
     return f"no longer watched in class {move.left}: it belongs to {move.taken}"

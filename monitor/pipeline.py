@@ -44,7 +44,7 @@ from monitor.records import (
 )
 from monitor.score import score
 from monitor.spec import LineSpec
-from monitor.state import ClassState, decoder, joined, of_rows
+from monitor.state import ClassState, LineState, decoder, joined, of_rows, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from monitor.moves import Flush
     from monitor.records import Bool, Frames, Masks, Message, Model, Record
     from monitor.spec import ClassSpec
-    from monitor.state import LineState
 
 SWEEP_MS = 200  # what time alone brings about is looked for this often, and not with every record
 WINDOWS_AT_ONCE = 2_048  # bounds the memory of a batch, whatever its size
@@ -351,29 +350,24 @@ def _reconfigure(
     state: LineState, spec: LineSpec, now: int, models: Mapping[str, Model], result: StepResult
 ) -> None:
     """Go on under another description: streams, incidents stay; what means the same is kept."""
-    old = {each.spec.name: (index, each) for index, each in enumerate(state.classes)}
-    new = {each.name: each for each in spec.classes}
-    for name, (index, each) in old.items():
-        if name not in new or not new[name].carries_windows_of(each.spec):
-            _flush(state, index, now, models, result)
+    flush = _flusher(now, models, result)
+    parts: dict[str, list[ClassState]] = {}
+    for each, new in moves.let_go(state, spec, now, result, flush):
+        if not new.carries_windows_of(each.spec):
+            flush(LineState(state.spec, state.decoder, [each], state.outcomes, state.rows), 0)
         result.stretches.extend(ledger.cut(each.ledger, each.names()))
         moment = Moment(each.keys, now)
-        if name not in new:
-            homes = {key: spec.home(each.spec, key) for key in each.keys}
-            result.moves.extend(Move(key, name, home.name if home else "") for key, home in homes.items())
-            dropped = handover.drop(each.alert, each.spec.alert, each.latest(), moment)
-            result.events.extend(dropped)
-        elif not new[name].keeps_sensor_faults_of(each.spec):
+        if not new.keeps_sensor_faults_of(each.spec):
             dropped = handover.drop(each.alert, each.spec.alert, each.latest(), moment, sensors_only=True)
             result.events.extend(dropped)
-        if name in new and new[name].model_hash != each.spec.model_hash:
-            over = _handed_over(each.spec, new[name])
+        if new.model_hash != each.spec.model_hash:
+            over = _handed_over(each.spec, new)
             result.events.extend(handover.rejudge(each.alert, each.spec.alert, each.latest(), moment, over))
+        parts.setdefault(new.name, []).append(each.under(new))
     state.classes = [
-        old[each.name][1].under(each) if each.name in old else ClassState.empty(each) for each in spec.classes
+        together(parts[new.name]) if new.name in parts else ClassState.empty(new) for new in spec.classes
     ]
     state.spec, state.decoder = spec, decoder(spec)
-    moves.let_go(state, now, result, _flusher(now, models, result))
     state.turn_at = 0
     orders.turn(state, now, result)
 

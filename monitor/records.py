@@ -300,6 +300,7 @@ class Move(NamedTuple):
     left: str  # the class that it was of
     taken: str  # the class that it is of; empty where none takes it any more
     both: bool = False  # it was heard in the other, and has not left the one
+    kept: bool = False  # between a class and its overrides: windows, thresholds and incidents go on
 
 
 @dataclass(frozen=True, slots=True)

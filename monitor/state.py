@@ -148,6 +148,19 @@ class LineState:
         return sum(len(each.keys) for each in self.classes)
 
 
+def together(parts: list[ClassState]) -> ClassState:
+    """One state of several of the same description, of which no two know the same stream."""
+    if len(parts) == 1:
+        return parts[0]
+    stages = {}
+    for stage in STAGES:
+        used = [of_rows(getattr(part, stage), slice(len(part.keys))) for part in parts]
+        room = getattr(ClassState.empty(parts[0].spec), stage)  # as no class is without any
+        stages[stage] = joined(type(room), [*used, room])
+    keys = [key for part in parts for key in part.keys]
+    return ClassState(parts[0].spec, **stages, keys=keys, number={key: row for row, key in enumerate(keys)})
+
+
 def decoder(spec: LineSpec) -> Decoder:
     """The decoder of a line's classes."""
     return Decoder([each.route for each in spec.classes], root=spec.root)

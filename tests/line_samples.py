@@ -285,7 +285,11 @@ def journals(draw: DrawFn) -> list[tuple[int, Payload]]:
     first = draw(st.sampled_from([spec, ruled]))
     learning: dict[str, Any] = {"model": "", "model_hash": "", "wanted_ms": 3_600_000}
     bare = [replace(each, **learning, limits=LimitsConfig(4, 3, 0.5, 1000)) for each in (spec, ruled)]
-    lines = [spec, strict, longer, wider, ruled, other, *bare]
+    overridden = [
+        (replace(each, name="pumps/a", route=replace(each.route, assets=("plant//a",))), spec)
+        for each in (strict, other)
+    ]
+    lines = [*((each,) for each in (spec, strict, longer, wider, ruled, other, *bare)), *overridden]
     records: list[tuple[int, Payload]] = [(0, Change(listening=True, line=spec_of(first)))]
     now = 0
     for number in range(draw(st.integers(10, 30))):
@@ -308,7 +312,7 @@ def journals(draw: DrawFn) -> list[tuple[int, Payload]]:
         elif kind == 15:
             payload = Change(listening=draw(st.booleans()))
         elif kind == 16:
-            payload = Change(line=spec_of(draw(st.sampled_from(lines))))
+            payload = Change(line=spec_of(*draw(st.sampled_from(lines))))
         elif kind == 17:
             payload = Batch([status(asset, now, encode_status(online=False, time=now, reason="shutdown"))])
         else:

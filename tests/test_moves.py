@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from structlog.testing import capture_logs
 
 from monitor.records import Batch, Change, Move, Outcome
@@ -54,6 +55,32 @@ def test_an_asset_that_another_class_takes_begins_anew_there() -> None:
     assert [np.isnan(scores[time]) for time in (9, 10, 13, 14, 19)] == [False, True, True, False, False]
     assert line.state.outcomes[Outcome.IN_ROW] + line.state.waiting_values() == 2 * 2 * 20
     assert line.take(20_000, change).moves == [], "nothing is left to move"
+
+
+@pytest.mark.parametrize("hold_ms", [0, 500])
+def test_an_override_of_a_class_lets_its_assets_go_on(hold_ms: int) -> None:
+    """With another floor: the window and the open incident stay. With other ticks only the window fills anew."""
+    line, other = (Line(named("pumps")).listen() for _ in range(2))
+    for each in (line, other):
+        running(each, 0, 10, breach="a")
+    special = replace(named("pumps", A), name="pumps/special")
+    special = replace(special, threshold=replace(special.threshold, floor=4.0))
+    special = replace(special, align=replace(special.align, hold_ms=hold_ms))
+    result = line.take(9_500, Change(line=spec_of(special, named("pumps"))))
+    assert result.moves == [Move(A, "pumps", "pumps/special", kept=True)]
+    assert [each.keys for each in line.state.classes] == [[A], [B]]
+    for each in (line, other):
+        running(each, 10, 10, breach="a")
+    assert line.told() == other.told() == [(A, "anomaly", "fired")]
+    assert np.array_equal(line.rows(B), other.rows(B), equal_nan=True)
+    found, wanted = ([row[2] for row in each.rows(A)] for each in (line, other))
+    fills = range(10, 14) if hold_ms else ()
+    assert [np.isnan(score) for score in found] == [second < 4 or second in fills for second in range(20)]
+    assert all(one == two for one, two in zip(found, wanted, strict=True) if not np.isnan(one))
+    assert {row[3] for row in line.rows(A)[14:]} == {4.0}
+    back = line.take(20_000, Change(line=spec_of(named("pumps"))))
+    assert back.moves == [Move(A, "pumps/special", "pumps", kept=True)]
+    assert sorted(line.state.classes[0].keys) == [A, B]
 
 
 def test_an_asset_that_no_class_takes_any_more_does_not_stay_behind() -> None:

@@ -319,7 +319,7 @@ def test_a_class_that_is_taken_away_clears_its_incidents_and_rows_what_waits() -
     running(line, 0, 10, breach=10.0)
     line.take(10_000, Change(line=spec_of(quick(shipped("other")))))
     assert line.told() == [(KEY, "anomaly", "fired"), (KEY, "anomaly", "cleared")]
-    assert line.events[-1].summary == "no longer watched"
+    assert line.events[-1].summary == "no longer watched in class pumps: it belongs to other"
     assert line.state.outcomes[Outcome.IN_ROW] == 20
     assert line.state.streams() == 0
 
