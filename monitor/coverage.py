@@ -77,8 +77,8 @@ def coverage(stretches: Iterable[Stretch], since: int) -> list[Coverage]:
 
 def _laid_out(asset: str, stretches: Iterable[Stretch], since: int) -> Iterator[Stretch]:
     """The time from `since` on without holes and overlaps: what was scored counts, else what began last."""
-    given = [each._replace(start=max(each.start, since)) for each in stretches if each.end > since]
-    edges = sorted({edge for each in given for edge in (each.start, each.end)})
+    given = [each for each in stretches if each.end > max(each.start, since)]
+    edges = sorted({edge for each in given for edge in (max(each.start, since), each.end)})
     waiting = sorted(given, key=lambda each: each.start, reverse=True)
     there: list[Stretch] = []
     for start, end in pairwise(edges):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from monitor import alert, align, regime, threshold
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from monitor.records import Bool, Int32
     from monitor.state import ClassState, LineState
 
 
@@ -22,43 +24,55 @@ def roll(state: LineState, now: int) -> list[dict[str, Any]]:
 
 def _rows(state: LineState, each: ClassState, now: int) -> Iterator[dict[str, Any]]:
     count = len(each.keys)
-    is_open = each.alert.phase[:count] >= alert.Phase.FIRING  # (S, P)
     stream = np.arange(count, dtype=np.int32)
     current = threshold.current(each.threshold, each.spec.threshold, stream, each.regime.current[:count])  # (S,)
-    for number, asset in enumerate(each.keys):
-        heard, newest = int(each.align.last_arrival[number]), int(each.align.newest[number])
+    current[:] = current if each.spec.model_hash else np.nan
+    columns = zip(
+        each.keys,
+        _statuses(each, stream),
+        each.align.last_arrival[:count].tolist(),
+        each.align.newest[:count].tolist(),
+        (each.alert.phase[:count] >= alert.Phase.FIRING).sum(axis=1).tolist(),
+        current.tolist(),
+        strict=True,
+    )
+    for asset, status, heard, newest, incidents, by in columns:
         plan = state.plans.get(asset)
         yield {
             "asset": asset,
             "class": each.spec.name,
             "model": each.spec.model,
-            "status": _status(state, each, number, now),
+            "status": "maintenance" if plan is not None and plan.lasts(now) else status,
             "heard": None if heard == align.NONE else heard,
             "newest": None if newest == align.NONE else newest,
-            "incidents": int(is_open[number].sum()),
-            "threshold": None if np.isnan(current[number]) or not each.spec.model_hash else float(current[number]),
+            "incidents": incidents,
+            "threshold": None if math.isnan(by) else by,
             "maintenance": None
             if plan is None
             else {"since": plan.since, "until": plan.until, "begun": plan.begun, "who": plan.who, "why": plan.why},
         }
 
 
-def _status(state: LineState, each: ClassState, number: int, now: int) -> str:
-    """How an asset stands, in a word or two: the first that applies."""
-    plan = state.plans.get(each.keys[number])
-    filled, length = int(each.window.filled[number]), each.spec.window.length
-    if plan is not None and plan.lasts(now):
-        return "maintenance"
-    if each.alert.offline[number]:
-        return "offline"
-    if each.alert.phase[number, alert.STALE] != alert.Phase.NORMAL:
-        return "silent"
-    if regime.resting(each.regime, each.spec.regime, np.array([number], np.int32))[0]:
-        return each.spec.regime.names[int(each.regime.current[number])]
-    if not each.spec.model_hash:
-        return "learning" if each.spec.wanted_ms else "no model"
-    if filled < length:
-        return f"warming up {filled}/{length}"
-    if each.threshold.relearning[number, each.regime.current[number]]:
-        return "relearning"
-    return "watched"
+def _statuses(each: ClassState, stream: Int32) -> list[str]:
+    """How the assets of a class stand (S,), in a word or two: the first that applies."""
+    spec, current = each.spec, each.regime.current[: len(stream)]
+    filled = each.window.filled[: len(stream)]
+    says: list[tuple[Bool, Any]] = [
+        (each.alert.offline[: len(stream)], "offline"),
+        (each.alert.phase[: len(stream), alert.STALE] != alert.Phase.NORMAL, "silent"),
+        (regime.resting(each.regime, spec.regime, stream), np.array(spec.regime.names, object)[current]),
+    ]
+    if spec.model_hash:
+        warming = np.array(
+            [f"warming up {ticks}/{spec.window.length}" for ticks in range(spec.window.length)], object
+        )
+        says += [
+            (filled < spec.window.length, warming[np.minimum(filled, spec.window.length - 1)]),
+            (each.threshold.relearning[stream, current], "relearning"),
+        ]
+        otherwise = "watched"
+    else:
+        otherwise = "learning" if spec.wanted_ms else "no model"
+    applies, words = zip(*says, strict=True)
+    found: list[str] = np.select(applies, [np.asarray(word, object) for word in words], otherwise).tolist()
+    return found

@@ -30,7 +30,7 @@ def test_the_shares_add_up_to_one_and_every_moment_has_the_reason_that_counts(
     stretches: list[Stretch], since: int
 ) -> None:
     """Moment by moment: what was scored, else what began last, else nothing is known."""
-    moments = range(since, max((each.end for each in stretches), default=0))
+    moments = range(since, max((each.end for each in stretches if each.start < each.end), default=0))
     reasons = []
     for moment in moments:
         there = [each for each in stretches if each.start <= moment < each.end]
