@@ -1,3 +1,16 @@
-"""Fixtures that every test may use: the real servers."""
+"""What holds for every test: how examples are looked for, the same noise in any order, the real servers."""
+
+from hypothesis import HealthCheck, settings
+
+from tests import discovered
 
 pytest_plugins = ["tests.servers.brokers", "tests.servers.influxd", "tests.trained"]
+
+# Seconds prove nothing on a machine that does other things, too.
+settings.register_profile("enginewatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("enginewatch")
+
+
+def pytest_runtest_setup() -> None:
+    """The noise of made-up captures is the same whatever ran before."""
+    discovered.CHANCE.seed(7)

@@ -57,7 +57,7 @@ def aside(findings: Findings) -> dict[str, str]:
     return {each.what: each.reason for each in findings.asides}
 
 
-CHANCE = random.Random(7)  # noqa: S311 - noise
+CHANCE = random.Random(7)  # noqa: S311 - noise; tests.conftest begins it anew for each test
 
 
 def about(middle: float) -> float:

@@ -73,9 +73,9 @@ class Run:
         values: Float64 = self.truth[:, :, NAMES.index(name)]
         return values
 
-    def settled(self, name: str) -> float:
-        """The mean of the last minute."""
-        return float(self[name][-MINUTES:].mean())
+    def settled(self, name: str, engine: int = 0) -> float:
+        """The mean of an engine's last minute."""
+        return float(self[name][-MINUTES:, engine].mean())
 
 
 def wrong(ticks: int, engines: int = 1, **values: float) -> Effects:
@@ -83,13 +83,9 @@ def wrong(ticks: int, engines: int = 1, **values: float) -> Effects:
     return replace(effects, **{name: np.full((ticks, engines), value) for name, value in values.items()})
 
 
-def stepped(before: float, after: float, seconds: float) -> Demand:
-    """A genset's load at ticks of 0.1 s: ten minutes at the one level, then at once or by a ramp at the other."""
-    level = np.concatenate(
-        [np.full(6_000, before), before + (after - before) * ramp(seconds), np.full(200, after)]
-    )
-    return replace(asked(len(level)), shaft_power=level[:, None])
-
-
-def ramp(seconds: float) -> Float64:
-    return np.arange(round(seconds * 10)) / max(1, round(seconds * 10))
+def stepped(*steps: tuple[float, float], seconds: float = 0.0) -> Demand:
+    """Gensets' loads at ticks of 0.1 s: ten minutes at the one level, then at once or by a ramp at the other."""
+    ramp = np.arange(round(seconds * 10)) / max(1, round(seconds * 10))
+    share = np.concatenate([np.zeros(6_000), ramp, np.ones(200)])[:, None]  # (T, 1) of the step
+    before, after = np.array(steps).T  # (N,) each
+    return replace(asked(len(share), len(steps)), shaft_power=before + share * (after - before))

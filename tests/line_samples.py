@@ -34,7 +34,7 @@ START = 1_700_000_040_000  # a whole minute, so that it begins a tick of every p
 ROOT = "enginewatch"
 SENSORS = ("load", "flow")
 HASH = "balance"
-FAST = settings(max_examples=60, deadline=None)
+FAST = settings(max_examples=60)
 
 Frame = tuple[int, tuple[float | None, ...], int, bool]  # tick, values (None = missing), count, gap
 

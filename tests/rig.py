@@ -172,7 +172,10 @@ class Daemon:
 
 
 def settings(broker: Broker, model: Path, *, influx: str = "", extra: str = "") -> str:
-    """A settings file for tests: JSON log, this broker, this model."""
+    """A settings file for tests: JSON log, this broker, this model, and a floor between its normal and the fault.
+
+    Normal running scores about 1, the fault 5 and more: where between them an incident begins is not in question.
+    """
     return f"""
 {extra}
 [mqtt]
@@ -185,6 +188,9 @@ reconnect_max_s = 0.5
 name = "machine"
 file = "{model / "asset.toml"}"
 model = "{model}"
+
+[threshold]
+floor = 2.0
 
 [influx]
 url = "{influx}"

@@ -11,7 +11,7 @@ from models.artifact import ArtifactError, load_header, read_weights, save_artif
 from models.card import Origin, _asset_file
 from models.runtime import load_model
 from models.split import Part
-from tests.model_samples import CONFIG, SENSORS, UNITS, save, trained
+from tests.model_samples import CONFIG, SENSORS, UNITS, place, save, trained
 
 FILES = {"header.json", "model.onnx", "model.safetensors", "asset.toml", "card.md"}
 
@@ -35,7 +35,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
 
 
 def test_the_hash_is_of_the_file_that_names_the_weights(tmp_path: Path) -> None:
-    saved = save(tmp_path)
+    saved = place(tmp_path)
     encoded = (tmp_path / "header.json").read_bytes()
     assert saved.hash == hashlib.sha256(encoded).hexdigest()
     named = json.loads(encoded)["sha256"]
@@ -45,7 +45,7 @@ def test_the_hash_is_of_the_file_that_names_the_weights(tmp_path: Path) -> None:
 
 def test_no_file_is_a_pickle(tmp_path: Path) -> None:
     """Neither pickle's own beginning nor the zip that torch.save makes around it."""
-    save(tmp_path)
+    place(tmp_path)
     for path in tmp_path.iterdir():
         assert not path.read_bytes().startswith((b"\x80", b"PK"))
 
@@ -53,7 +53,7 @@ def test_no_file_is_a_pickle(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["model.onnx", "model.safetensors"])
 def test_changed_weights_are_refused_before_they_are_parsed(tmp_path: Path, name: str) -> None:
     """One bit is enough, and the sentence is about the hash, not about what a parser made of it."""
-    save(tmp_path)
+    place(tmp_path)
     content = bytearray((tmp_path / name).read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / name).write_bytes(content)
@@ -64,7 +64,7 @@ def test_changed_weights_are_refused_before_they_are_parsed(tmp_path: Path, name
 
 @pytest.mark.parametrize("name", ["header.json", "model.onnx", "model.safetensors"])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    save(tmp_path)
+    place(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(ArtifactError, match=rf"{name} cannot be read: No such file"):
         load_header(tmp_path)
@@ -88,7 +88,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_a_header_that_makes_no_sense_is_refused(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
-    save(tmp_path)
+    place(tmp_path)
     rewrite(tmp_path, change)
     with pytest.raises(ArtifactError, match=sentence):
         load_header(tmp_path)
@@ -96,7 +96,7 @@ def test_a_header_that_makes_no_sense_is_refused(tmp_path: Path, change: dict[st
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": NaN}'])
 def test_a_header_that_is_no_header_is_refused(tmp_path: Path, content: bytes) -> None:
-    save(tmp_path)
+    place(tmp_path)
     (tmp_path / "header.json").write_bytes(content)
     with pytest.raises(ArtifactError, match=r"header\.json: "):
         load_header(tmp_path)
@@ -104,7 +104,7 @@ def test_a_header_that_is_no_header_is_refused(tmp_path: Path, content: bytes) -
 
 def test_an_endless_file_is_not_read(tmp_path: Path) -> None:
     """A header of a gigabyte costs no gigabyte."""
-    save(tmp_path)
+    place(tmp_path)
     os.truncate(tmp_path / "header.json", 1 << 30)
     with pytest.raises(ArtifactError, match="larger than"):
         load_header(tmp_path)
@@ -114,7 +114,7 @@ def test_a_write_that_breaks_off_leaves_the_old_model_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk refuses while the first file is written: the model from before still loads."""
-    before = save(tmp_path)
+    before = place(tmp_path)
     monkeypatch.setattr(os, "fsync", _no_space)
     with pytest.raises(OSError, match="No space left"):
         save_artifact(tmp_path, before, {"model.onnx": b"new", "model.safetensors": b"new"})
@@ -122,13 +122,13 @@ def test_a_write_that_breaks_off_leaves_the_old_model_whole(
 
 
 def test_only_the_weights_are_read_as_named(tmp_path: Path) -> None:
-    header = save(tmp_path)
+    header = place(tmp_path)
     assert read_weights(tmp_path, header, "model.onnx") == (tmp_path / "model.onnx").read_bytes()
 
 
 def test_the_asset_file_is_a_class_file(tmp_path: Path) -> None:
     """It loads as what a class names, with sensors, units and period; bounds are left to the plant."""
-    save(tmp_path)
+    place(tmp_path)
     asset = load_asset_file(tmp_path / "asset.toml")
     assert tuple(sensor.name for sensor in asset.sensors) == SENSORS
     assert tuple(sensor.unit for sensor in asset.sensors) == UNITS
@@ -144,7 +144,7 @@ def test_odd_names_survive_the_asset_file(tmp_path: Path) -> None:
 
 
 def test_the_card_tells_what_the_training_found(tmp_path: Path) -> None:
-    save(tmp_path)
+    place(tmp_path)
     card = (tmp_path / "card.md").read_text()
     model = trained()
     best = min(model.epochs, key=lambda epoch: epoch.stop_loss)

@@ -75,7 +75,7 @@ def test_documented_examples(module: str) -> None:
     assert not found.failed
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(MESSAGES, max_size=25))
 def test_no_capture_crashes_it_and_what_is_written_is_toml(messages: list[Captured]) -> None:
     """Each message comes several times, so that there is something to compare."""
@@ -102,7 +102,7 @@ def test_no_capture_crashes_it_and_what_is_written_is_toml(messages: list[Captur
         assert line.isprintable()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(MESSAGES, min_size=3, max_size=25))
 def test_whatever_is_written_passes_every_check(messages: list[Captured]) -> None:
     """Every generated file, through the daemon's own checks."""
@@ -123,7 +123,7 @@ def test_whatever_is_written_passes_every_check(messages: list[Captured]) -> Non
 QUANTITIES = ("temp", "oil_pressure", "rpm", "flow", "vibration", "current", "load", "humidity")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     layout=st.sampled_from(["numbers", "values", "flat"]),
     assets=st.lists(st.integers(1, 99), min_size=2, max_size=6, unique=True),
@@ -157,7 +157,7 @@ def test_a_plant_is_found_as_it_was_laid_out(
     assert found.mapping.payload == ("value" if layout == "numbers" else "paths")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(MESSAGES)
 def test_a_line_of_a_capture_file_gives_the_same_message(message: Captured) -> None:
     line = to_line(message)

@@ -42,7 +42,7 @@ def engines_of(demand: Demand, engines: slice) -> Demand:
     st.integers(0, 9),
     st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_block_sizes_change_nothing(kind: str, sizes: list[int], seed: int, stops: bool) -> None:
     whole = drawn(kind, 4, seed=seed, stops=stops).block(sum(sizes))
     pieces = drawn(kind, 4, seed=seed, stops=stops)

@@ -194,7 +194,7 @@ def sensor_faults(draw: st.DrawFn) -> Fault:
 
 
 @given(st.lists(sensor_faults(), max_size=4), st.lists(st.integers(1, 300), max_size=6), st.integers(0, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_block_sizes_change_nothing(faults: list[Fault], cuts: list[int], seed: int) -> None:
     whole, pieces = course(400), course(400)
     SensorFaults(faults, seed, PERIOD).apply(whole, ticks(400))

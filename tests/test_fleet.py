@@ -43,7 +43,7 @@ def test_documented_examples() -> None:
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.sampled_from(["warm", "cold"]), st.booleans())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_block_sizes_change_nothing(sizes: list[int], start: str, stops: bool) -> None:
     def fleet() -> Fleet:
         return Fleet(2, seed=3, faults=FAULTS, start=start, stops=stops, period_ms=2000)

@@ -86,7 +86,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_crashes_at_any_points(tmp_path: Path, undisturbed: Any, steps: list[tuple[int, str, bool]]) -> None:
     """Between records, before the store has a record and behind it; checkpoints or none; replays that crash too.

@@ -108,7 +108,7 @@ rows = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(rows, min_size=1, max_size=3), st.sampled_from([RegimeConfig(), OFF, BLANKED]))
 def test_the_windows_are_those_that_the_daemon_scores(
     machines: list[list[tuple[int, float, float]]], regimes: RegimeConfig

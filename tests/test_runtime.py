@@ -12,7 +12,7 @@ from models.artifact import ArtifactError, load_header, save_artifact
 from models.runtime import RuntimeModel, load_model
 from models.scaling import network_input
 from models.torch_runtime import load_torch_model
-from tests.model_samples import WINDOW, save, signal, windows
+from tests.model_samples import WINDOW, place, signal, windows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ DEVIATION = signal(2000, seed=5).std(axis=0)  # (C,)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model")
-    save(path)
+    place(path)
     return path
 
 

@@ -73,7 +73,7 @@ def test_a_sensor_has_gone_63_percent_of_a_step_after_its_lag(name: str) -> None
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(0, 5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_block_sizes_change_nothing(sizes: list[int], seed: int) -> None:
     generator = np.random.default_rng(seed)
     truth = steady(sum(sizes), 2) * generator.uniform(0.5, 1.5, (sum(sizes), 2, len(NAMES)))

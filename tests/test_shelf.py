@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from config.shipped import model_folder
 from models.artifact import ArtifactError, load_header
 from monitor.shelf import CARD, FILES, Shelf
 from monitor.spec import LineSpec
 from tests.line_samples import ROOT, shipped
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -23,11 +21,17 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 @pytest.fixture
-def other_model(tmp_path: Path, pump_model: Path) -> Path:
+def model(tmp_path: Path) -> Path:
+    """The model that comes with the package."""
+    return shutil.copytree(model_folder(Path("pretrained:engine")), tmp_path / "model")
+
+
+@pytest.fixture
+def other_model(tmp_path: Path, model: Path) -> Path:
     """The same network under another name, and so with another hash."""
-    folder = shutil.copytree(pump_model, tmp_path / "other")
+    folder = shutil.copytree(model, tmp_path / "other")
     header = folder / "header.json"
-    header.write_text(header.read_text().replace(load_header(pump_model).name, "renamed", 1))
+    header.write_text(header.read_text().replace(load_header(model).name, "renamed", 1))
     return folder
 
 
@@ -48,19 +52,19 @@ def test_a_model_outlives_the_folder_it_came_from(shelf: Shelf, other_model: Pat
     assert again.models(spec("")) == {}
 
 
-def test_what_is_there_is_not_copied_again(shelf: Shelf, pump_model: Path) -> None:
+def test_what_is_there_is_not_copied_again(shelf: Shelf, model: Path) -> None:
     """Nor loaded again."""
-    name = load_header(pump_model).hash
-    shelf.put(pump_model, name)
+    name = load_header(model).hash
+    shelf.put(model, name)
     first = shelf.models(spec(name))[name]
-    shelf.put(pump_model / "no such folder", name)
+    shelf.put(model / "no such folder", name)
     assert shelf.models(spec(name, name))[name] is first
 
 
-def test_only_what_something_names_stays(shelf: Shelf, pump_model: Path, other_model: Path) -> None:
-    old, new = load_header(pump_model).hash, load_header(other_model).hash
+def test_only_what_something_names_stays(shelf: Shelf, model: Path, other_model: Path) -> None:
+    old, new = load_header(model).hash, load_header(other_model).hash
     assert old != new
-    shelf.put(pump_model, old)
+    shelf.put(model, old)
     shelf.put(other_model, new)
     assert set(shelf.models(spec(old, new))) == {old, new}
     shelf.clear_but({new, ""})
@@ -70,16 +74,16 @@ def test_only_what_something_names_stays(shelf: Shelf, pump_model: Path, other_m
         shelf.models(spec(old))
 
 
-def test_a_copy_that_was_cut_short_is_made_anew(shelf: Shelf, pump_model: Path, tmp_path: Path) -> None:
+def test_a_copy_that_was_cut_short_is_made_anew(shelf: Shelf, model: Path, tmp_path: Path) -> None:
     """A file is missing, or the process ended in the middle: nothing is there under the model's name."""
-    name = load_header(pump_model).hash
+    name = load_header(model).hash
     part = tmp_path / "part"
     part.mkdir()
-    shutil.copy(pump_model / FILES[0], part)
+    shutil.copy(model / FILES[0], part)
     with pytest.raises(FileNotFoundError):
         shelf.put(part, name)
     assert not (shelf._folder / name).exists()
-    shelf.put(pump_model, name)
+    shelf.put(model, name)
     assert sorted(place.name for place in (shelf._folder / name).iterdir()) == sorted([*FILES, CARD])
     assert [place.name for place in shelf._folder.iterdir()] == [name]
     shelf.models(spec(name))

@@ -63,8 +63,9 @@ def test_training_stops_when_nothing_gets_better() -> None:
 def test_the_best_epoch_is_what_is_kept() -> None:
     """The network's loss on the second part is the lowest that was told, not the last."""
     model = trained()
-    stop = np.concatenate([run.windows for run in runs(RUNS, ROWS) if run.name in model.runs[Part.STOP]])
-    inputs = network_input(model.scaler.scaled(stop[:: model.stride]))
+    held_out = [run.windows for run in runs(RUNS, ROWS) if run.name in model.runs[Part.STOP]]
+    stop = np.concatenate([each[:: model.stride] for each in held_out])
+    inputs = network_input(model.scaler.scaled(stop))
     loss = np.mean((reconstruct(model.network, inputs) - inputs) ** 2)
     assert loss == pytest.approx(min(epoch.stop_loss for epoch in model.epochs), rel=1e-4)
 

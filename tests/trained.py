@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,11 +19,16 @@ WINDOW = 30
 
 @pytest.fixture(scope="session")
 def pump_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The artifact of a model of the pumps in `tests.recordings`."""
-    folder = tmp_path_factory.mktemp("model")
+    """The artifact of a model of the pumps in `tests.recordings`; workers that run side by side share it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of the whole run
     out = folder / "pump"
-    run(
-        "train", recordings.normal(folder), "--out", out, "--asset-column", "asset", "--period-ms", "1000",
-        "--window", str(WINDOW), "--epochs", "25",
-    )  # fmt: skip
+    with (folder / "pump.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not out.exists():
+            run(
+                "train", recordings.normal(folder), "--out", out, "--asset-column", "asset", "--period-ms", "1000",
+                "--window", WINDOW, "--hidden", 32, "--epochs", 20, "--stride", 8,
+            )  # fmt: skip
     return out

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from monitor.broker import program
 from tests.rig import COMMAND, environment, small_disk, until
-from tests.servers import missing
+from tests.servers import free_port, missing
 from tests.servers.brokers import Mosquitto
 from tests.servers.peers import Peer
 
@@ -241,8 +240,7 @@ def test_bad_input_is_one_line(temporary: Path, arguments: list[str], reason: st
 
 
 def test_a_broker_that_is_not_there_is_told_with_the_option_to_change(temporary: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     told = refused(temporary, "--broker", f"mqtt://127.0.0.1:{port}")
     assert f"nobody listens on 127.0.0.1:{port}: start the broker" in told
     assert told.endswith("or check host and port in --broker")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import secrets
 import shutil
 import socket
 import sys
@@ -14,6 +17,15 @@ import pytest
 REQUIRE = "ENGINEWATCH_REQUIRE_SERVERS"
 # Debian keeps daemons where an ordinary user's PATH does not look; wheels keep theirs beside the interpreter.
 PLACES = (str(Path(sys.executable).parent), "/usr/local/sbin", "/usr/sbin")
+# Below the ports that systems give to outgoing connections (Linux: from 32768): one of those can be taken by
+# anybody's connection while the server that it is meant for is not up.
+PORTS = range(12_000, 32_000)
+WORKERS = 16  # of pytest-xdist, that have ports of their own
+_ports = itertools.count(
+    secrets.randbelow(len(PORTS) // WORKERS) * WORKERS
+    + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS,
+    WORKERS,
+)
 
 
 def find(program: str) -> str | None:
@@ -29,8 +41,8 @@ def missing(what: str) -> NoReturn:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback interface that nobody listens on, and that no other worker of this run gets."""
+    while True:
+        port = PORTS[next(_ports) % len(PORTS)]
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
