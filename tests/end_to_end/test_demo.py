@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from tests.servers.influxd import Influxd
 
-pytestmark = pytest.mark.timeout(180)
 SENSORS = 15
 HISTORY_TICKS = 60 + 600  # a window, and what the threshold waits for
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 
 from monitor.records import Status
 from monitor.store import Store
@@ -34,7 +33,6 @@ def settings(broker: Mosquitto) -> str:
     return f'[mqtt]\nhost = "{broker.host}"\nport = {broker.port}\n{classes}[log]\nformat = "json"\n'
 
 
-@pytest.mark.timeout(120)
 def test_the_same_readings_have_the_same_scores_in_every_layout(tmp_path: Path, mosquitto: Mosquitto) -> None:
     """Fifteen messages a tick or one: every value arrives, and every row has the same score."""
     recording = tmp_path / "engines.csv"

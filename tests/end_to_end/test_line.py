@@ -6,8 +6,6 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests import recordings
 from tests.rig import Daemon, json_lines, run, settings, until
 from tests.trained import WINDOW
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from tests.servers.brokers import Mosquitto
     from tests.servers.influxd import Influxd
 
-pytestmark = pytest.mark.timeout(300)
 FAULTY = "plant//pump-1"
 
 
