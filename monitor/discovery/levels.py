@@ -126,10 +126,16 @@ def _rate(index: int, topics: Sequence[Topic], columns: list[set[str]], *, last:
     sets = _sets(index, topics)
     several = [each for each in sets.values() if len(each) > 1]
     if len(sets) > 1 and several:
-        sameness = 1 - (len(set(map(frozenset, sets.values()))) - 1) / max(len(sets) - 1, 1)
+        kinds = len(set(map(frozenset, sets.values())))
+        sameness = 1 - (kinds - 1) / max(len(sets) - 1, 1)
         score += sameness
         if sameness > ALIKE:
-            why.append(f"the same {len(several[0])} names stand under each of {len(sets)}")
+            count = len(several[0])
+            why.append(
+                f"the same {count} names stand under each of {len(sets)}"
+                if kinds == 1
+                else f"the same names stand under several of {len(sets)}"
+            )
     homogeneous = _homogeneity(index, topics)
     if homogeneous:
         score += 1.5 * homogeneous
