@@ -24,7 +24,7 @@ password = "hunter2"
 [[classes]]
 name = "a"
 file = "engine.toml"
-assets = ["x/*", "y \\"z\\""]
+assets = ["x/*", "*/y \\"z\\""]
 
 [[classes]]
 name = "b"
@@ -64,7 +64,7 @@ def test_every_key_is_shown_with_its_source_and_secrets_are_masked(folder: Path)
         'password = "********"  # enginewatch.toml:4',
         'token = "********"  # environment ENGINEWATCH_INFLUX__TOKEN',
         'password_file = ""  # default',
-        'assets = ["x/*", "y \\"z\\""]  # enginewatch.toml:9',
+        'assets = ["x/*", "*/y \\"z\\""]  # enginewatch.toml:9',
     ):
         assert line in lines
 
@@ -88,7 +88,7 @@ def test_json_gives_value_and_source_of_every_key(folder: Path) -> None:
     assert table["mqtt.password_file"] == {"value": None, "source": "default"}
     assert table["mqtt.tls.enabled"] == {"value": False, "source": "default"}
     assert table["threshold.floor"] == {"value": 1.0, "source": "default"}
-    assert table["classes.0.assets"] == {"value": ["x/*", 'y "z"'], "source": "enginewatch.toml:9"}
+    assert table["classes.0.assets"] == {"value": ["x/*", '*/y "z"'], "source": "enginewatch.toml:9"}
     assert table["classes.1.name"] == {"value": "b", "source": "enginewatch.toml:12"}
     assert table["daemon.state_dir"] == {"value": "state", "source": "default"}
 

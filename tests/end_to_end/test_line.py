@@ -76,7 +76,8 @@ def _incident_stands_where_the_fault_is(folder: Path, start_time: dict[str, int]
     assert began <= events[0]["time"] < began + 60_000
     assert ended <= events[1]["time"] < ended + 180_000
     assert events[0]["top"][0]["sensor"] == "pressure"
-    assert events[0]["top"][0]["actual"] < events[0]["top"][0]["expected"] - 20
+    # It fell by 40, of which a part shows in what the other sensors make expected; the noise is 0.8.
+    assert events[0]["top"][0]["actual"] < events[0]["top"][0]["expected"] - 10
 
 
 def test_the_daemon_starts_without_any_server(tmp_path: Path, pump_model: Path, mosquitto: Mosquitto) -> None:
