@@ -61,12 +61,13 @@ class Sensor(Block, frozen=True):
     unit: Annotated[str, Meta(max_length=50)]
 
 
-class Network(Block, frozen=True):
-    """The network's size."""
+class Network(Block, frozen=True, omit_defaults=True):
+    """The network's size and kind."""
 
     hidden: Annotated[int, Meta(ge=1, le=4096)]
     latent: Annotated[int, Meta(ge=1, le=4096)]
     layers: Annotated[int, Meta(ge=1, le=8)]
+    kind: Literal["plain", "variational", "denoising"] = "plain"
 
 
 class Scaling(Block, frozen=True):
@@ -96,6 +97,19 @@ class Data(Block, frozen=True):
     split: str
 
 
+class Training(Block, frozen=True):
+    """How it was trained, and how that went: the mean error of each epoch, in scaled units, by `loss`."""
+
+    loss: Literal["mse", "mae", "huber"]
+    seed: Count
+    patience: Count
+    max_masked: Number
+    noise: Number
+    fit: tuple[Number, ...]  # on what fits, with sensors hidden
+    stop: tuple[Number, ...]  # on what stops the training, as in service
+    best: Annotated[int, Meta(ge=1)]  # the epoch that was kept, from 1
+
+
 class Header(Block, frozen=True, omit_defaults=True):
     """header.json. `hash` names the model: it is the SHA-256 of the file, which names the weights by theirs."""
 
@@ -111,6 +125,8 @@ class Header(Block, frozen=True, omit_defaults=True):
     data: Data
     versions: dict[str, str]
     sha256: dict[WeightFile, Sha256]
+    tabular: bool = False  # rows without time: `period_ms` is then only a number to count them by
+    training: Training | None = None
     hash: str = ""  # never in the file itself
 
     def scaling(self) -> Scaler:
@@ -134,7 +150,7 @@ def save_artifact(folder: Path, header: Header, files: dict[str, bytes]) -> Head
     complete = msgspec.structs.replace(header, sha256=sha256, hash="")
     encoded = msgspec.json.format(msgspec.json.encode(complete), indent=2) + b"\n"
     for name, content in (files | {HEADER: encoded}).items():
-        _write(folder / name, content)
+        write_whole(folder / name, content)
     return msgspec.structs.replace(complete, hash=hashlib.sha256(encoded).hexdigest())
 
 
@@ -204,7 +220,8 @@ def _read(path: Path, most: int) -> bytes:
     return content
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """A file that is there whole, and on the disk, or not at all. Raises OSError."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         file.write(content)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from models.training import Trained, TrainingConfig
 
+CURVE_ROWS = 10
+LOSS_WORDS = {"mse": "squared error", "mae": "absolute error", "huber": "Huber loss"}
 LIBRARIES = ("enginewatch", "numpy", "onnx", "safetensors", "torch")
 
 
@@ -35,6 +37,7 @@ class Origin:
     data_sha256: str
     assets: int
     rows: int
+    tabular: bool = False  # rows without time
 
 
 def save_trained(folder: Path, trained: Trained, config: TrainingConfig, origin: Origin) -> artifact.Header:
@@ -45,10 +48,10 @@ def save_trained(folder: Path, trained: Trained, config: TrainingConfig, origin:
         artifact.ASSET: _asset_file(origin).encode(),
         artifact.CARD: _card(trained, config, origin).encode(),
     }
-    return artifact.save_artifact(folder, _header(trained, origin), files)
+    return artifact.save_artifact(folder, _header(trained, config, origin), files)
 
 
-def _header(trained: Trained, origin: Origin) -> artifact.Header:
+def _header(trained: Trained, config: TrainingConfig, origin: Origin) -> artifact.Header:
     network = trained.network.config
     usual = trained.calibration
     return artifact.Header(
@@ -58,7 +61,7 @@ def _header(trained: Trained, origin: Origin) -> artifact.Header:
         period_ms=origin.period_ms,
         window=network.window,
         sensors=tuple(map(artifact.Sensor, origin.sensors, origin.units)),
-        network=artifact.Network(network.hidden, network.latent, network.layers),
+        network=artifact.Network(network.hidden, network.latent, network.layers, network.kind),
         scaler=artifact.Scaling(_numbers(trained.scaler.center), _numbers(trained.scaler.scale)),
         calibration=artifact.Usual(_numbers(usual.spread), _numbers(usual.shift), usual.score),
         data=artifact.Data(
@@ -72,6 +75,17 @@ def _header(trained: Trained, origin: Origin) -> artifact.Header:
         ),
         versions={name: version(name) for name in LIBRARIES},
         sha256={},
+        tabular=origin.tabular,
+        training=artifact.Training(
+            loss=config.loss,
+            seed=config.seed,
+            patience=config.patience,
+            max_masked=config.max_masked,
+            noise=config.noise if config.kind == "denoising" else 0.0,
+            fit=tuple(epoch.fit_loss for epoch in trained.epochs),
+            stop=tuple(epoch.stop_loss for epoch in trained.epochs),
+            best=trained.best.number,
+        ),
     )
 
 
@@ -85,7 +99,7 @@ def _asset_file(origin: Origin) -> str:
 
 
 def _card(trained: Trained, config: TrainingConfig, origin: Origin) -> str:
-    best = max((epoch for epoch in trained.epochs if epoch.best), key=lambda epoch: epoch.number)
+    best = trained.best
     network = trained.network.config
     quantiles = ", ".join(f"{100 * q:g} %: {value:.3f}" for q, value in trained.score_quantiles.items())
     parts = "\n".join(
@@ -108,9 +122,11 @@ def _card(trained: Trained, config: TrainingConfig, origin: Origin) -> str:
             strict=True,
         )
     )
+    ticks = "single rows" if origin.tabular else f"{network.window} ticks of {origin.period_ms} ms"
+    doubts = "".join(f"\n* {sentence[0].upper()}{sentence[1:]}." for sentence in trained.doubts)
     return f"""# {origin.name}
 
-An LSTM autoencoder over {network.window} ticks of {origin.period_ms} ms and {network.sensors} sensors, trained
+A {network.kind} LSTM autoencoder over {ticks} and {network.sensors} sensors, trained
 {origin.created} on normal data. It tells how far a window is from normal, and which sensors are.
 
 ## Data
@@ -125,10 +141,16 @@ Split: {trained.split}, seed {config.seed}. No tick is in two parts.
 ## Training
 
 Hidden {network.hidden}, latent {network.latent} per tick, layers {network.layers}; one window in
-{trained.stride} is taken; up to {100 * config.max_masked:g} % of the sensors are hidden in training.
-{len(trained.epochs)} epochs of at most {config.epochs}; the best was number {best.number}. Its mean squared error
-in scaled units: {best.fit_loss:.5f} on the first part, with sensors hidden, and {best.stop_loss:.5f} on the
-second, with none hidden.
+{trained.stride} is taken; up to {100 * config.max_masked:g} % of the sensors are hidden in
+training{_noise(config)}.
+{len(trained.epochs)} epochs of at most {config.epochs}; the best was number {best.number}. Its mean
+{LOSS_WORDS[config.loss]} in scaled units: {best.fit_loss:.5f} on the first part, with
+sensors hidden, and {best.stop_loss:.5f} on the second, with none hidden.
+All epochs are in header.json; some of them:
+
+| epoch | first part | second part | |
+|---|---|---|---|
+{_curve(trained)}
 
 ## Calibration
 
@@ -149,7 +171,24 @@ It knows only what it has seen: an operating state that is not in the data score
 wrong during the recordings counts as normal. Neighbouring windows overlap, so that quantiles stand on fewer
 independent windows than the table says. A sensor with less than {100 * MIN_PRESENT:g} % of its values in a
 window is not judged.
+{doubts}
 """
+
+
+def _noise(config: TrainingConfig) -> str:
+    return f", and noise of {config.noise:g} scaled units is put on" if config.kind == "denoising" else ""
+
+
+def _curve(trained: Trained) -> str:
+    """About CURVE_ROWS epochs as rows of a table, the first, the best and the last among them."""
+    last = len(trained.epochs)
+    shown = {*range(1, last + 1, max(1, -(-last // CURVE_ROWS))), trained.best.number, last}
+    return "\n".join(
+        f"| {epoch.number} | {epoch.fit_loss:.5f} | {epoch.stop_loss:.5f} |"
+        f" {'kept' if epoch.number == trained.best.number else ''} |"
+        for epoch in trained.epochs
+        if epoch.number in shown
+    )
 
 
 def _numbers(values: npt.NDArray[np.float32]) -> tuple[float, ...]:

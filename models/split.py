@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -36,12 +40,41 @@ SHARES = np.array([0.7, 0.1, 0.2])  # by Part
 PATTERN = np.array([0, 0, 2, 0, 0, 1, 0, 0, 2, 0])
 
 
+class Taken:
+    """Some of many windows that overlap, copied only where they are looked at.
+
+    A copy of all would be T times as large as the rows that they are views of. It is indexed as an array is.
+    """
+
+    def __init__(self, windows: Float32, index: Int64) -> None:
+        """`windows` (N, T, C) may be a view; `index` (B,) says which are taken."""
+        self._windows = windows
+        self._index = index
+        self.shape = (len(index), *windows.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __iter__(self) -> Iterator[Float32]:
+        return (self._windows[index] for index in self._index)
+
+    def __getitem__(self, key: Any) -> Float32:
+        first, *others = key if isinstance(key, tuple) else (key,)
+        chosen = self._windows[self._index[first]]  # (T, C) or (b, T, C)
+        part: Float32 = chosen[(slice(None),) * (chosen.ndim - 2) + tuple(others)]
+        return part
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Float32:
+        """All of them (B, T, C)."""
+        return np.asarray(self._windows[self._index], dtype)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """The windows of one asset or one drive, in the order of time."""
 
     name: str
-    windows: Float32  # (B, T, C) in the sensors' units, NaN = missing
+    windows: Float32 | Taken  # (B, T, C) in the sensors' units, NaN = missing
     tick: Int64  # (B,) last tick of each window
 
 
@@ -74,7 +107,7 @@ def _deal(runs: list[Run], hand: list[int], seed: int) -> list[npt.NDArray[np.in
 
 
 def _blocks(run: Run) -> npt.NDArray[np.int_]:
-    count, window = run.windows.shape[:2]
+    count, window, _ = run.windows.shape
     rounds = int(np.clip(count // (len(PATTERN) * BLOCK_WINDOWS * window), 1, ROUNDS))
     block = np.arange(count) * rounds * len(PATTERN) // max(count, 1)  # (B,)
     parts = PATTERN[block % len(PATTERN)]  # (B,)

@@ -9,7 +9,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from models.artifact import SAFETENSORS, ArtifactError, load_header, read_weights
-from models.autoencoder import AutoencoderConfig, LSTMAutoencoder
+from models.autoencoder import AutoencoderConfig, build
 from models.runtime import RuntimeModel
 from models.training import reconstruct
 
@@ -21,8 +21,9 @@ def load_torch_model(folder: Path, *, batch_size: int = 256) -> RuntimeModel:
     """Load an artifact to be run by torch. Raises ArtifactError where it cannot be used."""
     header = load_header(folder)
     size = header.network
-    config = AutoencoderConfig(len(header.sensors), header.window, size.hidden, size.latent, size.layers)
-    network = LSTMAutoencoder(config)
+    network = build(
+        AutoencoderConfig(len(header.sensors), header.window, size.hidden, size.latent, size.layers, size.kind)
+    )
     try:
         network.load_state_dict(safetensors.torch.load(read_weights(folder, header, SAFETENSORS)))
     except (SafetensorError, RuntimeError) as error:

@@ -36,6 +36,7 @@ class Recording:
     sensors: tuple[str, ...]  # C
     time: Int64  # (N,) epoch ms
     values: Float32  # (N, C), NaN = missing
+    out_of_order: int = 0  # rows that stood before one of an earlier time
 
 
 def read_recording(
@@ -186,4 +187,5 @@ def _join(
         return Recording(asset, sensors, np.arange(len(values), dtype=np.int64) * period_ms, values)
     time = np.concatenate(times)  # (N,)
     order = np.argsort(time, kind="stable")
-    return Recording(asset, sensors, time[order], values[order])
+    out_of_order = int(np.count_nonzero(np.diff(time) < 0))
+    return Recording(asset, sensors, time[order], values[order], out_of_order)

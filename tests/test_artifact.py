@@ -4,14 +4,18 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from config.files import load_asset_file
-from models.artifact import ArtifactError, load_header, read_weights, save_artifact
-from models.card import Origin, _asset_file
+from models.artifact import CARD, ArtifactError, load_header, read_weights, save_artifact
+from models.autoencoder import KINDS, Kind
+from models.card import Origin, _asset_file, save_trained
 from models.runtime import load_model
 from models.split import Part
-from tests.model_samples import CONFIG, SENSORS, UNITS, place, save, trained
+from models.torch_runtime import load_torch_model
+from models.training import TrainingConfig, train
+from tests.model_samples import CONFIG, SENSORS, UNITS, place, runs, save, signal, trained, windows
 
 FILES = {"header.json", "model.onnx", "model.safetensors", "asset.toml", "card.md"}
 
@@ -159,3 +163,29 @@ def test_the_card_tells_what_the_training_found(tmp_path: Path) -> None:
 
 def _no_space(_descriptor: int) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_how_it_was_trained_is_in_the_header_and_the_card(tmp_path: Path) -> None:
+    """Every epoch's errors, the one that was kept, and what training was asked for."""
+    training = save(tmp_path).training
+    assert training is not None
+    epochs = trained().epochs
+    assert training.fit == tuple(epoch.fit_loss for epoch in epochs)
+    assert training.stop == tuple(epoch.stop_loss for epoch in epochs)
+    assert training.stop[training.best - 1] == min(training.stop)
+    assert (training.loss, training.seed, training.max_masked, training.noise) == ("mse", 0, 0.4, 0.0)
+    card = (tmp_path / CARD).read_text()
+    assert f"| {training.best} | {training.fit[training.best - 1]:.5f} | {min(training.stop):.5f} | kept |" in card
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_run_by_onnxruntime_as_by_torch(tmp_path: Path, kind: Kind) -> None:
+    """The daemon need not know the kind; the header says it, and torch builds the same network by it."""
+    config = TrainingConfig(kind=kind, hidden=3, layers=2, epochs=1)
+    origin = Origin("m", "2026-01-01T00:00:00+00:00", SENSORS, UNITS, 1000, "0" * 64, 12, 960)
+    header = save_trained(tmp_path, train(runs(12, 80, length=8), config), config, origin)
+    assert (header.network.kind, header.network.layers) == (kind, 2)
+    values = windows(signal(40, seed=3), 8)
+    ours, by_torch = load_model(tmp_path), load_torch_model(tmp_path)
+    for one, other in zip(ours.score(values), by_torch.score(values), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

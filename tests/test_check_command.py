@@ -33,7 +33,9 @@ def check(folder: Path, *arguments: str, **environment: str) -> subprocess.Compl
     )
 
 
-def save_model(folder: Path, sensors: tuple[tuple[str, str], ...] = SENSORS, period_ms: int = 500) -> Header:
+def save_model(
+    folder: Path, sensors: tuple[tuple[str, str], ...] = SENSORS, period_ms: int = 500, *, tabular: bool = False
+) -> Header:
     """A model folder as `train` leaves it, but for the weights, which nothing here looks into."""
     ones = (1.0,) * len(sensors)
     header = Header(
@@ -49,6 +51,7 @@ def save_model(folder: Path, sensors: tuple[tuple[str, str], ...] = SENSORS, per
         data=Data("0" * 64, 0, 0, 0, 0, 0, "none"),
         versions={},
         sha256={},
+        tabular=tabular,
     )
     return save_artifact(folder, header, dict.fromkeys(WEIGHT_FILES, b"weights"))
 
@@ -207,6 +210,13 @@ def test_a_file_and_a_model_that_differ_are_refused(
         resolve(tmp_path, 'file = "asset.toml"', 'model = "model"')
     place = f"{tmp_path}/enginewatch.toml:4: classes.0.model: "
     assert f'{place}{tmp_path}/asset.toml and the model "small" differ{sentence}' in caught.value.lines
+
+
+def test_a_model_of_rows_without_time_goes_with_any_period(tmp_path: Path) -> None:
+    """Its own is only a number to count rows by; another model of another period is refused above."""
+    save_model(tmp_path / "model", period_ms=100, tabular=True)
+    (entry,) = resolve(tmp_path, 'file = "asset.toml"', 'model = "model"')
+    assert (entry.period_ms, entry.window) == (500, 60)
 
 
 def test_a_folder_that_holds_no_model_is_refused_at_the_key(tmp_path: Path) -> None:

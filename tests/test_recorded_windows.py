@@ -133,3 +133,23 @@ def test_the_windows_are_those_that_the_daemon_scores(
 def test_any_length_of_window(window_length: int) -> None:
     (run,) = windows_of([recording(list(range(0, 600, 100)))], period_ms=PERIOD, window=window_length)
     assert run.windows.shape == (7 - window_length, window_length, 2)
+
+
+def test_a_long_recording_is_cut_as_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is aligned in pieces side by side; with pieces of 7 rows nothing changes, whatever is missing or held."""
+    random = np.random.default_rng(0)
+    for seed in range(20):
+        times = np.cumsum(random.choice([0, 30, 100, 100, 200, 900], size=80)).tolist()
+        values = np.where(random.random((80, 2)) < 0.4, NAN, random.normal(size=(80, 2))).tolist()
+        rows = [recording(times, values), recording(times[:5], values[:5], asset="b")]
+        held = 300 * (seed % 2)
+        monkeypatch.setattr("monitor.commands.recorded_windows.PIECE", 10**6)
+        whole = windows_of(rows, period_ms=PERIOD, window=T, hold_ms=held)
+        monkeypatch.setattr("monitor.commands.recorded_windows.PIECE", 7)
+        pieces = windows_of(rows, period_ms=PERIOD, window=T, hold_ms=held)
+        assert [(run.name, run.tick.tolist()) for run in pieces] == [
+            (run.name, run.tick.tolist()) for run in whole
+        ]
+        for one, other in zip(pieces, whole, strict=True):
+            np.testing.assert_array_equal(one.tick, other.tick)
+            np.testing.assert_array_equal(np.array(one.windows), np.array(other.windows))

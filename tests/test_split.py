@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.split import LEFT_OUT, Part, Run, split_runs
+from models.split import LEFT_OUT, Part, Run, Taken, split_runs
 
 
 def run(name: str, count: int, window: int = 10) -> Run:
@@ -59,3 +59,15 @@ def test_calibration_is_spread_over_a_long_run() -> None:
     (parts,), _ = split_runs([run("only", 4000)], seed=0)
     quarters = np.array_split(parts == Part.CALIBRATION, 4)
     assert all(quarter.mean() > 0.1 for quarter in quarters)
+
+
+def test_taken_windows_are_those_of_the_copy() -> None:
+    """Indexed by slices, numbers, arrays and tuples, without copying the others."""
+    windows = np.arange(60, dtype=np.float32).reshape(5, 4, 3)
+    taken = Taken(windows, np.array([1, 4, 2]))
+    copy = windows[[1, 4, 2]]
+    assert (len(taken), taken.shape) == (3, (3, 4, 3))
+    for key in (0, slice(1, 3), np.array([2, 0]), (1, slice(None), 2), (slice(None), -1), (0, 1, 2)):
+        np.testing.assert_array_equal(taken[key], copy[key])
+    np.testing.assert_array_equal(np.array(taken), copy)
+    np.testing.assert_array_equal(np.stack(list(taken)), copy)

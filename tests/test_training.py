@@ -1,9 +1,12 @@
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from models.autoencoder import KINDS, Kind
+from models.fitting import Fit
 from models.residual import energies, judge
 from models.scaling import network_input
 from models.split import Part, Run
@@ -60,6 +63,89 @@ def test_training_stops_when_nothing_gets_better() -> None:
     assert not epochs[-1].best
 
 
+class Stopped(Exception):  # noqa: N818 - what a kill or Ctrl-C is in these tests
+    """Training ends here."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_that_was_broken_off_goes_on_to_the_same_model(kind: Kind) -> None:
+    """Bit for bit, whatever the epoch: dropped in the middle of the third, from what was kept of the second."""
+    config = replace(SMALL, kind=kind, epochs=6, patience=2)
+    whole = train(small_runs(), config)
+    kept: list[bytes] = []
+
+    def stop_in_the_third(epoch: Epoch) -> None:
+        if epoch.number == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train(small_runs(), config, stop_in_the_third, keep=kept.append)
+    torch.rand(7)  # what others draw meanwhile makes no difference
+    told: list[Epoch] = []
+    resumed = train(small_runs(), config, told.append, resume=kept[-1])
+    assert told[0].number == 3
+    assert resumed.epochs == whole.epochs
+    for one, other in zip(resumed.network.parameters(), whole.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert resumed.calibration.score == whole.calibration.score
+
+
+def test_a_finished_training_that_is_resumed_learns_nothing_more() -> None:
+    kept: list[bytes] = []
+    whole = train(small_runs(), SMALL, keep=kept.append)
+    told: list[Epoch] = []
+    assert train(small_runs(), SMALL, told.append, resume=kept[-1]).epochs == whole.epochs
+    assert told == []
+
+
+@pytest.mark.parametrize("state", [b"", b"nonsense", b"\x02\0\0\0\0\0\0\0{}"])
+def test_a_state_that_is_none_is_refused(state: bytes) -> None:
+    with pytest.raises(TrainingError, match="cannot be read"):
+        train(small_runs(), SMALL, resume=state)
+
+
+def test_a_state_of_another_network_is_refused() -> None:
+    kept: list[bytes] = []
+    train(small_runs(), SMALL, keep=kept.append)
+    with pytest.raises(TrainingError, match="of another network"):
+        train(small_runs(), replace(SMALL, hidden=5), resume=kept[-1])
+
+
+def test_windows_of_one_row_can_be_trained_on() -> None:
+    model = train(runs(1, 600, length=1), replace(SMALL, epochs=1))
+    assert sum(model.windows.values()) == 600
+    assert reconstruct(model.network, np.zeros((3, 1, 5), np.float32)).shape == (3, 1, 5)
+
+
+def test_few_rows_are_told_with_the_numbers() -> None:
+    """Of 600 rows some 400 fit; 600 for 60 sensors, ten each, are wanted."""
+    random = np.random.default_rng(0)
+    few = Run("few", windows(random.normal(size=(600, 60)).astype(np.float32), 2), np.arange(1, 600))
+    doubts = train([few], replace(SMALL, epochs=1)).doubts
+    assert re.fullmatch(r"only 4\d\d rows fit 60 sensors, where 600 are wanted: .*", doubts[0])
+    wide = Run("wide", windows(random.normal(size=(600, 200)).astype(np.float32), 2), np.arange(1, 600))
+    with pytest.raises(TrainingError, match=r"too few rows: 4\d\d to fit 200 sensors, where at least 600 are"):
+        train([wide], SMALL)
+
+
+def test_a_calibration_by_few_windows_and_many_alarms_are_told() -> None:
+    """What is held out drifts away from what fits: it scores high, and the account says so with its share."""
+    drift = [Run(run.name, run.windows, run.tick) for run in runs(1, 700, length=8)]
+    doubts = " ".join(train(drift, SMALL).doubts)
+    assert re.search(r"only 1\d\d windows calibrate the score, of which 1\d do not overlap, where 30", doubts)
+
+
+def test_the_loss_is_the_one_that_was_asked_for() -> None:
+    """By hand: errors of 0.5 and 3 in scaled units, and a cell that was not recorded."""
+    residual = torch.tensor([[[0.5, 3.0, 100.0]]])
+    present = torch.tensor([[[True, True, False]]])
+    found = {
+        loss: float(Fit(replace(SMALL, loss=loss), 3, 1)._error(residual, present))
+        for loss in ("mse", "mae", "huber")
+    }
+    assert found == pytest.approx({"mse": 9.25 / 2, "mae": 1.75, "huber": (0.125 + 2.5) / 2})
+
+
 def test_the_best_epoch_is_what_is_kept() -> None:
     """The network's loss on the second part is the lowest that was told, not the last."""
     model = trained()
@@ -96,7 +182,7 @@ def test_a_hidden_sensor_is_rebuilt_from_the_others() -> None:
 def test_missing_cells_and_a_missing_sensor_can_be_trained_on() -> None:
     holes = []
     for run in small_runs():
-        values = run.windows.copy()
+        values = np.array(run.windows)
         values[:, :, 1] = np.nan
         values[np.random.default_rng(0).random(values.shape) < 0.2] = np.nan
         holes.append(Run(run.name, values, run.tick))
@@ -118,6 +204,6 @@ def test_no_windows_are_refused() -> None:
 
 
 def test_a_loss_that_is_not_finite_gives_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.training._loss_on", lambda *_: float("nan"))
+    monkeypatch.setattr("models.fitting.Fit._loss_on", lambda *_: float("nan"))
     with pytest.raises(TrainingError, match="no longer finite"):
         train(small_runs(), SMALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ from simulator.tables import read_table
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
     from pathlib import Path
 
     from monitor.discovery.findings import Findings
@@ -117,10 +117,10 @@ def _cells(table: Table) -> dict[str, Sequence[Any]]:
     """The cells of every column as text, numbers or ISO times."""
     found: dict[str, Sequence[Any]] = {}
     for name, cells in table.columns.items():
-        if isinstance(cells, list) and table.kind(name) == "numbers":
+        if isinstance(cells, Sequence) and table.kind(name) == "numbers":
             found[name] = [_number(cell) for cell in cells]
-        elif isinstance(cells, list):
-            found[name] = cells
+        elif isinstance(cells, Sequence):
+            found[name] = list(cells)
         elif cells.dtype.kind == "M":
             found[name] = [f"{cell}Z" for cell in cells.tolist()] if len(cells) else []
         else:

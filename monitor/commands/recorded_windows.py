@@ -6,12 +6,13 @@ for every tick, would take T times the memory. A test holds them against `monito
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from models.split import Run
+from models.split import Run, Taken
 from monitor import align
 from monitor.records import Outcome, Readings
 from monitor.regime import RegimeConfig, first_ticks
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from simulator.recording import Recording
 
 END_OF_TIME = 2**60  # ms; closes every tick
+PIECE = 2_000  # rows
 MIN_COVERAGE = 0.5  # share of a window's cells that must be there to score it: the daemon's default
 
 
@@ -67,14 +69,15 @@ def _ticks(
         repeat_ticks=1,
         gap_ticks=window,
     )
-    state = align.AlignState.empty(config, len(recordings))
-    time = np.concatenate([recording.time for recording in recordings])
-    lengths = [len(recording.time) for recording in recordings]
+    pieces = [piece for number, each in enumerate(recordings) for piece in _pieces(number, each, config)]
+    state = align.AlignState.empty(config, len(pieces))
+    time = np.concatenate([recordings[piece.recording].time[piece.rows] for piece in pieces])
+    lengths = [piece.rows.stop - piece.rows.start for piece in pieces]
     readings = Readings(
-        stream=np.repeat(np.arange(len(recordings), dtype=np.int32), lengths),
+        stream=np.repeat(np.arange(len(pieces), dtype=np.int32), lengths),
         time=time,
         arrival=time,
-        values=np.concatenate([recording.values for recording in recordings]),
+        values=np.concatenate([recordings[piece.recording].values[piece.rows] for piece in pieces]),
     )
     frames, _ = align.push(state, config, readings, 0, np.zeros(len(Outcome), np.int64))
     frames += align.tick_over(state, config, END_OF_TIME, 0)
@@ -82,9 +85,35 @@ def _ticks(
     tick = np.concatenate([each.tick for each in frames])
     values = np.concatenate([each.values for each in frames])
     gap = np.concatenate([each.gap for each in frames])
-    order = np.argsort(stream, kind="stable")  # within a stream, frames come in the order of their ticks
-    for rows in np.split(order, np.cumsum(np.bincount(stream, minlength=len(recordings)))[:-1]):
+    kept = tick > np.array([piece.after for piece in pieces])[stream]
+    recording = np.array([piece.recording for piece in pieces])[stream]
+    # Pieces are in the order of time, and within one, frames come in the order of their ticks.
+    order = np.argsort(stream, kind="stable")
+    order = order[kept[order]]
+    for rows in np.split(order, np.cumsum(np.bincount(recording[order], minlength=len(recordings)))[:-1]):
         yield tick[rows], values[rows], gap[rows], first_ticks(regimes or RegimeConfig(), tick[rows], values[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Rows of a recording, with as many before them as the alignment remembers."""
+
+    recording: int
+    rows: slice
+    after: int  # the tick before its first own one: up to it, the ticks are the piece's before
+
+
+def _pieces(number: int, recording: Recording, config: align.AlignConfig) -> Iterator[_Piece]:
+    """A long recording in pieces, which are aligned side by side: each row of one stream is a round of its own."""
+    tick = recording.time // config.period_ms  # (N,)
+    starts = np.unique(np.searchsorted(tick, tick[::PIECE]))  # at the first row of a tick
+    for start, end in zip(starts, [*starts[1:], len(tick)], strict=True):
+        if start == 0:
+            yield _Piece(number, slice(0, int(end)), int(align.NONE))
+            continue
+        before = int(tick[start - 1])
+        remembered = min(before, int(tick[start]) - config.hold_ms // config.period_ms - 2)
+        yield _Piece(number, slice(int(np.searchsorted(tick, remembered)), int(end)), before)
 
 
 def cut(name: str, tick: Int64, values: Float32, window: int, first: Int64) -> Run:
@@ -94,4 +123,4 @@ def cut(name: str, tick: Int64, values: Float32, window: int, first: Int64) -> R
     covered = cells[window:] - cells[:-window] >= MIN_COVERAGE * window * values.shape[1]  # (N-T+1,)
     last = tick[window - 1 :]
     taken = covered & (tick[: len(last)] >= first[window - 1 :])  # (N-T+1,)
-    return Run(name, windows, last) if taken.all() else Run(name, windows[taken], last[taken])
+    return Run(name, windows if taken.all() else Taken(windows, np.flatnonzero(taken)), last[taken])

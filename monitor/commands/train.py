@@ -8,35 +8,42 @@ import importlib.util
 import re
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from config.asset_file import AssetFile, AssetSensor
 from config.files import load_asset_file
 from config.mistakes import SettingsError
 from models.artifact import HEADER
 from monitor.cli import UserError
+from monitor.commands import training_progress, unfinished
 from monitor.commands.asking import json_argument
+from monitor.commands.checked_recordings import check, check_rows, constant_sensors, refuse_empty_sensors
 from monitor.commands.common import open_store, show, state_arguments
+from monitor.commands.numbers import number, whole_number
 from monitor.commands.recordings import positive, read, recording_arguments
 from monitor.limits import duration
 from monitor.spec import LineSpec
 from simulator.recording import data_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from models.artifact import Header
     from models.split import Run
-    from models.training import Epoch, Trained, TrainingConfig
+    from models.training import Trained, TrainingConfig
     from monitor.spec import ClassSpec
     from monitor.store import Store
     from simulator.recording import Recording
 
+WINDOW = 60  # ticks, where nothing is said
+ROW_MS = 1000  # what rows without time are counted by
+# As in models.autoencoder and models.fitting, which need torch.
+KINDS = ("plain", "variational", "denoising")
+LOSSES = ("mse", "mae", "huber")
 NEEDED = ("torch", "onnx", "safetensors")
 
 
@@ -49,15 +56,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--asset-class", metavar="NAME", help="from the store: the class; not needed for only one")
     add("--since", type=since, default="7d", metavar="TIME", help="from the store: so far back (%(default)s)")
     state_arguments(parser)
-    add("--out", type=Path, required=True, metavar="DIR", help="folder of the model")
-    add("--force", action="store_true", help="replace the model that is in the folder")
+    add("--out", type=Path, metavar="DIR", help="folder of the model")
+    add("--force", action="store_true", help="replace the model that is in the folder, or an unfinished training")
+    add("--resume", type=Path, metavar="DIR", help="go on with a training that was broken off; alone")
     add("--name", metavar="NAME", help="name of the model; else the folder's")
     add("--asset-file", type=Path, metavar="FILE", help="sensors in order, their units and the period (TOML)")
     add("--hold-ms", type=_natural, default=0, metavar="MS", help="as align.hold_ms of the daemon (%(default)s)")
-    add("--window", type=positive, default=60, metavar="TICKS", help="ticks in a window (%(default)s)")
+    add("--window", type=positive, metavar="TICKS", help=f"ticks in a window ({WINDOW})")
+    add("--tabular", action="store_true", help="rows without time: windows of one row, no period")
+    add("--network", choices=KINDS, default="plain", help="kind of the network (%(default)s)")
+    add("--noise", type=number(0, 10), default=0.3, metavar="SD", help="of denoising, scaled units (%(default)s)")
     add("--hidden", type=positive, default=64, metavar="N", help="units of each LSTM layer (%(default)s)")
     add("--latent", type=positive, metavar="N", help="numbers left of a tick; else a third of the sensors")
+    add("--layers", type=whole_number(1, 8), default=1, metavar="N", help="LSTM layers on each side (%(default)s)")
+    add("--loss", choices=LOSSES, default="mse", help="error that fitting makes small (%(default)s)")
     add("--epochs", type=positive, default=40, metavar="N", help="at the most (%(default)s)")
+    add("--patience", type=positive, default=8, metavar="N", help="stop after N without progress (%(default)s)")
     add("--stride", type=positive, metavar="N", help="fit on every Nth window; else about 15000 are taken")
     add("--seed", type=_natural, default=0, metavar="N", help="of everything random (%(default)s)")
     add("--threads", type=positive, default=1, metavar="N", help="threads of torch (%(default)s)")
@@ -66,26 +80,69 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train and save; 0 when the model is there."""
-    _check_folder(options.out, replace=options.force)
     if not all(importlib.util.find_spec(name) for name in NEEDED):
         raise UserError("training needs torch: install enginewatch[train]")
+    before = None if options.resume is None else _to_go_on(options)
+    if before is not None:
+        options = argparse.Namespace(**before.options)
+    elif options.out is None:
+        raise UserError("where to? Give --out DIR")
+    else:
+        _check_folder(options.out, replace=options.force)
+    _settle_window(options)
     console = Console(stderr=True)
     if options.from_store:
         plan, recordings, runs = _from_store(options, console)
     else:
         plan = _plan(options)
         recordings = _recordings(options, plan)
+        for sentence in _look_over(recordings, plan, options):
+            _say(console, f"warning: {sentence}")
         runs = _windows(recordings, plan, options)
-    for sentence in _constant_columns(recordings):
-        console.print(f"warning: {sentence}", highlight=False, markup=False, soft_wrap=True)
-    trained, config = _train(runs, options, console)
+    sha256 = data_hash(recordings)
+    if before is not None and before.data_sha256 != sha256:
+        raise UserError(f"--resume {options.out}: the recordings are not those that the training began with")
+    trained, config = _train(runs, options, console, sha256, before)
     header = _save(options, plan, recordings, trained, config)
+    unfinished.clear(options.out)
+    for sentence in trained.doubts:
+        _say(console, f"warning: {sentence}")
     made = _made(options.out, header, trained, sum(len(each.time) for each in recordings))
     if options.json:
         show([made], (), as_json=True)
     else:
         Console().print(_summary(made), end="", highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def _to_go_on(options: argparse.Namespace) -> unfinished.Unfinished:
+    """The training to go on with, which has its own options. Raises UserError."""
+    parser = argparse.ArgumentParser()
+    arguments(parser)
+    usual = vars(parser.parse_args([]))
+    others = [
+        name for name, value in vars(options).items() if name not in {"resume", "command"} and value != usual[name]
+    ]
+    if others:
+        raise UserError(
+            f"--resume goes on with what the training began with: leave out {', '.join(others).replace('_', '-')}"
+        )
+    return unfinished.load(options.resume)
+
+
+def _settle_window(options: argparse.Namespace) -> None:
+    """The window's length, where it was not given. Raises UserError where rows without time are to have one."""
+    if options.tabular:
+        for name in ("time_column", "period_ms", "hold_ms", "from_store"):
+            if getattr(options, name):
+                raise UserError(f"--tabular is for rows without time: leave out --{name.replace('_', '-')}")
+        if options.window not in {None, 1}:
+            raise UserError(f"--tabular makes windows of one row, --window {options.window} of more")
+    options.window = options.window or (1 if options.tabular else WINDOW)
+
+
+def _say(console: Console, sentence: str) -> None:
+    console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +174,9 @@ def _from_store(options: argparse.Namespace, console: Console) -> tuple[_Plan, l
         raise UserError(
             f"nothing to train on: {stored.words()}; let the daemon record for longer, or take --since"
         )
-    _refuse_empty_sensors(stored.recordings, "the asset file of the class has a sensor that is never reported")
+    refuse_empty_sensors(stored.recordings, "the asset file of the class has a sensor that is never reported")
+    for sentence in constant_sensors(stored.recordings):
+        _say(console, f"warning: {sentence}")
     ran_ms = sum(len(each.time) for each in stored.recordings) * spec.align.period_ms
     if ran_ms < spec.wanted_ms:
         sentence = f"warning: {duration(ran_ms)} of normal running, where {duration(spec.wanted_ms)} are wanted"
@@ -149,17 +208,21 @@ def _check_folder(folder: Path, *, replace: bool) -> None:
         raise UserError(f"--out {folder} is a file")
     if not folder.exists() or not any(folder.iterdir()):
         return
-    if not (folder / HEADER).is_file():
+    if unfinished.is_there(folder) and not replace:
+        raise UserError(
+            f"--out {folder} holds an unfinished training: --resume {folder} goes on with it, --force begins anew"
+        )
+    if not (folder / HEADER).is_file() and not unfinished.is_there(folder):
         raise UserError(f"--out {folder} holds something that is no model: choose another folder")
-    if not replace:
+    if (folder / HEADER).is_file() and not replace:
         raise UserError(f"--out {folder} holds a model already: choose another folder, or add --force")
 
 
 def _plan(options: argparse.Namespace) -> _Plan:
     if options.asset_file is None:
-        if options.period_ms is None:
-            raise UserError("the length of a tick is missing: give --period-ms or --asset-file")
-        return _Plan(options.period_ms, options.columns, None)
+        if options.period_ms is None and not options.tabular:
+            raise UserError("the length of a tick is missing: give --period-ms or --asset-file, or --tabular")
+        return _Plan(options.period_ms or ROW_MS, options.columns, None)
     try:
         asset = load_asset_file(options.asset_file)
     except SettingsError as error:
@@ -174,33 +237,18 @@ def _plan(options: argparse.Namespace) -> _Plan:
 
 
 def _recordings(options: argparse.Namespace, plan: _Plan) -> list[Recording]:
-    """The recordings, in which every sensor has some value."""
+    """What was recorded. Raises UserError."""
     if not options.files:
         raise UserError("train on what? Give recorded files, or --from-store")
-    recordings = read(options, period_ms=plan.period_ms, columns=plan.columns)
-    _refuse_empty_sensors(recordings, "leave it out with --exclude or --columns")
-    return recordings
+    return read(options, period_ms=plan.period_ms, columns=plan.columns)
 
 
-def _refuse_empty_sensors(recordings: Sequence[Recording], remedy: str) -> None:
-    """Raises UserError where a sensor has no value at all."""
-    present = np.sum([np.count_nonzero(~np.isnan(each.values), axis=0) for each in recordings], axis=0)  # (C,)
-    empty = [name for name, count in zip(recordings[0].sensors, present, strict=True) if count == 0]
-    if empty:
-        rows = sum(len(each.time) for each in recordings)
-        raise UserError(f"no value in {rows} rows of {', '.join(empty)}: {remedy}")
-
-
-def _constant_columns(recordings: Sequence[Recording]) -> list[str]:
-    """A sentence for each sensor that never moves."""
-    values = np.concatenate([each.values for each in recordings])  # (N, C)
-    lowest, highest = np.nanmin(values, axis=0), np.nanmax(values, axis=0)  # (C,)
-    return [
-        f"{name} is {lowest[index]:g} in all of its {np.count_nonzero(~np.isnan(values[:, index]))} values: "
-        "any other value will count as far from normal"
-        for index, name in enumerate(recordings[0].sensors)
-        if lowest[index] == highest[index]
-    ]
+def _look_over(recordings: Sequence[Recording], plan: _Plan, options: argparse.Namespace) -> Iterator[str]:
+    """What to warn of. Raises UserError for what cannot be trained on."""
+    remedy = "leave it out with --exclude or --columns"
+    if options.tabular:
+        return check_rows(recordings, remedy=remedy)
+    return check(recordings, period_ms=plan.period_ms, hold_ms=options.hold_ms, remedy=remedy)
 
 
 def _windows(recordings: Sequence[Recording], plan: _Plan, options: argparse.Namespace) -> list[Run]:
@@ -218,38 +266,42 @@ def _windows(recordings: Sequence[Recording], plan: _Plan, options: argparse.Nam
     return runs
 
 
-def _train(runs: list[Run], options: argparse.Namespace, console: Console) -> tuple[Trained, TrainingConfig]:
+def _train(
+    runs: list[Run],
+    options: argparse.Namespace,
+    console: Console,
+    sha256: str,
+    before: unfinished.Unfinished | None,
+) -> tuple[Trained, TrainingConfig]:
     from models import training  # noqa: PLC0415 - needs torch, an extra that is slow to import
 
     config = training.TrainingConfig(
+        kind=options.network,
         hidden=options.hidden,
         latent=options.latent,
+        layers=options.layers,
+        loss=options.loss,
         epochs=options.epochs,
+        patience=options.patience,
+        noise=options.noise,
         stride=options.stride,
         seed=options.seed,
         threads=options.threads,
     )
-    bar = Progress(
-        TextColumn("epoch"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[loss]}"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("training", total=config.epochs, loss="")
-
-        def show(epoch: Epoch) -> None:
-            loss = f"error {epoch.fit_loss:.4f} fitting, {epoch.stop_loss:.4f} held out"
-            bar.update(task, completed=epoch.number, loss=loss)
-
-        try:
-            return training.train(runs, config, show), config
-        except training.TrainingError as error:
-            raise UserError(str(error)) from error
+    if before is None:
+        unfinished.begin(options.out, options, sha256)
+    keep = partial(unfinished.keep, options.out)
+    try:
+        with training_progress.shown(console, config.epochs) as show:
+            state = None if before is None else before.state
+            return training.train(runs, config, show, keep=keep, resume=state), config
+    except training.TrainingError as error:
+        if before is None:
+            unfinished.abandon(options.out)  # it would end like this again
+        raise UserError(str(error)) from error
+    except KeyboardInterrupt:
+        _say(console, f"stopped: `enginewatch train --resume {options.out}` goes on after the last whole epoch")
+        raise
 
 
 def _save(
@@ -272,6 +324,7 @@ def _save(
         data_sha256=data_hash(recordings),
         assets=len(recordings),
         rows=sum(len(each.time) for each in recordings),
+        tabular=options.tabular,
     )
     try:
         return save_trained(options.out, trained, config, origin)
@@ -282,7 +335,7 @@ def _save(
 def _made(folder: Path, header: Header, trained: Trained, rows: int) -> dict[str, Any]:
     """What was made, and of what."""
     data = header.data
-    best = min(trained.epochs, key=lambda epoch: epoch.stop_loss)
+    best = trained.best
     return {
         "folder": str(folder),
         "model": header.name,
@@ -290,6 +343,8 @@ def _made(folder: Path, header: Header, trained: Trained, rows: int) -> dict[str
         "sensors": [sensor.name for sensor in header.sensors],
         "window": header.window,
         "period_ms": header.period_ms,
+        "tabular": header.tabular,
+        "network": header.network.kind,
         "rows": rows,
         "assets": data.assets,
         "split": data.split,
@@ -301,20 +356,22 @@ def _made(folder: Path, header: Header, trained: Trained, rows: int) -> dict[str
         "best_epoch": best.number,
         "error_held_out": best.stop_loss,
         "share_above_one": trained.false_alarm_share,
+        "doubts": trained.doubts,
     }
 
 
 def _summary(made: dict[str, Any]) -> str:
     """The same for people."""
+    ticks = "rows without time" if made["tabular"] else f"window {made['window']} x {made['period_ms']} ms"
     return """\
-{folder}: model {model}, {count} sensors, window {window} x {period_ms} ms
+{folder}: model {model}, {count} sensors, {ticks}
 hash {hash}
 {rows} rows of {assets} assets; {split}
 windows: {windows_fit} fit (one in {stride} taken), {windows_stop} stop the training, \
 {windows_calibration} calibrate
 best of {epochs} epochs: {best_epoch}, error {error_held_out:.4f} held out
 {percent:.2f} % of held-out windows score above 1.0
-""".format(**made, count=len(made["sensors"]), percent=100 * made["share_above_one"])
+""".format(**made, ticks=ticks, count=len(made["sensors"]), percent=100 * made["share_above_one"])
 
 
 def since(text: str) -> int:
