@@ -19,6 +19,7 @@ COMMANDS = {
     "monitor": "run the daemon",
     "init": "find out what a broker or a recording holds, and write settings for it",
     "train": "train a model on normal data (needs the extra `train`)",
+    "datasets": "turn public data sets into training and evaluation input",
     "replay": "publish recorded files over MQTT",
     "simulate": "publish or write a simulated fleet of engines, healthy or failing",
     "scores": "show the latest score rows",
