@@ -21,7 +21,7 @@ setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[train,dev]'
+	$(PIP) -e '.[train,evaluate,dev]'
 	touch $@
 
 # Two at a time, for two cores: what one waits for, the other computes. Who is done takes over from the other.

@@ -240,6 +240,19 @@ def test_what_is_there_is_only_replaced_by_force(tmp_path: Path, capsys: pytest.
     assert main(["datasets", "prepare", "nab", str(tmp_path / "gone"), "--out", str(tmp_path / "new")]) == 2
 
 
+def test_programs_get_the_same_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = nab_files(tmp_path, 5)
+    out = tmp_path / "out"
+    assert main(["datasets", "prepare", "nab", *map(str, files), "--out", str(out), "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["rows"] == {"train.csv": 13, "evaluate.csv": 100, "events.csv": 2}
+    assert made["train"].startswith(f"enginewatch train {out}/train.csv ")
+    assert main(["datasets", "list", "--json"]) == 0
+    assert [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()] == list(RECIPES)
+    assert main(["datasets", "show", "skab", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sensors"][2] == {"name": "Current", "unit": "A"}
+
+
 def test_every_recipe_is_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """With source, licence and what could not be made sure of."""
     assert main(["datasets", "list"]) == 0

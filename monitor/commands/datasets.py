@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from monitor.cli import UserError
+from monitor.commands import common
+from monitor.commands.asking import json_argument
 from simulator.datasets import carobd, cmapss, enginefaultdb, nab, skab, tennessee_eastman, write
 from simulator.output import OutputError
 from simulator.tables import RecordingError
@@ -28,7 +30,7 @@ WIDTH = 100
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="list the data sets that there are recipes for")
+    every = actions.add_parser("list", help="list the data sets that there are recipes for")
     show = actions.add_parser("show", help="show columns, units, labels, split, licence and where to get it")
     show.add_argument("name", choices=tuple(RECIPES), metavar="NAME", help="one of the list")
     prepare = actions.add_parser(
@@ -37,6 +39,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     prepare.add_argument("name", choices=tuple(RECIPES), metavar="NAME", help="one of the list")
     prepare.add_argument("files", nargs="+", type=Path, metavar="FILE", help="what `show` asks for; folders too")
     prepare.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for what is made")
+    for each in (every, show, prepare):
+        json_argument(each)
     prepare.add_argument("--force", action="store_true", help="replace what was made there before")
 
 
@@ -44,15 +48,18 @@ def run(options: argparse.Namespace) -> int:
     """List, show or prepare; 0 when done."""
     match options.action:
         case "list":
-            _list()
+            _list(as_json=options.json)
         case "show":
-            _show(RECIPES[options.name])
+            _show(RECIPES[options.name], as_json=options.json)
         case _:
             _prepare(RECIPES[options.name], options)
     return 0
 
 
-def _list() -> None:
+def _list(*, as_json: bool) -> None:
+    if as_json:
+        common.show([{"name": name, "title": each.title} for name, each in RECIPES.items()], (), as_json=True)
+        return
     table = Table(box=None, pad_edge=False, header_style="")
     for name in ("name", "sensors", "data set"):
         table.add_column(name)
@@ -61,7 +68,7 @@ def _list() -> None:
     Console().print(table)
 
 
-def _show(recipe: Recipe) -> None:
+def _show(recipe: Recipe, *, as_json: bool) -> None:
     facts = {
         "about": recipe.about,
         "get it": recipe.source,
@@ -74,6 +81,10 @@ def _show(recipe: Recipe) -> None:
         "sensors": ", ".join(f"{name} ({unit})" if unit else name for name, unit in recipe.sensors),
         "prepare": f"enginewatch datasets prepare {recipe.name} FILES --out DIR, where FILES are: {recipe.files}",
     }
+    if as_json:
+        sensors = [{"name": name, "unit": unit} for name, unit in recipe.sensors]
+        common.show([{"name": recipe.name, "title": recipe.title, **facts, "sensors": sensors}], (), as_json=True)
+        return
     lines = [recipe.title]
     for name, text in facts.items():
         wrapped = textwrap.wrap(text, WIDTH - 10, break_long_words=False, break_on_hyphens=False)
@@ -103,6 +114,9 @@ def _prepare(recipe: Recipe, options: argparse.Namespace) -> None:
         _say(errors, f"note: left out, as they never move: {', '.join(still)}")
     if not rows[write.TRAIN]:
         _say(errors, "warning: no row is left to train on")
+    if options.json:
+        common.show([_made(folder, recipe, prepared, rows)], (), as_json=True)
+        return
     _say(
         Console(),
         f"{folder}: {rows[write.TRAIN]} rows to train on, {rows[write.EVALUATE]} to evaluate"
