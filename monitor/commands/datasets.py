@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -19,7 +19,7 @@ from simulator.tables import RecordingError
 if TYPE_CHECKING:
     import argparse
 
-    from simulator.datasets.recipe import Recipe
+    from simulator.datasets.recipe import Prepared, Recipe
 
 RECIPES: dict[str, Recipe] = {
     room.RECIPE.name: room.RECIPE for room in (skab, carobd, enginefaultdb, cmapss, nab, tennessee_eastman)
@@ -123,6 +123,17 @@ def _prepare(recipe: Recipe, options: argparse.Namespace) -> None:
         f" with {len(prepared.events)} events\n"
         f"{write.train_command(folder, recipe, prepared)}\n{write.evaluate_command(folder, prepared)}",
     )
+
+
+def _made(folder: Path, recipe: Recipe, prepared: Prepared, rows: dict[str, int]) -> dict[str, Any]:
+    """What was made, for programs."""
+    return {
+        "folder": str(folder),
+        "rows": rows,
+        "notes": prepared.notes,
+        "train": write.train_command(folder, recipe, prepared),
+        "evaluate": write.evaluate_command(folder, prepared),
+    }
 
 
 def _say(console: Console, text: str) -> None:
