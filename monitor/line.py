@@ -125,7 +125,10 @@ class Line:
 
     def _take(self, record: Record) -> None:
         payload = record.payload
-        result = step(self.state, record, self._shelf.models(self.state.spec))
+        models = self._shelf.models(self.state.spec)
+        if isinstance(payload, Change) and payload.line is not None:  # its own record may close ticks already
+            models = {**models, **self._shelf.models(LineSpec.decode(payload.line))}
+        result = step(self.state, record, models)
         if record.position > self._store.written:
             self._write(record.position, result)
             self.on_written(result)

@@ -14,12 +14,12 @@ from structlog.testing import capture_logs
 
 from monitor import checkpoint
 from monitor import line as room
-from monitor.records import Change, Clock, Outcome, Status, Transition
+from monitor.records import Batch, Change, Clock, Outcome, Status, Transition
 from monitor.schema import StoreError
 from monitor.spec import LineSpec
 from monitor.store import Store
 from tests.line_house import SCRIPT, SECONDS, SPEC, CrashError, House, same
-from tests.line_samples import HASH
+from tests.line_samples import HASH, pump, telemetry
 from tests.rig import until
 from tests.store_samples import same_scores
 
@@ -254,6 +254,22 @@ def test_other_windows_begin_anew_and_every_value_has_its_outcome(house: House) 
     assert Status.SCORED not in statuses[rows : rows + 3]
     assert statuses[-1] == Status.SCORED
     assert house.line.state.outcomes.sum() == 2 * (SECONDS + SECONDS - 6) + 2 + 1
+
+
+def test_a_model_scores_from_the_very_record_that_brings_it(tmp_path: Path) -> None:
+    """Also a tick that this record's time closes: no row comes between learning and scoring."""
+    (pumps,) = SPEC.classes
+    pumps = replace(pumps, align=replace(pumps.align, one_reading_per_tick=False))  # the last ticks stay open
+    learns = replace(pumps, model="", model_hash="", wanted_ms=3_600_000)
+    house = House(tmp_path / "state", spec=replace(SPEC, classes=(learns,)))
+    house.take([(0, Change(listening=True, line=house.spec.encode()))])
+    for second in range(9):
+        house.take([(second, Batch([telemetry("p0", second * 1000, pump(50))]))])
+    learned = len(house.statuses("plant//p0"))
+    house.take([(20, Change(line=replace(SPEC, classes=(pumps,)).encode()))])
+    assert house.statuses("plant//p0") == [Status.LEARNING] * learned + [Status.SCORED] * (9 - learned)
+    assert 5 < learned < 9
+    house.crash()
 
 
 def test_models_that_may_be_needed(house: House) -> None:
