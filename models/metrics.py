@@ -3,8 +3,34 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 HALVINGS = 200  # of an interval: far more than a float has digits
+
+
+@dataclass(frozen=True, slots=True)
+class PointCounts:
+    """Rows by what was true and what was said; floats, because resamples weigh runs."""
+
+    hits: float  # anomalous and alarmed
+    misses: float
+    false: float  # normal and alarmed
+    quiet: float
+
+    @property
+    def f1(self) -> float | None:
+        """2 hits / (2 hits + misses + false); None without an anomalous row."""
+        return 2 * self.hits / (2 * self.hits + self.misses + self.false) if self.hits + self.misses else None
+
+    @property
+    def false_alarm_rate(self) -> float | None:
+        """FAR: the share of normal rows that are alarmed; None without a normal row."""
+        return self.false / (self.false + self.quiet) if self.false + self.quiet else None
+
+    @property
+    def missed_alarm_rate(self) -> float | None:
+        """MAR: the share of anomalous rows that are not; None without one."""
+        return self.misses / (self.hits + self.misses) if self.hits + self.misses else None
 
 
 def poisson_interval(count: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "init": "find out what a broker or a recording holds, and write settings for it",
     "train": "train a model on normal data (needs the extra `train`)",
     "datasets": "turn public data sets into training and evaluation input",
+    "evaluate": "judge a model by labelled recordings, beside classical detectors (needs the extra `evaluate`)",
     "replay": "publish recorded files over MQTT",
     "simulate": "publish or write a simulated fleet of engines, healthy or failing",
     "scores": "show the latest score rows",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulator.tables import RecordingError, Table, read_table
+from simulator.tables import MissingColumnError, RecordingError, Table, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from monitor.records import Float32, Float64, Int64
 
-__all__ = ["Recording", "RecordingError", "data_hash", "read_recording", "safe_name"]
+__all__ = [
+    "MissingColumnError",
+    "Recording",
+    "RecordingError",
+    "data_hash",
+    "read_recording",
+    "row_times",
+    "safe_name",
+]
 
 MILLISECONDS_FROM = 1e11  # as ms this is 1973, as s the year 5138
 TOO_FINE_FROM = 1e14  # as ms the year 5138: these are micro- or nanoseconds
@@ -80,7 +88,7 @@ def read_recording(
         sensors = sensors or chosen
         _same_sensors(table, chosen, sensors)
         values = np.stack([table.numbers(column) for column in sensors.values()], axis=1)  # (N, C)
-        time = None if time_column is None else _time(table, time_column)  # (N,)
+        time = None if time_column is None else row_times(table, time_column)  # (N,)
         for origin, rows in _by_asset(table, asset_column):
             asset = safe_name(path.stem if asset_column is None else origin)
             if origins.setdefault(asset, origin) != origin:
@@ -139,7 +147,7 @@ def _same_sensors(table: Table, chosen: dict[str, str], expected: dict[str, str]
         raise RecordingError(f"{table.path} has {', '.join(more)}, which the first file lacks: exclude it")
 
 
-def _time(table: Table, column: str) -> Int64:
+def row_times(table: Table, column: str) -> Int64:
     """Epoch ms of every row (N,)."""
     kind = table.kind(column)
     if kind == "moments":

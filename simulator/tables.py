@@ -31,6 +31,10 @@ class RecordingError(ValueError):
     """The file, or what was asked of it, is wrong: one sentence for the user; a retry is of no use."""
 
 
+class MissingColumnError(RecordingError):
+    """The file has no column of the name that was asked for."""
+
+
 class Cells(Sequence[str]):
     """A column of text, of many rows: strings of their own would take ten times the room."""
 
@@ -73,7 +77,7 @@ class Table:
         """The column as it is; raises RecordingError where there is none of that name."""
         if column not in self.columns:
             there = ", ".join(list(self.columns)[:COLUMNS_SHOWN])
-            raise RecordingError(f"{self.path} has no column {column}; it has {there}")
+            raise MissingColumnError(f"{self.path} has no column {column}; it has {there}")
         return self.columns[column]
 
     def kind(self, column: str) -> str:

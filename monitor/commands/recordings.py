@@ -1,4 +1,4 @@
-"""The options by which `train` and `replay` find what was recorded."""
+"""The options by which `train`, `evaluate` and `replay` find what was recorded."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
 def recording_arguments(parser: argparse.ArgumentParser, *, files: str, period: str, some: str = "+") -> None:
     """Add the files and their columns; `files` and `period` say what these are to the command, `some` how many."""
+    parser.add_argument("files", nargs=some, type=Path, metavar="FILE", help=files)
+    column_arguments(parser, period=period)
+
+
+def column_arguments(parser: argparse.ArgumentParser, *, period: str) -> None:
+    """Add what the columns of files are; `period` says what it is to the command."""
     add = parser.add_argument
-    add("files", nargs=some, type=Path, metavar="FILE", help=files)
-    add("--asset-column", metavar="NAME", help="column of the asset's name; else one asset a file")
+    add("--asset-column", "--group", metavar="NAME", help="column of the asset's name; else one asset a file")
     add("--time-column", metavar="NAME", help="column of the time")
     add("--period-ms", type=positive, metavar="MS", help=period)
     add("--columns", type=names, default=(), metavar="A,B=C", help="sensors: column or name=column")

@@ -24,7 +24,8 @@ from monitor.commands.asking import json_argument
 from monitor.commands.checked_recordings import check, check_rows, constant_sensors, refuse_empty_sensors
 from monitor.commands.common import open_store, show, state_arguments
 from monitor.commands.numbers import number, whole_number
-from monitor.commands.recordings import positive, read, recording_arguments
+from monitor.commands.recordings import positive, recording_arguments
+from monitor.commands.selection import read_normal, selection_arguments
 from monitor.limits import duration
 from monitor.spec import LineSpec
 from simulator.recording import data_hash
@@ -50,8 +51,9 @@ NEEDED = ("torch", "onnx", "safetensors")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
-    files = "CSV or Parquet, of normal running only"
+    files = "CSV or Parquet, of normal running"
     recording_arguments(parser, files=files, period="length of a tick", some="*")
+    selection_arguments(parser, use="train on")
     add("--from-store", action="store_true", help="instead of files: what the daemon recorded, without incidents")
     add("--asset-class", metavar="NAME", help="from the store: the class; not needed for only one")
     add("--since", type=since, default="7d", metavar="TIME", help="from the store: so far back (%(default)s)")
@@ -159,7 +161,7 @@ def _from_store(options: argparse.Namespace, console: Console) -> tuple[_Plan, l
     from monitor.commands.stored_windows import stored_windows  # noqa: PLC0415 - after all options are checked
 
     file_options = ("files", "asset_column", "time_column", "period_ms", "columns", "exclude", "assets")
-    for name in (*file_options, "asset_file"):
+    for name in (*file_options, "first_rows", "where_not", "runs_without", "asset_file"):
         if getattr(options, name):
             raise UserError(
                 f"--from-store and {name.replace('_', '-')}: the daemon's own settings say what that is"
@@ -240,7 +242,7 @@ def _recordings(options: argparse.Namespace, plan: _Plan) -> list[Recording]:
     """What was recorded. Raises UserError."""
     if not options.files:
         raise UserError("train on what? Give recorded files, or --from-store")
-    return read(options, period_ms=plan.period_ms, columns=plan.columns)
+    return read_normal(options, period_ms=plan.period_ms, columns=plan.columns)
 
 
 def _look_over(recordings: Sequence[Recording], plan: _Plan, options: argparse.Namespace) -> Iterator[str]:
