@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from config.asset_file import AssetFile, AssetSensor
 from config.mistakes import SettingsError
@@ -44,6 +44,8 @@ class ResolvedClass:
     scale: tuple[float, ...] = ()  # value = published x scale + offset; empty: as published
     offset: tuple[float, ...] = ()
     ignore: tuple[str, ...] = ()  # globs on published names that are left out
+    learned_stuck_s: tuple[float | None, ...] = ()  # C: the model's, where the file says nothing; empty: no model
+    moved_within: int = 1  # ticks, of the model: within which a sensor that moves has moved
     among: tuple[str, ...] = ()  # of an override: globs of the class, which must take an asset as well
 
     @property
@@ -114,6 +116,7 @@ def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) 
         lowest=tuple(sensor.min for sensor in limits),
         highest=tuple(sensor.max for sensor in limits),
         stuck_s=tuple(sensor.stuck_s for sensor in limits),
+        **_learned(header),
         period_ms=described.period_ms,
         lateness_ms=asset.allowed_lateness_ms if asset else grid["allowed_lateness_ms"].default,
         one_reading_per_tick=asset.one_reading_per_tick if asset else grid["one_reading_per_tick"].default,
@@ -148,9 +151,18 @@ def _unlike(asset: AssetFile, whole: ResolvedClass) -> Iterator[str]:
         yield f"period_ms must be {whole.period_ms}, as in class {whole.name}, not {asset.period_ms}"
 
 
+def _learned(header: Header | None) -> dict[str, Any]:
+    """What a model has seen of stillness in normal data, as the fields of a class."""
+    if header is None:
+        return {}
+    seconds = (None if ticks is None else ticks * header.period_ms / 1000 for ticks in header.still.stuck)
+    return {"learned_stuck_s": tuple(seconds), "moved_within": header.still.moved_within}
+
+
 def fitted(given: ResolvedClass, model: Path, header: Header) -> ResolvedClass:
     """A class with another model, between which and the class there are no differences."""
-    return replace(given, model=model, model_name=header.name, model_hash=header.hash, window=header.window)
+    named = replace(given, model=model, model_name=header.name, model_hash=header.hash, window=header.window)
+    return replace(named, **_learned(header))
 
 
 def model_differences(given: ResolvedClass, header: Header) -> list[str]:

@@ -53,7 +53,12 @@ class ThresholdSettings(Section):
         600, ge=1, description="scored rows before the recent scores count; until then the floor"
     )
     floor: Positive = Field(1.0, description="never lower; 1.0 is the 99.9 % quantile of normal in training")
-    cap: Positive = Field(10.0, description="never higher, so that a slow fault cannot train it away")
+    cap: Positive = Field(10.0, description="never higher")
+    creep: float = Field(
+        1.5,
+        ge=1,
+        description="never higher than this many times that after an asset's first horizon: a slow fault fires",
+    )
 
     def mistakes(self) -> Iterator[Mistake]:
         """Bounds in order."""

@@ -20,13 +20,14 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from models.residual import Calibration
+from models.level import Level
+from models.residual import Calibration, Energies, Whole
 from models.scaling import Scaler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 HEADER, CARD, ASSET = "header.json", "card.md", "asset.toml"
 WeightFile = Literal["model.onnx", "model.safetensors"]
 ONNX: WeightFile = "model.onnx"
@@ -68,6 +69,7 @@ class Network(Block, frozen=True, omit_defaults=True):
     latent: Annotated[int, Meta(ge=1, le=4096)]
     layers: Annotated[int, Meta(ge=1, le=8)]
     kind: Literal["plain", "variational", "denoising"] = "plain"
+    hidden_together: tuple[Annotated[int, Meta(ge=0, lt=MAX_SENSORS)], ...] = ()  # (C,) as `models.masking`
 
 
 class Scaling(Block, frozen=True):
@@ -77,12 +79,39 @@ class Scaling(Block, frozen=True):
     scale: PositivePerSensor
 
 
-class Usual(Block, frozen=True):
+class Together(Block, frozen=True):
+    """As `models.residual.Whole`, in scaled units."""
+
+    precision: Annotated[tuple[PerSensor, ...], Meta(min_length=1, max_length=MAX_SENSORS)]
+    usual: Positive
+    exponent: Annotated[float, Meta(gt=0, le=1)]
+
+
+class Usual(Block, frozen=True, omit_defaults=True):
     """As `models.residual.Calibration`, in scaled units."""
 
     spread: PositivePerSensor
     shift: PositivePerSensor
+    step: PositivePerSensor
+    level: PositivePerSensor
     score: Positive
+    whole: Together | None = None
+    shared: bool = False
+
+
+class Levels(Block, frozen=True):
+    """Where assets are compared with themselves: the level of those in the data, and how others come to theirs."""
+
+    rows: Annotated[int, Meta(ge=1)]  # of a new asset, that say what its level is
+    least: PositivePerSensor  # no scale of a level is below
+    of: dict[Name, Scaling]
+
+
+class Still(Block, frozen=True):
+    """As `models.stillness.Stillness`."""
+
+    moved_within: Annotated[int, Meta(ge=1)]
+    stuck: Annotated[tuple[Annotated[int, Meta(ge=1)] | None, ...], Meta(min_length=1, max_length=MAX_SENSORS)]
 
 
 class Data(Block, frozen=True):
@@ -113,7 +142,7 @@ class Training(Block, frozen=True):
 class Header(Block, frozen=True, omit_defaults=True):
     """header.json. `hash` names the model: it is the SHA-256 of the file, which names the weights by theirs."""
 
-    format: Literal[1]
+    format: Literal[2]
     name: Name
     created: str  # ISO 8601, UTC
     period_ms: Annotated[int, Meta(ge=1)]
@@ -122,11 +151,13 @@ class Header(Block, frozen=True, omit_defaults=True):
     network: Network
     scaler: Scaling
     calibration: Usual
+    still: Still
     data: Data
     versions: dict[str, str]
     sha256: dict[WeightFile, Sha256]
     tabular: bool = False  # rows without time: `period_ms` is then only a number to count them by
     training: Training | None = None
+    levels: Levels | None = None  # None: all assets have the same
     hash: str = ""  # never in the file itself
 
     def scaling(self) -> Scaler:
@@ -135,8 +166,22 @@ class Header(Block, frozen=True, omit_defaults=True):
 
     def usual(self) -> Calibration:
         """The calibration as arrays (C,)."""
-        spread, shift = self.calibration.spread, self.calibration.shift
-        return Calibration(np.array(spread, np.float32), np.array(shift, np.float32), self.calibration.score)
+        given = self.calibration
+        whole = None
+        if given.whole is not None:
+            precision = np.array(given.whole.precision, np.float32)
+            whole = Whole(precision, given.whole.usual, given.whole.exponent)
+        columns = (np.array(each, np.float32) for each in (given.spread, given.shift, given.step, given.level))
+        return Calibration(Energies(*columns), given.score, whole, given.shared)
+
+    def level(self, asset: str) -> Level | None:
+        """The level of an asset of the data, as arrays (C,); by its name or, behind the last "/", by its end."""
+        if self.levels is None:
+            return None
+        found = self.levels.of.get(asset) or self.levels.of.get(asset.rpartition("/")[2])
+        if found is None:
+            return None
+        return Level(np.array(found.center, np.float32), np.array(found.scale, np.float32))
 
 
 def save_artifact(folder: Path, header: Header, files: dict[str, bytes]) -> Header:
@@ -193,12 +238,24 @@ class _Format(msgspec.Struct):
 def _check(folder: Path, header: Header) -> None:
     """What the types cannot say."""
     sensors = len(header.sensors)
-    lengths = {
+    lengths: dict[str, tuple[object, ...]] = {
         "scaler.center": header.scaler.center,
         "scaler.scale": header.scaler.scale,
         "calibration.spread": header.calibration.spread,
         "calibration.shift": header.calibration.shift,
+        "calibration.step": header.calibration.step,
+        "calibration.level": header.calibration.level,
+        "still.stuck": header.still.stuck,
     }
+    if header.network.hidden_together:
+        lengths["network.hidden_together"] = header.network.hidden_together
+    if (whole := header.calibration.whole) is not None:
+        lengths |= {"calibration.whole.precision": whole.precision}
+        lengths |= {f"calibration.whole.precision.{row}": each for row, each in enumerate(whole.precision)}
+    if header.levels is not None:
+        lengths["levels.least"] = header.levels.least
+        for asset, each in header.levels.of.items():
+            lengths |= {f"levels.of.{asset}.center": each.center, f"levels.of.{asset}.scale": each.scale}
     for key, values in lengths.items():
         if len(values) != sensors:
             raise ArtifactError(f"{folder / HEADER}: {key} has {len(values)} numbers for {sensors} sensors")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from models import artifact
 from models.export import onnx_bytes, safetensors_bytes
-from models.residual import FLOOR, MIN_PRESENT, SENSOR_QUANTILE
+from models.residual import FLOOR, MIN_PRESENT, SENSOR_QUANTILE, judged
 from models.split import Part
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from models.training import Trained, TrainingConfig
+    from models.residual import Whole
+    from models.training import Levels, Trained, TrainingConfig
 
 CURVE_ROWS = 10
 LOSS_WORDS = {"mse": "squared error", "mae": "absolute error", "huber": "Huber loss"}
@@ -44,7 +45,7 @@ def save_trained(folder: Path, trained: Trained, config: TrainingConfig, origin:
     """Write the artifact of a training; returns its header. Raises OSError where the disk refuses."""
     files = {
         artifact.ONNX: onnx_bytes(trained.network),
-        artifact.SAFETENSORS: safetensors_bytes(trained.network),
+        artifact.SAFETENSORS: safetensors_bytes(trained.network.network),
         artifact.ASSET: _asset_file(origin).encode(),
         artifact.CARD: _card(trained, config, origin).encode(),
     }
@@ -61,9 +62,18 @@ def _header(trained: Trained, config: TrainingConfig, origin: Origin) -> artifac
         period_ms=origin.period_ms,
         window=network.window,
         sensors=tuple(map(artifact.Sensor, origin.sensors, origin.units)),
-        network=artifact.Network(network.hidden, network.latent, network.layers, network.kind),
+        network=artifact.Network(network.hidden, network.latent, network.layers, network.kind, trained.group),
         scaler=artifact.Scaling(_numbers(trained.scaler.center), _numbers(trained.scaler.scale)),
-        calibration=artifact.Usual(_numbers(usual.spread), _numbers(usual.shift), usual.score),
+        calibration=artifact.Usual(
+            spread=_numbers(usual.usual.spread),
+            shift=_numbers(usual.usual.shift),
+            step=_numbers(usual.usual.step),
+            level=_numbers(usual.usual.level),
+            score=usual.score,
+            whole=None if usual.whole is None else _together(usual.whole),
+            shared=usual.shared,
+        ),
+        still=artifact.Still(trained.stillness.moved_within, trained.stillness.stuck),
         data=artifact.Data(
             sha256=origin.data_sha256,
             assets=origin.assets,
@@ -86,7 +96,17 @@ def _header(trained: Trained, config: TrainingConfig, origin: Origin) -> artifac
             stop=tuple(epoch.stop_loss for epoch in trained.epochs),
             best=trained.best.number,
         ),
+        levels=None if trained.levels is None else _levels(trained.levels),
     )
+
+
+def _together(whole: Whole) -> artifact.Together:
+    return artifact.Together(tuple(map(_numbers, whole.precision)), whole.usual, whole.exponent)
+
+
+def _levels(levels: Levels) -> artifact.Levels:
+    of = {name: artifact.Scaling(_numbers(each.center), _numbers(each.scale)) for name, each in levels.of.items()}
+    return artifact.Levels(levels.rows, _numbers(levels.least), of)
 
 
 def _asset_file(origin: Origin) -> str:
@@ -110,17 +130,19 @@ def _card(trained: Trained, config: TrainingConfig, origin: Origin) -> str:
             (Part.CALIBRATION, "calibrates the score"),
         )
     )
+    usual = trained.calibration.usual
+    columns = zip(
+        origin.sensors,
+        origin.units,
+        *(each.tolist() for each in (trained.scaler.center, trained.scaler.scale)),
+        *(each.tolist() for each in (usual.spread, usual.shift, usual.step, usual.level)),
+        trained.stillness.stuck,
+        strict=True,
+    )
     sensors = "\n".join(
-        f"| {name} | {unit} | {center:.6g} | {scale:.6g} | {spread:.4g} | {shift:.4g} |"
-        for name, unit, center, scale, spread, shift in zip(
-            origin.sensors,
-            origin.units,
-            trained.scaler.center,
-            trained.scaler.scale,
-            trained.calibration.spread,
-            trained.calibration.shift,
-            strict=True,
-        )
+        f"| {name} | {unit} | {center:.6g} | {scale:.6g} | {spread:.4g} | {shift:.4g} | {step:.4g} | {level:.4g} |"
+        f" {stuck or 'not checked'} |"
+        for name, unit, center, scale, spread, shift, step, level, stuck in columns
     )
     ticks = "single rows" if origin.tabular else f"{network.window} ticks of {origin.period_ms} ms"
     doubts = "".join(f"\n* {sentence[0].upper()}{sentence[1:]}." for sentence in trained.doubts)
@@ -158,12 +180,17 @@ Score on the third part, by quantile: {quantiles}. By definition the 99.9 % quan
 Share of the windows of the second part, which does not calibrate, that score above 1.0:
 {100 * trained.false_alarm_share:.3f} %.
 
-| sensor | unit | mean | scale | usual spread | usual shift |
-|---|---|---|---|---|---|
+| sensor | unit | mean | scale | usual spread | usual shift | usual step | usual level | stuck after |
+|---|---|---|---|---|---|---|---|---|
 {sensors}
 
-Usual spread and shift are the {100 * SENSOR_QUANTILE:g} % quantiles on the third part, in scaled units, never
-below {FLOOR:g}.
+Usual is the {100 * SENSOR_QUANTILE:g} % quantile on the third part, over the last {judged(network.window)} ticks
+of a window, in scaled units, never below {FLOOR:g}. Stuck is a sensor after so many ticks without moving while the
+machine runs: most of its other sensors moved within the last {trained.stillness.moved_within} ticks.
+
+{_whole_words(trained)}
+
+{_level_words(trained)}
 
 ## Limits
 
@@ -188,6 +215,24 @@ def _curve(trained: Trained) -> str:
         f" {'kept' if epoch.number == trained.best.number else ''} |"
         for epoch in trained.epochs
         if epoch.number in shown
+    )
+
+
+def _whole_words(trained: Trained) -> str:
+    """What stands beside the sensors."""
+    whole = trained.calibration.whole
+    if whole is None:
+        return "There is too little data, or there are too many sensors, to judge all sensors together (T²)."
+    return f"All sensors together are judged by T², whose root is usually up to {whole.usual:.4g}."
+
+
+def _level_words(trained: Trained) -> str:
+    """Whether assets are compared with themselves."""
+    if trained.levels is None:
+        return f"All assets are held to the same level: {trained.levels_why}."
+    return (
+        f"Every asset is compared with itself: {trained.levels_why}. An asset that is not in the data learns its"
+        f" level from its first {trained.levels.rows} rows; what is usual is that of the asset in the middle."
     )
 
 

@@ -12,12 +12,13 @@ import torch
 
 if TYPE_CHECKING:
     from models.autoencoder import LSTMAutoencoder
+    from models.masking import HiddenPrediction
 
 OPSET = 17  # read by every onnxruntime since 1.13
 
 
-def onnx_bytes(network: LSTMAutoencoder) -> bytes:
-    """The network as ONNX: `windows` (B, T, C) to `reconstruction` (B, T, C), with any B."""
+def onnx_bytes(network: HiddenPrediction) -> bytes:
+    """Hidden prediction as ONNX: `windows` (B, T, C) to `reconstruction` (B, T, C), with any B."""
     example = torch.zeros(2, network.config.window, network.config.sensors)  # (2, T, C)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         file = Path(folder) / "model.onnx"

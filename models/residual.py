@@ -1,97 +1,262 @@
-"""From reconstruction error to a calibrated score, and what every sensor has to do with it [pure].
+"""From what the network predicts to a calibrated score, and what every sensor has to do with it [pure].
 
-For one sensor in one window, with the residuals r (scaled value minus reconstruction) of the cells that are
-present:
+Judged are the last ticks of a window, a third of it; what comes before is the network's context. For one sensor,
+with z its scaled values and r what they differ by from the prediction, over the cells that are present:
 
     spread = sqrt(mean(r²))     large where a sensor jumps, freezes or shakes
     shift  = |mean(r)|          large where it is off by a little, all the time
+    step   = sqrt(mean(Δz²))    large where it is rougher than it ever is, whatever the others do
+    level  = |mean(z)|          large where it is where it never is
 
-Each is divided by its own high quantile on held-out normal windows, so that sensors which are hard to
-reconstruct do not drown the others. The sensor's residual is the larger of the two, the window's is the largest
-of its sensors, and all are divided by the one number that makes 1.0 the 99.9 % quantile of normal windows.
+Each is divided by its own high quantile on held-out normal windows, so that sensors which are hard to predict do
+not drown the others; the largest of the four is the sensor's. Beside the sensors stands Hotelling's T² of their
+mean(z) (Hotelling 1947), which sees what is a little wrong with many of them; an exponent bends it to the sensors'
+scale, so that both have the same median and the same tail on normal windows. The score is the largest of all,
+divided by the one number that makes 1.0 the 99.9 % quantile of normal windows.
+
+Where assets are compared with themselves (`models.level`), a quantile is that of the asset in the middle: what the
+most restless of the assets does must not be normal of them all. A sensor that wanders from its level must not
+decide alone then either: the score is the geometric mean of the sensors' 4-norm and the bent T².
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int_]
 
+JUDGED = 3  # one so many-th of a window, its last ticks
 SENSOR_QUANTILE = 0.999  # of a sensor's own residuals; docs/models.md has the comparison with 0.99
 SCORE_QUANTILE = 0.999  # of the windows' scores: this one becomes 1.0
-FLOOR = 0.01  # scaled units: a sensor that is reconstructed better than this is taken to be this good
-MIN_PRESENT = 0.5  # share of a sensor's cells in the window that must be there for it to count
+FLOOR = 0.01  # scaled units: a sensor that is predicted better than this is taken to be this good
+MIN_PRESENT = 0.5  # share of a sensor's judged cells that must be there for it to count
 SMALLEST = 1e-30  # of the scores' quantile: normal data without any error must not divide by zero
 LIMIT = 1e6  # scaled units: keeps the squares of absurd readings finite
+PEAKS = 20  # exceedances at least, that a tail is fitted to
+PEAKS_SHARE = 0.02  # of the windows, where that is more
+LEAST_WINDOWS = 50  # with fewer, a tail is their maximum
+SHAPES = 0.5  # of the fitted tail at the most: a steeper one is chance
+EXPONENTIAL = 1e-6  # a shape below is that of an exponential tail
+WHOLE_SENSORS = 100  # more have no T²: its matrix would outgrow the header
+EXPONENTS = 0.2, 1.0  # that T² may be bent by
+NORM = 4.0  # of sensors that decide together
 
 
 @dataclass(frozen=True, slots=True)
 class Energies:
-    """What is left of B windows' residuals, in scaled units; NaN where a sensor has too few cells."""
+    """What is left of B windows, in scaled units; NaN where a sensor has too few cells. Of what is usual: (C,)."""
 
     spread: Float32  # (B, C)
     shift: Float32  # (B, C)
+    step: Float32  # (B, C)
+    level: Float32  # (B, C) with its sign
+
+    def of(self, rows: slice | Int) -> Energies:
+        """Those of some windows."""
+        return Energies(*(getattr(self, field.name)[rows] for field in fields(Energies)))
+
+
+def joined(parts: list[Energies]) -> Energies:
+    """The energies of several batches, one after the other."""
+    return Energies(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Energies)))
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Hotelling's T² of the sensors' levels, and how it comes to the sensors' scale."""
+
+    precision: Float32  # (C, C) inverse covariance of the levels, scaled units
+    usual: float  # quantile of its root, > 0
+    exponent: float
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """What is usual in normal windows."""
 
-    spread: Float32  # (C,) quantile of each sensor's spread, scaled units, >= FLOOR
-    shift: Float32  # (C,) quantile of each sensor's shift, scaled units, >= FLOOR
+    usual: Energies  # (C,) quantiles of each sensor's, without sign, >= FLOOR
     score: float  # quantile of the windows' largest residual, > 0
+    whole: Whole | None = None  # None: too little data, or too many sensors, for a covariance
+    shared: bool = False  # the sensors decide together, not the largest alone: assets are compared with themselves
 
 
-def energies(scaled: Float32, reconstruction: Float32) -> Energies:
-    """Spread and shift of B windows (B, T, C) in scaled units, NaN = missing cell.
+def judged(window: int) -> int:
+    """How many ticks at the end of a window of T are judged."""
+    return -(-window // JUDGED)
 
-    A sensor with less than half of its cells present gets NaN.
+
+def energies(scaled: Float32, predicted: Float32) -> Energies:
+    """The energies of B windows (B, T, C) in scaled units, NaN = missing cell.
+
+    A sensor with less than half of its judged cells present gets NaN.
     """
-    present = ~np.isnan(scaled)  # (B, T, C)
-    residual = np.where(present, np.clip(scaled - reconstruction, -LIMIT, LIMIT), np.float32(0))  # (B, T, C)
+    last = judged(scaled.shape[1])
+    scaled = np.clip(scaled[:, -last:], -LIMIT, LIMIT)  # (B, h, C)
+    present = ~np.isnan(scaled)  # (B, h, C)
+    values = np.where(present, scaled, np.float32(0))  # (B, h, C)
+    residual = np.where(present, scaled - predicted[:, -last:], np.float32(0))  # (B, h, C)
     cells = present.sum(axis=1)  # (B, C)
-    few = cells < max(MIN_PRESENT * scaled.shape[1], 1)  # (B, C)
     count = np.maximum(cells, 1).astype(np.float32)  # (B, C)
-    spread = np.sqrt(np.einsum("btc,btc->bc", residual, residual) / count)  # (B, C)
-    shift = np.abs(residual.sum(axis=1) / count)  # (B, C)
-    spread[few] = shift[few] = np.nan
-    return Energies(spread, shift)
+    pairs = present[:, 1:] & present[:, :-1]  # (B, h - 1, C)
+    steps = np.where(pairs, np.diff(values, axis=1), np.float32(0))  # (B, h - 1, C)
+    found = Energies(
+        spread=np.sqrt(np.einsum("btc,btc->bc", residual, residual) / count),
+        shift=np.abs(residual.sum(axis=1) / count),
+        step=np.sqrt(np.einsum("btc,btc->bc", steps, steps) / np.maximum(pairs.sum(axis=1), 1, dtype=np.float32)),
+        level=values.sum(axis=1) / count,
+    )
+    few = cells < max(MIN_PRESENT * last, 1)  # (B, C)
+    for field in fields(Energies):
+        getattr(found, field.name)[few] = np.nan
+    return found
 
 
-def calibrate(normal: Energies) -> Calibration:
-    """The calibration by held-out normal windows.
+def calibrate(normal: Energies, fitted: Float32, asset: Int | None = None) -> Calibration:
+    """The calibration by held-out normal windows; `fitted` (F, C) are independent levels of the fitted ones.
 
+    `asset` (B,) numbers the asset of each window where assets are compared with themselves, else None.
     A sensor that never had enough cells gets FLOOR, as if it were perfectly predictable.
     Raises ValueError where no window has any sensor with enough cells.
     """
     if np.isnan(normal.spread).all():
         raise ValueError("no held-out window has a sensor with enough values to calibrate by")
-    spread, shift = _quantiles(normal.spread), _quantiles(normal.shift)
-    _, score = judge(normal, Calibration(spread, shift, 1.0))
-    largest = float(np.nanquantile(score, SCORE_QUANTILE))
-    return Calibration(spread, shift, max(largest, SMALLEST))
+    shared = asset is not None
+    asset = np.zeros(len(normal.spread), np.int_) if asset is None else asset
+    groups = [np.flatnonzero(asset == number) for number in np.unique(asset)]
+    usual = Energies(*(_quantiles(np.abs(getattr(normal, f.name)), groups) for f in fields(Energies)))
+    seen = ~np.all(np.isnan(normal.spread), axis=1)  # (B,)
+    alone = _of_sensors(_larger(normal, usual), shared=shared)  # (B,)
+    score = _tail(alone, groups, seen)
+    whole = _fit_whole(normal, fitted, groups)
+    if whole is not None:
+        root = _root(normal, whole.precision)  # (B,)
+        there = np.logical_not(np.isnan(root))
+        largest = _tail(root, groups, there)
+        middle = float(np.median(alone[there])) / score, float(np.median(root[there])) / largest
+        exponent = math.log(middle[0]) / math.log(middle[1]) if min(middle) > 0 and max(middle) < 1 else 1.0
+        whole = Whole(whole.precision, largest, min(max(exponent, EXPONENTS[0]), EXPONENTS[1]))
+    # Both together are above 1.0 more or less often than either: once more, so that 1.0 is the score's quantile.
+    _, together = judge(normal, Calibration(usual, score, whole, shared))
+    final = max(_tail(np.nan_to_num(together), groups, seen), FLOOR)
+    if whole is not None:
+        whole = Whole(whole.precision, whole.usual * final ** (1 / whole.exponent), whole.exponent)
+    return Calibration(usual, score * final, whole, shared)
 
 
 def judge(found: Energies, calibration: Calibration) -> tuple[Float32, Float32]:
     """Contribution (B, C) and score (B,), dimensionless and >= 0; NaN where there is nothing to judge.
 
+    The score is never less than the largest contribution, except where sensors decide together.
+
     >>> one = np.ones((1, 2), np.float32)
-    >>> judge(Energies(one * [3, 1], one), Calibration(one[0], one[0] * 0.5, 2.0))
+    >>> judge(Energies(one * [3, 1], one, one, -one), Calibration(Energies(*[one[0]] * 3, one[0] * 0.5), 2.0))
     (array([[1.5, 1. ]], dtype=float32), array([1.5], dtype=float32))
     """
-    larger = np.maximum(found.spread / calibration.spread, found.shift / calibration.shift)  # (B, C)
-    contribution = (larger / calibration.score).astype(np.float32)  # (B, C)
-    missing = np.isnan(contribution)
-    score = np.where(missing, np.float32(0), contribution).max(axis=1, initial=0)  # (B,)
-    score[missing.all(axis=1)] = np.nan
+    contribution = (_larger(found, calibration.usual) / calibration.score).astype(np.float32)  # (B, C)
+    score = _of_sensors(contribution, shared=calibration.shared)  # (B,)
+    if calibration.whole is not None:
+        whole = calibration.whole
+        bent = (_root(found, whole.precision) / whole.usual) ** whole.exponent  # (B,)
+        both = np.sqrt(score * bent) if calibration.shared else np.maximum(score, bent)
+        score = np.where(np.isnan(bent), score, both).astype(np.float32)
+    score[np.isnan(contribution).all(axis=1)] = np.nan
     return contribution, score
 
 
-def _quantiles(energy: Float32) -> Float32:
+def _larger(found: Energies, usual: Energies) -> Float32:
+    """The largest of each sensor's energies (B, C), each over what is usual of it."""
+    larger = np.maximum(found.spread / usual.spread, found.shift / usual.shift)
+    larger = np.maximum(larger, found.step / usual.step)
+    largest: Float32 = np.maximum(larger, np.abs(found.level) / usual.level)
+    return largest
+
+
+def _of_sensors(larger: Float32, *, shared: bool) -> Float32:
+    """What the sensors (B, C), NaN = missing, come to (B,): the largest, or their norm."""
+    there = np.nan_to_num(larger)
+    largest: Float32 = there.max(axis=1, initial=0)
+    if not shared:
+        return largest
+    norm: Float32 = ((there.astype(np.float64) ** NORM).sum(axis=1) ** (1 / NORM)).astype(np.float32)
+    return norm
+
+
+def _root(found: Energies, precision: Float32) -> Float32:
+    """The root of T² (B,); NaN where a sensor is missing, because all of them are needed."""
+    level = found.level.astype(np.float64)
+    square = np.einsum("bc,cd,bd->b", level, precision.astype(np.float64), level)
+    root: Float32 = np.sqrt(np.maximum(square, 0)).astype(np.float32)
+    return root
+
+
+def _fit_whole(normal: Energies, fitted: Float32, groups: list[Int]) -> Whole | None:
+    """The precision of levels; None where there is too little to estimate it by."""
+    sensors = fitted.shape[1]
+    rows = fitted[~np.isnan(fitted).any(axis=1)].astype(np.float64)  # (F, C)
+    complete = ~np.any(np.isnan(normal.level), axis=1)
+    if sensors > WHOLE_SENSORS or len(rows) < 2 * sensors or not complete.any():
+        return None
+    covariance = np.cov(rows.T).reshape(sensors, sensors)
+    deviation = np.maximum(np.sqrt(np.diag(covariance)), FLOOR)
+    correlation = covariance / np.outer(deviation, deviation)
+    if len(groups) > 1:
+        # How far from their level assets get is what the asset in the middle did later, not while it was learned.
+        whole = [each[complete[each]] for each in groups if complete[each].any()]
+        squares = [np.mean(normal.level[each] ** 2, axis=0) for each in whole]
+        deviation = np.maximum(np.sqrt(np.median(squares, axis=0)), FLOOR)
+    shrunk = sensors / (sensors + len(rows))  # towards independent sensors, the more the fewer the rows
+    correlation = (1 - shrunk) * correlation + shrunk * np.eye(sensors)
+    precision = np.linalg.inv(correlation) / np.outer(deviation, deviation)
+    return Whole(precision.astype(np.float32), 1.0, 1.0)
+
+
+def _quantiles(energy: Float32, groups: list[Int]) -> Float32:
+    """The usual energy (C,) of windows (B, C): the quantile of all, or that of the asset in the middle."""
+    found = np.full((len(groups), energy.shape[1]), np.nan)  # (groups, C)
+    for index, rows in enumerate(groups):
+        known = ~np.isnan(energy[rows]).all(axis=0)
+        found[index, known] = np.nanquantile(energy[rows][:, known], SENSOR_QUANTILE, axis=0)
     quantiles = np.full(energy.shape[1], FLOOR, np.float32)  # (C,)
-    for sensor in np.flatnonzero(~np.isnan(energy).all(axis=0)):
-        quantiles[sensor] = max(float(np.nanquantile(energy[:, sensor], SENSOR_QUANTILE)), FLOOR)
+    known = ~np.isnan(found).all(axis=0)
+    quantiles[known] = np.maximum(np.nanmedian(found[:, known], axis=0), FLOOR)
     return quantiles
+
+
+def _tail(score: Float32, groups: list[Int], seen: npt.NDArray[np.bool_]) -> float:
+    """The level of the score that normal windows pass once in a thousand; of the asset in the middle."""
+    tails = [tail(score[rows][seen[rows]]) for rows in groups if seen[rows].any()]
+    return max(float(np.median(tails)), SMALLEST)
+
+
+def tail(values: Float32) -> float:
+    """The SCORE_QUANTILE of N values >= 0 by peaks over a threshold (Pickands 1975).
+
+    The generalised Pareto distribution is fitted to the exceedances by their moments (Hosking and Wallis 1987).
+
+    >>> round(tail(np.random.default_rng(0).exponential(size=100_000).astype(np.float32)))  # ln 1000 = 6.9
+    7
+    """
+    count = len(values)
+    if count < LEAST_WINDOWS:
+        return float(values.max())
+    share = min(max(PEAKS_SHARE, PEAKS / count), 0.5)
+    ordered = np.sort(values.astype(np.float64))
+    peaks = max(int(share * count), 1)
+    base = ordered[-peaks - 1]
+    beyond = ordered[-peaks:] - base
+    mean, variance = beyond.mean(), beyond.var()
+    if variance <= 1e-12 * max(base, 1e-12) ** 2:
+        return float(ordered[-1])
+    shape = float(np.clip(0.5 * (1 - mean**2 / variance), -SHAPES, SHAPES))
+    scale = mean * (1 - shape)
+    times = (peaks / count) / (1 - SCORE_QUANTILE)
+    if times <= 1:  # so many windows that the quantile lies among the peaks
+        return float(np.quantile(ordered, SCORE_QUANTILE))
+    grown = np.log(times) if abs(shape) < EXPONENTIAL else (times**shape - 1) / shape
+    return float(base + scale * grown)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from models.artifact import ONNX, ArtifactError, Header, load_header, read_weights
+from models.level import Level, level_of, moments
 from models.residual import energies, judge
 from models.scaling import network_input
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 ERRORS_ONLY = 3  # onnxruntime's log level
 
@@ -39,25 +41,59 @@ class RuntimeModel:
         """T, the ticks in a window."""
         return self.header.window
 
-    def score(self, values: Float32) -> tuple[Float32, Float32, Float32]:
+    @property
+    def level_rows(self) -> int:
+        """Rows of a new asset that say what its level is; 0 = assets are not compared with themselves."""
+        return 0 if self.header.levels is None else self.header.levels.rows
+
+    def level(self, asset: str) -> tuple[Float32, Float32] | None:
+        """Center and scale (C,) of an asset of the training data; None = it is not one."""
+        found = self.header.level(asset)
+        return None if found is None else (found.center, found.scale)
+
+    def level_from(self, mean: Float64, variance: Float64) -> tuple[Float32, Float32]:
+        """Center and scale (…, C) by mean and variance of an asset's rows; only where there are levels."""
+        assert self.header.levels is not None
+        found = level_of(mean, variance, np.array(self.header.levels.least, np.float32))
+        return found.center, found.scale
+
+    def fit_level(self, values: Float32) -> tuple[Float32, Float32] | None:
+        """Center and scale (C,) of a new asset by its first rows (N, C); None where there are no levels."""
+        return None if self.header.levels is None else self.level_from(*moments(values)[1:])
+
+    def score(
+        self, values: Float32, level: tuple[Float32, Float32] | None = None
+    ) -> tuple[Float32, Float32, Float32]:
         """Score B windows (B, T, C) in the sensors' units, NaN = missing.
 
-        Returns contribution (B, C), the calibrated score of every sensor, NaN where it is missing; expected
-        (B, C), the reconstruction of the last tick in the sensors' units; and score (B,), the largest
-        contribution of each window, NaN where no sensor contributes. Raises ValueError for another T or C.
+        `level` is the center and the scale of the windows' assets, both (C,) of one asset or (B, C), where assets
+        are compared with themselves. Returns contribution (B, C), the calibrated score of every sensor, NaN where
+        it is missing; expected (B, C), what the other sensors say of the last tick in the sensors' units; score
+        (B,), NaN where no sensor contributes. Raises ValueError for another T or C, and without levels where they
+        are needed.
         """
         rows, shape = len(values), (self.header.window, len(self.header.sensors))
         if values.shape[1:] != shape:
             raise ValueError(f"windows of shape {values.shape[1:]}, the model takes {shape}")
+        if level is None and self.header.levels is not None:
+            raise ValueError("this model compares assets with themselves: say what the level of these is")
+        of_rows = None
+        if level is not None and self.header.levels is not None:
+            of_rows = [np.broadcast_to(each, (rows, shape[1])) for each in level]  # (B, C) each
         contribution = np.empty((rows, shape[1]), np.float32)
         expected = np.empty((rows, shape[1]), np.float32)
         score = np.empty(rows, np.float32)
         for start in range(0, rows, self._batch_size):
             part = slice(start, start + self._batch_size)
-            scaled = self._scaler.scaled(values[part])  # (b, T, C)
-            reconstruction = self.reconstruct(network_input(scaled))  # (b, T, C)
-            contribution[part], score[part] = judge(energies(scaled, reconstruction), self._usual)
-            expected[part] = self._scaler.unscaled(reconstruction[:, -1])
+            own = None if of_rows is None else Level(of_rows[0][part], of_rows[1][part])
+            here = values[part]
+            if own is not None:
+                here = Level(own.center[:, None], own.scale[:, None]).scaled(here)
+            scaled = self._scaler.scaled(here)  # (b, T, C)
+            predicted = self.reconstruct(network_input(scaled))  # (b, T, C)
+            contribution[part], score[part] = judge(energies(scaled, predicted), self._usual)
+            last = self._scaler.unscaled(predicted[:, -1])
+            expected[part] = last if own is None else own.unscaled(last)
         return contribution, expected, score
 
 

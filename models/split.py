@@ -35,6 +35,7 @@ class Part(IntEnum):
 
 
 LEFT_OUT = -1
+IN_TIME = {Part.FIT: 0.5, Part.STOP: 0.1, Part.CALIBRATION: 0.4}  # of an asset's rows, in this order
 SHARES = np.array([0.7, 0.1, 0.2])  # by Part
 # Ten blocks in the proportion of SHARES, with as few edges as keep calibration spread over the run.
 PATTERN = np.array([0, 0, 2, 0, 0, 1, 0, 0, 2, 0])
@@ -60,9 +61,14 @@ class Taken:
 
     def __getitem__(self, key: Any) -> Float32:
         first, *others = key if isinstance(key, tuple) else (key,)
-        chosen = self._windows[self._index[first]]  # (T, C) or (b, T, C)
-        part: Float32 = chosen[(slice(None),) * (chosen.ndim - 2) + tuple(others)]
+        part: Float32 = self._windows[(slice(None), *others)][
+            self._index[first]
+        ]  # of a view, so only this is copied
         return part
+
+    def of(self, rows: Int64) -> Taken:
+        """Some of these."""
+        return Taken(self._windows, self._index[rows])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Float32:
         """All of them (B, T, C)."""
@@ -77,6 +83,16 @@ class Run:
     windows: Float32 | Taken  # (B, T, C) in the sensors' units, NaN = missing
     tick: Int64  # (B,) last tick of each window
 
+    def rows(self) -> Float32:
+        """The rows (N, C) that the windows are of, as far as they tell, in the order of time."""
+        last = self.windows[:, -1]
+        return np.concatenate([self.windows[0, :-1], last]) if len(self.tick) else last
+
+    def of(self, rows: Int64) -> Run:
+        """The run of some of its windows, which are not copied."""
+        windows = self.windows.of(rows) if isinstance(self.windows, Taken) else Taken(self.windows, rows)
+        return Run(self.name, windows, self.tick[rows])
+
 
 def split_runs(runs: list[Run], seed: int) -> tuple[list[npt.NDArray[np.int_]], str]:
     """The Part, or LEFT_OUT, of every window of every run (B,), and in words how it was done."""
@@ -88,6 +104,29 @@ def split_runs(runs: list[Run], seed: int) -> tuple[list[npt.NDArray[np.int_]], 
     if len(runs) >= RUNS_TO_DEAL:
         return _deal(runs, list(range(len(runs))), seed), f"{len(runs)} whole runs dealt out"
     return [_blocks(run) for run in runs], f"blocks of time within {len(runs)} run(s)"
+
+
+def split_in_time(runs: list[Run], judged: int) -> tuple[list[npt.NDArray[np.int_]], str]:
+    """As `split_runs`, where assets are compared with themselves: what comes later in each asset is held out.
+
+    An asset's level is then known from its beginning, as it will be in service. A window is in a part with the
+    `judged` ticks at its end; what it sees before them may lie in the part before.
+    """
+    parts: list[npt.NDArray[np.int_]] = []
+    ticks: dict[str, list[Int64]] = {}
+    for run in runs:
+        if len(run.tick):
+            first = run.tick[0] - np.arange(run.windows.shape[1] - 1, 0, -1)  # of the rows in the first window
+            ticks.setdefault(run.name, []).append(np.concatenate([first, run.tick]))
+    edges = np.cumsum(list(IN_TIME.values()))[:-1]
+    bounds = {name: np.quantile(np.concatenate(each), edges, method="nearest") for name, each in ticks.items()}
+    for run in runs:
+        if not len(run.tick):
+            parts.append(np.full(0, LEFT_OUT))
+            continue
+        first, last = np.searchsorted(bounds[run.name], [run.tick - judged + 1, run.tick], side="left")
+        parts.append(np.where(first == last, last, LEFT_OUT))
+    return parts, f"the rows of each of {len(ticks)} assets in the order of time"
 
 
 def _deal(runs: list[Run], hand: list[int], seed: int) -> list[npt.NDArray[np.int_]]:

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from models.artifact import SAFETENSORS, ArtifactError, load_header, read_weights
 from models.autoencoder import AutoencoderConfig, build
+from models.masking import HiddenPrediction
 from models.runtime import RuntimeModel
 from models.training import reconstruct
 
@@ -28,4 +29,5 @@ def load_torch_model(folder: Path, *, batch_size: int = 256) -> RuntimeModel:
         network.load_state_dict(safetensors.torch.load(read_weights(folder, header, SAFETENSORS)))
     except (SafetensorError, RuntimeError) as error:
         raise ArtifactError(f"{folder / SAFETENSORS} does not fit header.json: {error}") from error
-    return RuntimeModel(header, partial(reconstruct, network.eval()), batch_size=batch_size)
+    predicting = HiddenPrediction(network, size.hidden_together).eval()
+    return RuntimeModel(header, partial(reconstruct, predicting), batch_size=batch_size)

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from models.fitting import Epoch, Fit, TrainingConfig, TrainingError, read_saved
-from models.residual import Calibration, Energies, calibrate, energies, judge
+from models.level import Level, assets_differ, fit_level, least_scale
+from models.masking import HiddenPrediction, deal
+from models.residual import Calibration, Energies, calibrate, energies, joined, judge, judged
 from models.scaling import Scaler, fit_scaler, network_input
-from models.split import Part, Run, split_runs
+from models.split import Part, Run, split_in_time, split_runs
+from models.stillness import Stillness, learn_stillness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +30,7 @@ Float32 = npt.NDArray[np.float32]
 Int = npt.NDArray[np.int_]
 
 FIT_WINDOWS = 15_000  # the automatic stride keeps about this many: enough for 17 sensors, minutes on two cores
+JUDGED_WINDOWS = 60_000  # of the held-out windows about so many are enough for their quantiles; neighbours overlap
 MIN_WINDOWS = {Part.FIT: 200, Part.STOP: 20, Part.CALIBRATION: 100}
 SCORE_BATCH = 512
 CARD_QUANTILES = (0.5, 0.9, 0.99, 0.999)
@@ -36,12 +41,25 @@ MANY_ALARMS = 0.02  # share of held-out windows above 1.0, twenty times what is 
 
 
 @dataclass(frozen=True, slots=True)
+class Levels:
+    """Where assets are compared with themselves: what is known of their levels."""
+
+    of: dict[str, Level]  # by asset
+    least: Float32  # (C,) no scale is below
+    rows: int  # of a new asset, that say what its level is
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
     """A trained model and the account of its training."""
 
-    network: LSTMAutoencoder
+    network: HiddenPrediction
+    group: tuple[int, ...]  # (C,) as `models.masking`
     scaler: Scaler
     calibration: Calibration
+    levels: Levels | None
+    levels_why: str  # in words, why there are levels or none
+    stillness: Stillness
     split: str  # in words
     runs: dict[Part, list[str]]  # names of the runs in each part
     windows: dict[Part, int]
@@ -71,32 +89,43 @@ def train(
     broken off and goes on, on the same runs, from what `keep` was last given after an epoch.
     Raises TrainingError where a part of the split has too few windows, or the loss is not finite.
     """
-    parts, split = split_runs(runs, config.seed)
-    chosen = {
-        part: [(run, np.flatnonzero(where == part)) for run, where in zip(runs, parts, strict=True)]
-        for part in Part
-    }
-    windows = {part: sum(len(index) for _, index in chosen[part]) for part in Part}
+    if not any(len(run.tick) for run in runs):
+        _require_enough(dict.fromkeys(Part, 0))
+    assets = _rows_of_assets(runs)
+    differ, why = assets_differ(list(assets.values()))
+    last = judged(runs[0].windows.shape[1])
+    parts, split = split_in_time(runs, last) if differ else split_runs(runs, config.seed)
+    chosen = {part: _parts_of(runs, parts, part) for part in Part}
+    windows = {part: sum(len(run.tick) for run in chosen[part]) for part in Part}
     _require_enough(windows)
+    # The held-out parts are judged by levels that are known from the fitted part alone.
+    known = _levels(_rows_of_assets(chosen[Part.FIT])) if differ else None
     stride = config.stride or max(1, windows[Part.FIT] // FIT_WINDOWS)
-    fit = np.concatenate([run.windows[index[::stride]] for run, index in chosen[Part.FIT]])  # (F, T, C)
-    stop = np.concatenate([run.windows[index[::stride]] for run, index in chosen[Part.STOP]])  # (E, T, C)
+    fit = np.concatenate([_about_level(run, slice(None, None, stride), known) for run in chosen[Part.FIT]])
+    stop = np.concatenate([_about_level(run, slice(None, None, stride), known) for run in chosen[Part.STOP]])
     rows = _rows(chosen[Part.FIT])
     _require_rows(rows, fit.shape[2])
     scaler = fit_scaler(fit)
     with _own_random_numbers_and_threads(config):
         network, epochs = _fit(scaler.scaled(fit), scaler.scaled(stop), config, on_epoch, keep, resume)
-    usual = _energies(network, scaler, chosen[Part.CALIBRATION])
-    calibration = calibrate(usual)
-    _, scores = judge(usual, calibration)
-    _, unseen = judge(_energies(network, scaler, chosen[Part.STOP]), calibration)
+    group = deal(scaler.scaled(fit[:, -1]))
+    predicting = HiddenPrediction(network, group).eval()
+    normal, asset = _held_out(predicting, scaler, chosen[Part.CALIBRATION], known)
+    independent = _independent_levels(chosen[Part.FIT], scaler, known)
+    calibration = calibrate(normal, independent, asset if differ else None)
+    _, scores = judge(normal, calibration)
+    _, unseen = judge(_held_out(predicting, scaler, chosen[Part.STOP], known)[0], calibration)
     false_alarm_share = float(np.mean(unseen > 1.0))
     return Trained(
-        network=network,
+        network=predicting,
+        group=group,
         scaler=scaler,
         calibration=calibration,
+        levels=_levels(assets) if differ else None,
+        levels_why=why,
+        stillness=learn_stillness([run.rows() for run in runs if len(run.tick)]),
         split=split,
-        runs={part: [run.name for run, index in chosen[part] if len(index)] for part in Part},
+        runs={part: [run.name for run in chosen[part] if len(run.tick)] for part in Part},
         windows=windows,
         stride=stride,
         epochs=epochs,
@@ -109,7 +138,46 @@ def train(
     )
 
 
-def reconstruct(network: LSTMAutoencoder, windows: Float32) -> Float32:
+def _parts_of(runs: list[Run], parts: list[Int], part: Part) -> list[Run]:
+    """What of the runs is in a part of the split."""
+    inside = [np.flatnonzero(where == part) for where in parts]
+    return [run if len(rows) == len(run.tick) else run.of(rows) for run, rows in zip(runs, inside, strict=True)]
+
+
+def _rows_of_assets(runs: list[Run]) -> dict[str, Float32]:
+    """The rows (N, C) of each asset, in the order of its runs."""
+    rows: dict[str, list[Float32]] = {}
+    for run in runs:
+        rows.setdefault(run.name, []).append(run.rows())
+    return {name: np.concatenate(each) for name, each in rows.items()}
+
+
+def _levels(assets: dict[str, Float32]) -> Levels:
+    """The level of each asset by its rows (N, C)."""
+    least = least_scale(list(assets.values()))
+    of = {name: fit_level(rows, least) for name, rows in assets.items() if len(rows)}
+    return Levels(of, least, int(np.median([len(rows) for rows in assets.values()])))
+
+
+def _about_level(run: Run, rows: slice, levels: Levels | None) -> Float32:
+    """Some windows (b, T, C) of a run, as deviations from the level of its asset where there are levels."""
+    windows: Float32 = run.windows[rows]
+    if levels is None or not len(windows):
+        return windows
+    return levels.of[run.name].scaled(windows) if run.name in levels.of else np.full_like(windows, np.nan)
+
+
+def _independent_levels(runs: list[Run], scaler: Scaler, levels: Levels | None) -> Float32:
+    """The levels (F, C) of fitted windows whose judged ticks do not overlap."""
+    step = judged(runs[0].windows.shape[1])
+    found = []
+    for run in runs:
+        scaled = scaler.scaled(_about_level(run, slice(None, None, step), levels))
+        found.append(energies(scaled, np.zeros_like(scaled)).level)
+    return np.concatenate(found)
+
+
+def reconstruct(network: nn.Module, windows: Float32) -> Float32:
     """Run the network on its input (B, T, C)."""
     with torch.inference_mode():
         output: Float32 = network(torch.from_numpy(windows)).numpy()
@@ -139,12 +207,12 @@ def _require_enough(windows: dict[Part, int]) -> None:
         )
 
 
-def _rows(chosen: list[tuple[Run, Int]]) -> int:
+def _rows(runs: list[Run]) -> int:
     """The ticks that are in these windows, each counted once."""
     rows = 0
-    for run, index in chosen:
+    for run in runs:
         length = run.windows.shape[1]
-        step = np.diff(run.tick[index], prepend=run.tick[index[:1]] - length)  # (B,)
+        step = np.diff(run.tick, prepend=run.tick[:1] - length)  # (B,)
         rows += int(np.minimum(step, length).sum())
     return rows
 
@@ -201,13 +269,16 @@ def _fit(
     return fitting.finished(), fitting.epochs
 
 
-def _energies(network: LSTMAutoencoder, scaler: Scaler, chosen: list[tuple[Run, Int]]) -> Energies:
-    """The energies of all these windows, one after the other."""
-    found = []
-    for run, index in chosen:
-        for start in range(0, len(index), SCORE_BATCH):
-            scaled = scaler.scaled(run.windows[index[start : start + SCORE_BATCH]])  # (b, T, C)
+def _held_out(
+    network: HiddenPrediction, scaler: Scaler, runs: list[Run], levels: Levels | None
+) -> tuple[Energies, Int]:
+    """The energies of the windows of these runs, and the number of the asset (B,) of each."""
+    number = {name: index for index, name in enumerate(dict.fromkeys(run.name for run in runs))}
+    every = max(1, sum(len(run.tick) for run in runs) // JUDGED_WINDOWS)
+    found, asset = [], []
+    for run in runs:
+        for start in range(0, max(len(run.tick), 1), SCORE_BATCH * every):
+            scaled = scaler.scaled(_about_level(run, slice(start, start + SCORE_BATCH * every, every), levels))
             found.append(energies(scaled, reconstruct(network, network_input(scaled))))
-    return Energies(
-        np.concatenate([each.spread for each in found]), np.concatenate([each.shift for each in found])
-    )
+            asset.append(np.full(len(scaled), number[run.name]))
+    return joined(found), np.concatenate(asset)

@@ -94,6 +94,7 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             min_rows=threshold.min_rows,
             floor=threshold.floor,
             cap=threshold.cap,
+            creep=threshold.creep,
             regime_rows=_regime_rows(threshold, each),
         ),
         alert=AlertConfig(
@@ -192,4 +193,6 @@ def _sensor_check(given: SensorCheckSettings, each: ResolvedClass) -> SensorChec
         dropout_ticks=ticks(given.dropout_s),
         clear_ticks=ticks(given.clear_s),
         period_ms=each.period_ms,
+        learned_ticks=tuple(None if seconds is None else ticks(seconds) for seconds in each.learned_stuck_s),
+        moved_within=each.moved_within,
     )

@@ -1,5 +1,6 @@
 """What a checkpoint of an earlier release lacks, filled in: nothing that was learned is lost by an update. Pure.
 
+Before there were levels and anchors, a stream had neither; both begin anew, and what was learned else stays.
 Before there were operating regimes a stream had one threshold, an incident point less, and neither regime, limits
 nor ledger. Such a state goes on as one whose regime is "all", and limits begin anew.
 """
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-LATER = frozenset({"regime", "limits", "ledger", "unscored"})  # stages that earlier releases had not
+LATER = frozenset({"regime", "limits", "ledger", "unscored", "level"})  # stages that earlier releases had not
+LATER_COLUMNS = frozenset({("sensor_check", "unmoved"), ("threshold", "to_anchor"), ("threshold", "anchor")})
 
 
 def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room: Array, streams: int) -> Array:
     """One column of a stage of class `index`, in the form of `room`, a fresh one. Raises KeyError without it."""
     key = f"{index}.{stage}.{name}"
     if key not in arrays and stage in LATER:
+        return np.repeat(room[:1], streams, axis=0)
+    if key not in arrays and (stage, name) in LATER_COLUMNS:
         return np.repeat(room[:1], streams, axis=0)
     found = arrays[key]
     if stage == "threshold" and found.ndim == room.ndim - 1:

@@ -7,7 +7,7 @@ records from the same state give the same results, bit for bit, wherever they ru
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from monitor import (
     align,
     handover,
     ledger,
+    level,
     limits,
     moves,
     orders,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
     from monitor.decode import ClassReadings
     from monitor.moves import Flush
-    from monitor.records import Bool, Frames, Masks, Message, Model, Record
+    from monitor.records import Bool, Frames, LevelModel, Masks, Message, Model, Record
     from monitor.spec import ClassSpec
 
 SWEEP_MS = 200  # what time alone brings about is looked for this often, and not with every record
@@ -268,7 +269,11 @@ def _score_rounds(
     """Score all rounds in one call of the model, then judge them one after the other."""
     each = state.classes[index]
     without = Status.LEARNING if each.spec.wanted_ms else Status.NO_MODEL
-    scored = score(joined(Windows, rounds), models.get(each.spec.model_hash), without)
+    cut_together, model = joined(Windows, rounds), models.get(each.spec.model_hash)
+    about = None
+    if model is not None and model.level_rows:
+        cut_together, about = level.about(each.level, cast("LevelModel", model), each.keys, cut_together)
+    scored = score(cut_together, model, without, about)
     moment = Moment(each.keys, now)
     names = each.names()
     start = 0
@@ -328,6 +333,7 @@ def _obey(
             alert.settle(each.alert, each.number[asked.asset])  # also what is pending, which freezes learning
             threshold.relearn(each.threshold, each.spec.threshold, each.number[asked.asset])
             limits.relearn(each.limits, each.number[asked.asset])
+            level.forget(each.level, each.number[asked.asset])
     result.events.extend(done)
     said = [f"{event.incident_id} {event.transition}" for event in done]
     if asked.action == "accept":

@@ -49,6 +49,7 @@ class Status(IntEnum):
     REGIME = 6  # in an operating regime that is not scored, such as "off"
     BLANKED = 7  # such a regime, or one with blanking, has just ended
     LEARNING = 8  # no model yet: recorded to make one of, and watched by simple limits meanwhile
+    COMMISSIONING = 9  # the model compares assets with themselves, and the level of this one is being learned
 
 
 class Kind(StrEnum):
@@ -324,13 +325,29 @@ class Model(Protocol):
     def window(self) -> int:
         """T, the ticks in a window."""
 
-    def score(self, values: Float32) -> tuple[Float32, Float32, Float32]:
-        """Score B windows (B, T, C) in the sensors' units, NaN = missing.
+    @property
+    def level_rows(self) -> int:
+        """Rows of a new asset that say what its level is; 0 = assets are not compared with themselves."""
+
+    def score(
+        self, values: Float32, level: tuple[Float32, Float32] | None = None
+    ) -> tuple[Float32, Float32, Float32]:
+        """Score B windows (B, T, C) in the sensors' units, NaN = missing; `level` is as of a `LevelModel`.
 
         Returns contribution (B, C), the calibrated score of every sensor, NaN where it is missing; expected
-        (B, C), the reconstruction of the last tick in the sensors' units; and score (B,), the largest
-        contribution of each window, NaN where no sensor contributes.
+        (B, C), what the model expects of the last tick in the sensors' units; and score (B,), NaN where no sensor
+        contributes.
         """
+
+
+class LevelModel(Model, Protocol):
+    """A model with `level_rows` above 0. A level is center and scale, of one asset (C,) or of each row (B, C)."""
+
+    def level(self, asset: str) -> tuple[Float32, Float32] | None:
+        """That of an asset of the training data; None = it is not one."""
+
+    def level_from(self, mean: Float64, variance: Float64) -> tuple[Float32, Float32]:
+        """By the mean and variance of its rows."""
 
 
 class OutboxError(Exception):

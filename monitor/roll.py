@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monitor import alert, align, regime, threshold
+from monitor.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,8 @@ def _rows(state: LineState, each: ClassState, now: int) -> Iterator[dict[str, An
     stream = np.arange(count, dtype=np.int32)
     current = threshold.current(each.threshold, each.spec.threshold, stream, each.regime.current[:count])  # (S,)
     current[:] = current if each.spec.model_hash else np.nan
+    crept = threshold.creep(each.threshold, each.spec.threshold, stream, each.regime.current[:count])  # (S,)
+    crept[:] = crept if each.spec.model_hash else np.nan
     columns = zip(
         each.keys,
         _statuses(each, stream),
@@ -34,9 +37,10 @@ def _rows(state: LineState, each: ClassState, now: int) -> Iterator[dict[str, An
         each.align.newest[:count].tolist(),
         (each.alert.phase[:count] >= alert.Phase.FIRING).sum(axis=1).tolist(),
         current.tolist(),
+        crept.tolist(),
         strict=True,
     )
-    for asset, status, heard, newest, incidents, by in columns:
+    for asset, status, heard, newest, incidents, by, creep in columns:
         plan = state.plans.get(asset)
         yield {
             "asset": asset,
@@ -47,6 +51,7 @@ def _rows(state: LineState, each: ClassState, now: int) -> Iterator[dict[str, An
             "newest": None if newest == align.NONE else newest,
             "incidents": incidents,
             "threshold": None if math.isnan(by) else by,
+            "creep": None if math.isnan(creep) else creep,
             "maintenance": None
             if plan is None
             else {"since": plan.since, "until": plan.until, "begun": plan.begun, "who": plan.who, "why": plan.why},
@@ -68,6 +73,7 @@ def _statuses(each: ClassState, stream: Int32) -> list[str]:
         )
         says += [
             (filled < spec.window.length, warming[np.minimum(filled, spec.window.length - 1)]),
+            (each.unscored.status[: len(stream)] == Status.COMMISSIONING, "commissioning"),
             (each.threshold.relearning[stream, current], "relearning"),
         ]
         otherwise = "watched"

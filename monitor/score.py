@@ -12,13 +12,19 @@ import numpy as np
 from monitor.records import Scores, Status
 
 if TYPE_CHECKING:
-    from monitor.records import Model, Windows
+    from monitor.records import Float32, Model, Windows
 
 
-def score(windows: Windows, model: Model | None, without: Status = Status.NO_MODEL) -> Scores:
+def score(
+    windows: Windows,
+    model: Model | None,
+    without: Status = Status.NO_MODEL,
+    level: tuple[Float32, Float32] | None = None,
+) -> Scores:
     """Score B windows in one call of the model. Rows that are not scored hold NaN, and a status that says why.
 
-    `without` is the status of rows for which there is no model.
+    `without` is the status of rows for which there is no model; `level` is center and scale (B, C) of the rows'
+    assets, where the model compares them with themselves.
     """
     rows, _, sensors = windows.values.shape
     status = windows.status.copy()
@@ -29,7 +35,8 @@ def score(windows: Windows, model: Model | None, without: Status = Status.NO_MOD
     if model is None:
         status[~np.isin(status, (Status.REGIME, Status.BLANKED))] = without
     elif len(ready):
-        contribution[ready], expected[ready], values[ready] = model.score(windows.values[ready])
+        own = None if level is None else (level[0][ready], level[1][ready])
+        contribution[ready], expected[ready], values[ready] = model.score(windows.values[ready], own)
         status[ready[np.isnan(values[ready])]] = Status.TOO_FEW_SENSORS
     return Scores(
         stream=windows.stream,

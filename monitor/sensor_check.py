@@ -5,7 +5,8 @@ masked alone and at once; a sensor that is faulty, or suspected of being stuck, 
 lasts; and when it turns out to have been stuck, what the window holds of it is taken out as well.
 
 Ticks in which the asset reports nothing say nothing of any sensor. A sensor is still only in ticks in which most
-of the asset's other sensors moved: where all stand still, it is the machine that stands. A faulty sensor is good
+of the asset's other sensors have moved lately: where all stand still, it is the machine that stands. How lately is
+learned from normal data, because values that are polled in turn do not move together. A faulty sensor is good
 again after `clear_ticks` in which it reported, in range and not stuck; until then it keeps the fault it was found
 with.
 """
@@ -51,6 +52,10 @@ class SensorCheckConfig:
     dropout_ticks: int
     clear_ticks: int
     period_ms: int
+    learned_ticks: tuple[
+        int | None, ...
+    ] = ()  # C: as stuck_ticks, of the model, where that says nothing; empty: none
+    moved_within: int = 1  # ticks within which a sensor that moves has moved
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class SensorCheckState:
     """S streams."""
 
     value: Float32  # (S, C) the last one reported, NaN = none yet
+    unmoved: Int32  # (S, C) ticks since it moved
     count: Int32  # (S, F, C) ticks for which it has been out of range, still, missing
     since: Int64  # (S, F, C) the first of them
     usual: Int32  # (S, C) ticks for which it was still at the longest without being stuck
@@ -69,6 +75,7 @@ class SensorCheckState:
         """The state of streams that have not closed a tick yet."""
         return cls(
             value=np.full((streams, sensors), np.nan, np.float32),
+            unmoved=np.full((streams, sensors), NEVER),
             count=np.zeros((streams, len(FAULTS), sensors), np.int32),
             since=np.full((streams, len(FAULTS), sensors), NO_TICK),
             usual=np.zeros((streams, sensors), np.int32),
@@ -105,7 +112,10 @@ def push(
     changed = there & (values != before)
     state.value[stream] = np.where(there, values, before)
     fault = state.fault[stream]  # (N, C)
-    still = there & ~changed & _others_moved(there & (fault == GOOD), changed)
+    unmoved = state.unmoved[stream]  # (N, C)
+    unmoved = np.where(changed, 0, unmoved + (here & (unmoved < NEVER)))
+    state.unmoved[stream] = unmoved
+    still = there & ~changed & _others_moved(there & (fault == GOOD), unmoved < config.moved_within)
     if resting is not None:
         still &= ~resting[:, None]
     missing = here & ~known & ~np.isnan(before)
@@ -141,9 +151,9 @@ def push(
     return masks, [_change(state, config, frames, *place) for place in np.argwhere(news).tolist()]
 
 
-def _others_moved(telling: Bool, changed: Bool) -> Bool:
-    """For every sensor, whether most of the others (N, C) that can be told by have changed."""
-    moved = telling & changed
+def _others_moved(telling: Bool, lately: Bool) -> Bool:
+    """For every sensor, whether most of the others (N, C) that can be told by have moved lately."""
+    moved = telling & lately
     others = np.count_nonzero(telling, axis=1, keepdims=True) - telling
     moved_others = np.count_nonzero(moved, axis=1, keepdims=True) - moved
     most: Bool = 2 * moved_others > others
@@ -164,6 +174,7 @@ def _restart(state: SensorCheckState, stream: Int32) -> None:
     """After a gap everything is counted anew; what is faulty stays so until it is seen to be good."""
     state.count[stream] = 0
     state.good[stream] = 0
+    state.unmoved[stream] = NEVER
 
 
 def _change(
@@ -197,7 +208,10 @@ def _bounds(lowest: float | None, highest: float | None) -> str:
 
 @lru_cache(maxsize=256)
 def _limits(config: SensorCheckConfig) -> _Limits:
-    stuck = np.array([NEVER if ticks is None else ticks for ticks in config.stuck_ticks], np.int32)  # (C,)
+    given = config.stuck_ticks
+    if config.learned_ticks:
+        given = tuple(own or seen for own, seen in zip(given, config.learned_ticks, strict=True))
+    stuck = np.array([NEVER if ticks is None else ticks for ticks in given], np.int32)  # (C,)
     others = np.full(len(stuck), config.range_ticks), np.full(len(stuck), config.dropout_ticks)
     return _Limits(
         lowest=np.array([-np.inf if bound is None else bound for bound in config.lowest], np.float32),

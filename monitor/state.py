@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from monitor import alert, align, handover, ledger, limits, regime, sensor_check, threshold, unscored, window
+from monitor import (
+    alert,
+    align,
+    handover,
+    ledger,
+    level,
+    limits,
+    regime,
+    sensor_check,
+    threshold,
+    unscored,
+    window,
+)
 from monitor.decode import Decoder
 from monitor.ledger import Names
 from monitor.records import Outcome, Status
@@ -20,7 +32,18 @@ if TYPE_CHECKING:
 
 FIRST_ROOM = 16  # streams that a class has room for at first; it doubles when it is used up
 # The states of a class, in the line's order.
-STAGES = ("align", "sensor_check", "regime", "limits", "window", "threshold", "ledger", "unscored", "alert")
+STAGES = (
+    "align",
+    "sensor_check",
+    "regime",
+    "limits",
+    "window",
+    "level",
+    "threshold",
+    "ledger",
+    "unscored",
+    "alert",
+)
 
 
 @dataclass(slots=True)
@@ -33,6 +56,7 @@ class ClassState:
     regime: regime.RegimeState
     limits: limits.LimitsState
     window: window.WindowState
+    level: level.LevelState
     threshold: threshold.ThresholdState
     ledger: ledger.LedgerState
     unscored: unscored.UnscoredState
@@ -51,6 +75,7 @@ class ClassState:
             regime.RegimeState.empty(spec.regime, capacity),
             limits.LimitsState.empty(spec.limits, spec.align.sensors, capacity),
             window.WindowState.empty(spec.window, capacity),
+            level.LevelState.empty(spec.align.sensors, capacity),
             threshold.ThresholdState.empty(spec.threshold, capacity),
             ledger.LedgerState.empty(capacity),
             unscored.UnscoredState.empty(capacity),
@@ -89,6 +114,7 @@ class ClassState:
         names = self.spec.regime.names, spec.regime.names
         if spec.model_hash == self.spec.model_hash:
             fresh.threshold = threshold.under(self.threshold, names[0], fresh.threshold, names[1])
+            fresh.level = self.level
         fresh.regime = regime.under(self.regime, self.spec.regime, spec.regime)
         fresh.ledger, fresh.unscored = self.ledger, self.unscored
         if spec.keeps_limits_of(self.spec):

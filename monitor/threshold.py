@@ -2,8 +2,10 @@
 
 Pure. Each stream keeps, for every regime, a histogram of its recent normal scores with logarithmic bins, which
 forgets exponentially in event time: exp(-age / horizon). The threshold is a rule over that histogram, kept between
-a floor (what held-out normal data reached in training) and a cap (so that a fault slower than the horizon cannot
-train it away).
+a floor (what held-out normal data reached in training) and a cap.
+
+A fault slower than the horizon would be learned as it grows. After the first horizon of its own an asset therefore
+has an anchor, where its threshold stood then, and the threshold never rises above `creep` times that.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ class ThresholdConfig:
     min_rows: int
     floor: float
     cap: float
+    creep: float = 1.5
     regime_rows: tuple[int, ...] = ()  # (R,) min_rows of each regime; none: there is one regime
 
     @property
@@ -57,6 +60,8 @@ class ThresholdState:
     accepted: Float32  # (S, R) what `accept` made normal raises the cap to this; 0 = it did not
     to_learn: Int32  # (S, R) rows still to be learned before the recent scores count
     relearning: Bool  # (S, R) until then nothing is judged, because `accept` came
+    to_anchor: Float32  # (S, R) event time still to be learned before there is an anchor, ticks
+    anchor: Float32  # (S, R) where the threshold stood then; 0 = there is none yet
 
     @classmethod
     def empty(cls, config: ThresholdConfig, streams: int) -> ThresholdState:
@@ -68,6 +73,8 @@ class ThresholdState:
             accepted=np.zeros(each, np.float32),
             to_learn=np.tile(np.array(config.rows_to_learn, np.int32), (streams, 1)),
             relearning=np.zeros(each, np.bool_),
+            to_anchor=np.full(each, config.horizon_ticks, np.float32),
+            anchor=np.zeros(each, np.float32),
         )
 
 
@@ -81,12 +88,37 @@ def current(state: ThresholdState, config: ThresholdConfig, stream: Int32, regim
     enough = state.to_learn[stream, regime] == 0  # (M,)
     threshold = np.full(len(stream), config.floor, np.float64)
     if enough.any():
-        known = state.histogram[stream[enough], regime[enough]].astype(np.float64)  # (M', H)
-        rule = _by_quantile(known, config) if config.rule == "quantile" else _by_mad(known, config)
-        cap = np.maximum(config.cap, state.accepted[stream[enough], regime[enough]])
-        threshold[enough] = np.clip(rule, config.floor, cap)
+        here = stream[enough], regime[enough]
+        threshold[enough] = np.clip(_rule(state, config, *here), config.floor, _highest(state, config, *here))
     threshold[state.relearning[stream, regime]] = np.nan
     return threshold.astype(np.float32)
+
+
+def creep(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8) -> Float32:
+    """By how much the recent scores of these streams (M,) would raise the threshold above its anchor.
+
+    At `config.creep` it rises no further. NaN where there is no anchor yet.
+    """
+    anchor = state.anchor[stream, regime]
+    there = anchor > 0
+    ratio = np.full(len(stream), np.nan, np.float32)
+    wanted = np.maximum(_rule(state, config, stream[there], regime[there]), config.floor)
+    ratio[there] = wanted / anchor[there]
+    return ratio
+
+
+def _rule(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8) -> Float64:
+    """What the rule makes of the recent scores (M,)."""
+    known = state.histogram[stream, regime].astype(np.float64)  # (M, H)
+    return _by_quantile(known, config) if config.rule == "quantile" else _by_mad(known, config)
+
+
+def _highest(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8) -> Float64:
+    """Above what the threshold (M,) never rises."""
+    anchor = state.anchor[stream, regime].astype(np.float64)
+    highest = np.where(anchor > 0, np.minimum(config.creep * anchor, config.cap), config.cap)
+    bound: Float64 = np.maximum(highest, state.accepted[stream, regime])
+    return bound
 
 
 def learn(
@@ -109,6 +141,7 @@ def learn(
     last = state.last_tick[stream, regime]
     age = np.where(last == NEW, 0, tick - last)
     state.histogram[stream, regime] *= np.exp(-age / config.horizon_ticks).astype(np.float32)[:, None]
+    _anchor(state, config, stream, regime, age)
     silent = age > config.horizon_ticks
     _begin_anew(state, config, stream[silent], regime[silent])
     bin_ = np.log(np.maximum(score, LOWEST) / LOWEST) / np.log(RATIO)
@@ -120,6 +153,17 @@ def learn(
         here = stream[done], regime[done]
         state.relearning[here] = False
         state.accepted[here] = config.margin * quantile(state.histogram[here].astype(np.float64), config.quantile)
+
+
+def _anchor(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8, age: Int64) -> None:
+    """Count the time that was learned, silences left out; after a horizon of it the threshold gets its anchor."""
+    waiting = state.anchor[stream, regime] == 0
+    stream, regime, age = stream[waiting], regime[waiting], age[waiting]
+    passed = np.clip(age, 1, config.min_rows)
+    state.to_anchor[stream, regime] = np.maximum(state.to_anchor[stream, regime] - passed, 0)
+    ripe = (state.to_anchor[stream, regime] == 0) & (state.to_learn[stream, regime] == 0)
+    if ripe.any():
+        state.anchor[stream[ripe], regime[ripe]] = current(state, config, stream[ripe], regime[ripe])
 
 
 def _begin_anew(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8) -> None:
@@ -135,6 +179,8 @@ def relearn(state: ThresholdState, config: ThresholdConfig, stream: int) -> None
     state.last_tick[stream] = NEW
     state.to_learn[stream] = config.rows_to_learn
     state.relearning[stream] = True
+    state.to_anchor[stream] = config.horizon_ticks
+    state.anchor[stream] = 0
 
 
 def under(state: ThresholdState, old: Sequence[str], fresh: ThresholdState, new: Sequence[str]) -> ThresholdState:

@@ -115,12 +115,16 @@ class Balance:
     """
 
     window = 20
+    level_rows = 0
 
     def __init__(self, tolerance: float = 2.0) -> None:
         self.tolerance = tolerance
 
-    def score(self, values: Float32) -> tuple[Float32, Float32, Float32]:
+    def score(
+        self, values: Float32, level: tuple[Float32, Float32] | None = None
+    ) -> tuple[Float32, Float32, Float32]:
         """The breach of the law, as contribution of both sensors (B, 2); what load says the flow should be."""
+        del level
         load, flow = values[:, -5:, 0], values[:, -5:, 1]  # (B, 5)
         breach = np.abs((flow - (2 * load + 10)).mean(axis=1)) / self.tolerance  # (B,)
         expected = np.stack([(values[:, -1, 1] - 10) / 2, 2 * values[:, -1, 0] + 10], axis=1)

@@ -34,7 +34,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "deep" / "model").iterdir()} == FILES
     assert tuple(sensor.name for sensor in loaded.sensors) == SENSORS
     assert loaded.scaling().scale.tolist() == trained().scaler.scale.tolist()
-    assert loaded.usual().spread.tolist() == trained().calibration.spread.tolist()
+    assert loaded.usual().usual.spread.tolist() == trained().calibration.usual.spread.tolist()
     assert loaded.data.windows_calibration == trained().windows[Part.CALIBRATION]
 
 
@@ -77,7 +77,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format": 2}, "has format 2, this version of enginewatch reads 1"),
+        ({"format": 1}, "has format 1, this version of enginewatch reads 2"),
         ({"window": 0}, r"window"),
         ({"window": 10**9}, r"window"),
         ({"extra": 1}, "unknown field `extra`"),
@@ -86,7 +86,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
         ({"scaler": {"center": [0] * 5, "scale": [1, 1, 1, 1, 0]}}, "scale"),
         ({"scaler": {"center": [0] * 5, "scale": [1, 1, 1, 1, 1e-60]}}, "`float` >= 1e-30.*scale"),
         ({"scaler": {"center": [1e300] * 5, "scale": [1] * 5}}, "`float` <= 3e.*center"),
-        ({"calibration": {"spread": [1] * 5, "shift": [1] * 5, "score": 0}}, "score"),
+        ({"calibration": {key: [1] * 5 for key in ("spread", "shift", "step", "level")} | {"score": 0}}, "score"),
         ({"sha256": {"model.onnx": "0" * 64}}, "sha256 lacks model.safetensors"),
         ({"sha256": {"../../etc/passwd": "0" * 64}}, "sha256"),
     ],

@@ -14,7 +14,7 @@ import pytest
 from config.classes import ResolvedClass, resolve_classes
 from config.load import load
 from config.mistakes import SettingsError
-from models.artifact import WEIGHT_FILES, Data, Header, Network, Scaling, Sensor, Usual, save_artifact
+from models.artifact import WEIGHT_FILES, Data, Header, Network, Scaling, Sensor, Still, Usual, save_artifact
 from monitor.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +39,7 @@ def save_model(
     """A model folder as `train` leaves it, but for the weights, which nothing here looks into."""
     ones = (1.0,) * len(sensors)
     header = Header(
-        format=1,
+        format=2,
         name="small",
         created="2026-01-01T00:00:00Z",
         period_ms=period_ms,
@@ -47,7 +47,8 @@ def save_model(
         sensors=tuple(Sensor(name, unit) for name, unit in sensors),
         network=Network(hidden=1, latent=1, layers=1),
         scaler=Scaling(center=ones, scale=ones),
-        calibration=Usual(spread=ones, shift=ones, score=1.0),
+        calibration=Usual(spread=ones, shift=ones, step=ones, level=ones, score=1.0),
+        still=Still(1, (None,) * len(sensors)),
         data=Data("0" * 64, 0, 0, 0, 0, 0, "none"),
         versions={},
         sha256={},

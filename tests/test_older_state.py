@@ -34,7 +34,7 @@ def test_an_older_checkpoint_goes_on_as_that_release_did() -> None:
     assert line.events[0].time == 1_700_000_135_000
     for key in ("plant//p0", "plant//p1"):
         assert line.rows(key)[-1] == (139, Status.SCORED, 0.0, 1.0)
-    assert line.state.rows.tolist() == [232, 38, 0, 10, 0, 0, 0, 0, 0]
+    assert line.state.rows.tolist() == [232, 38, 0, 10, 0, 0, 0, 0, 0, 0]
     assert line.state.outcomes.tolist() == [556, 0, 0, 0, 0, 0, 0]
 
 

@@ -77,9 +77,11 @@ def test_no_windows_are_no_scores(model: RuntimeModel) -> None:
     assert (contribution.shape, expected.shape, score.shape) == ((0, 5), (0, 5), (0,))
 
 
-def test_the_score_is_the_largest_contribution(model: RuntimeModel) -> None:
+def test_the_score_is_the_largest_contribution_or_that_of_all_sensors_together(model: RuntimeModel) -> None:
     contribution, _, score = model.score(unseen())
-    np.testing.assert_array_equal(score, contribution.max(axis=1))
+    largest = contribution.max(axis=1)
+    assert (score >= largest).all()
+    assert (score == largest).any()
     assert (score >= 0).all()
 
 
@@ -114,7 +116,7 @@ def test_nothing_there_is_no_score(model: RuntimeModel) -> None:
 @pytest.mark.parametrize("absurd", [3e38, -3e38, np.inf, -np.inf])
 def test_absurd_values_score_high_and_finite(model: RuntimeModel, absurd: float) -> None:
     values = unseen()[:2]
-    values[1, 30, SPEED] = absurd
+    values[1, 50, SPEED] = absurd
     contribution, expected, score = model.score(values)
     assert np.isfinite(score).all()
     assert np.isfinite(expected).all()

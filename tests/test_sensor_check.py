@@ -156,6 +156,24 @@ def test_a_suspicion_that_was_wrong_is_over_with_the_next_change() -> None:
     assert one.heat("value") == one.heat("history") == []
 
 
+def test_where_the_file_says_nothing_the_model_says_when_a_sensor_is_stuck() -> None:
+    """Speed has a limit of the model alone; heat has one of its own, which holds; flow has none."""
+    one = One(config(learned_ticks=(6, 50, None)))
+    one.push(*((float(tick > 0), 50.0, float(tick)) for tick in range(2)))
+    one.push(*((1.0, 50.0 + tick, float(tick)) for tick in range(3, 10)))
+    assert [(each.sensor, each.kind, each.tick) for each in one.changes] == [(0, STUCK, 7)]
+
+
+def test_sensors_that_are_polled_in_turn_move_within_a_few_ticks() -> None:
+    """Of three one moves in each tick, until heat does no more: told only where moving lately is moving."""
+    rows = [
+        (float(tick // 3), 50.0 if tick > 5 else 10.0 + (tick + 1) // 3, float((tick + 2) // 3))
+        for tick in range(20)
+    ]
+    assert One(config()).push(*rows).changes == []
+    assert [each.sensor for each in One(config(moved_within=3)).push(*rows).changes] == [1]
+
+
 def test_a_stuck_sensor_is_good_again_some_time_after_it_moves() -> None:
     """And stuck a second time it is another incident."""
     one = One().run([85, 85, 85, 85, 85, 86, 87, 88, 88, 88, 88, 88])

@@ -43,9 +43,13 @@ class Chorus:
     """
 
     window = 20
+    level_rows = 0
 
-    def score(self, values: Float32) -> tuple[Float32, Float32, Float32]:
+    def score(
+        self, values: Float32, level: tuple[Float32, Float32] | None = None
+    ) -> tuple[Float32, Float32, Float32]:
         """As `monitor.records.Model` asks."""
+        del level
         load = (values - OFFSET) / GAIN  # (B, T, C)
         load[np.broadcast_to(np.isnan(load).mean(axis=1, keepdims=True) > 0.5, load.shape)] = np.nan
         there = np.ma.masked_invalid(load)

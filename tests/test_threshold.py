@@ -18,6 +18,7 @@ from monitor.threshold import (
     RATIO,
     ThresholdConfig,
     ThresholdState,
+    creep,
     current,
     learn,
     quantile,
@@ -45,6 +46,7 @@ def config(**changes: Any) -> ThresholdConfig:
         min_rows=1,
         floor=1e-6,
         cap=1e6,
+        creep=1e6,
     )
     return replace(plain, **changes)
 
@@ -237,3 +239,56 @@ def test_the_quantile_of_one_bin_lies_in_it() -> None:
         low, high = LOWEST * RATIO**bin_, LOWEST * RATIO ** (bin_ + 1)
         for share in (0.001, 0.5, 1.0):
             assert low <= quantile(histogram, share)[0] <= high * (1 + 1e-12)
+
+
+SLOPES = 1 / np.array([0.1, 1, 4, 12, 24])  # of normal a horizon: from a step to one that takes a hundred horizons
+SHORT = 30.0  # ticks of a horizon here
+
+
+def fired(rule: ThresholdConfig, until: float) -> list[float]:
+    """At how many times normal each ramp fires: five rows above the threshold, which freeze it; inf = never.
+
+    Normal is learned for four horizons before the ramps begin, and one stream goes on without a ramp.
+    """
+    slope = np.append(SLOPES, 0)
+    streams = np.arange(len(slope), dtype=np.int32)
+    regime = np.zeros(len(slope), np.uint8)
+    state = ThresholdState.empty(rule, len(slope))
+    random = np.random.default_rng(0)
+    above, at = np.zeros(len(slope), np.int64), np.full(len(slope), np.inf)
+    begin, tick = int(4 * SHORT), 0
+    while tick < begin + until / slope[-2] * SHORT:
+        level = 1 + slope * max(tick - begin, 0) / SHORT
+        score = (0.4 * level * random.lognormal(0, 0.1, len(slope))).astype(np.float32)
+        over = score > current(state, rule, streams)
+        above = np.where(over, above + 1, 0)
+        at = np.where((above >= 5) & np.isinf(at), level, at)
+        learn(state, rule, streams, np.full(len(slope), tick), score, regime, frozen=over | ~np.isinf(at))
+        tick += 1
+    return at.tolist()
+
+
+def test_a_fault_of_every_slope_fires_and_normal_running_does_not() -> None:
+    """At the floor of 1.0, 2.5 times normal, a fast one; a slow one a creep later; without `creep`, never."""
+    ships = ThresholdSettings()
+    rule = config(rule="mad", min_rows=20, floor=1.0, cap=ships.cap, creep=ships.creep, horizon_ticks=SHORT)
+    *ramps, normal = fired(rule, until=4.0)
+    assert normal == np.inf
+    assert all(2 < level < 2.5 * 1.2 * ships.creep for level in ramps)
+    *slowest, _ = fired(replace(rule, creep=1e6, cap=1e6), until=4.0)
+    assert slowest[-1] == np.inf
+
+
+def test_the_creep_is_how_far_the_recent_scores_would_raise_it_above_its_anchor() -> None:
+    """It is 2.4 after its first horizon; scores that would make it 6.0 are a creep of 2.5; it stops at 1.5."""
+    rule = config(min_rows=50, floor=1.0, horizon_ticks=100, creep=1.5)
+    here = ONE, np.zeros(1, np.uint8)
+    state = fed(rule, [2.0] * 60)
+    assert np.isnan(creep(state, rule, *here)).all()
+    fed(rule, [2.0] * 140, state=state, first=60)
+    assert creep(state, rule, *here) == pytest.approx([1.0], rel=0.1)
+    fed(rule, [5.0] * 5000, state=state, first=200)
+    assert creep(state, rule, *here) == pytest.approx([2.5], rel=0.1)
+    assert now(state, rule) == pytest.approx(3.6, rel=0.1)
+    relearn(state, rule, 0)
+    assert np.isnan(creep(state, rule, *here)).all()

@@ -7,7 +7,7 @@ import torch
 
 from models.autoencoder import KINDS, Kind
 from models.fitting import Fit
-from models.residual import energies, judge
+from models.residual import energies, judge, judged
 from models.scaling import network_input
 from models.split import Part, Run
 from models.training import Epoch, TrainingConfig, TrainingError, reconstruct, train
@@ -147,17 +147,18 @@ def test_the_loss_is_the_one_that_was_asked_for() -> None:
 
 
 def test_the_best_epoch_is_what_is_kept() -> None:
-    """The network's loss on the second part is the lowest that was told, not the last."""
+    """The network's loss on the judged ticks of the second part is the lowest that was told, not the last."""
     model = trained()
     held_out = [run.windows for run in runs(RUNS, ROWS) if run.name in model.runs[Part.STOP]]
     stop = np.concatenate([each[:: model.stride] for each in held_out])
     inputs = network_input(model.scaler.scaled(stop))
-    loss = np.mean((reconstruct(model.network, inputs) - inputs) ** 2)
+    residual = (reconstruct(model.network.network, inputs) - inputs)[:, -judged(inputs.shape[1]) :]
+    loss = np.mean(residual**2)
     assert loss == pytest.approx(min(epoch.stop_loss for epoch in model.epochs), rel=1e-4)
 
 
 def test_calibration_stands_on_windows_that_did_not_fit() -> None:
-    """Of the calibration runs' own scores a thousandth is above 1.0, computed here from the runs by name."""
+    """About a thousandth of the calibration runs' own scores is above 1.0, computed here from the runs by name."""
     model = trained()
     assert not set(model.runs[Part.FIT]) & set(model.runs[Part.CALIBRATION])
     held_out = np.concatenate(
@@ -165,7 +166,7 @@ def test_calibration_stands_on_windows_that_did_not_fit() -> None:
     )
     scaled = model.scaler.scaled(held_out)
     _, score = judge(energies(scaled, reconstruct(model.network, network_input(scaled))), model.calibration)
-    assert np.quantile(score, 0.999) == pytest.approx(1.0, rel=1e-3)
+    assert np.quantile(score, 0.999) == pytest.approx(1.0, rel=0.15)  # a fitted tail
 
 
 def test_a_hidden_sensor_is_rebuilt_from_the_others() -> None:

@@ -72,7 +72,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--latent", type=positive, metavar="N", help="numbers left of a tick; else a third of the sensors")
     add("--layers", type=whole_number(1, 8), default=1, metavar="N", help="LSTM layers on each side (%(default)s)")
     add("--loss", choices=LOSSES, default="mse", help="error that fitting makes small (%(default)s)")
-    add("--epochs", type=positive, default=40, metavar="N", help="at the most (%(default)s)")
+    add("--epochs", type=positive, default=60, metavar="N", help="at the most (%(default)s)")
     add("--patience", type=positive, default=8, metavar="N", help="stop after N without progress (%(default)s)")
     add("--stride", type=positive, metavar="N", help="fit on every Nth window; else about 15000 are taken")
     add("--seed", type=_natural, default=0, metavar="N", help="of everything random (%(default)s)")

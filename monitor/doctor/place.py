@@ -74,7 +74,8 @@ def models(settings: Settings, classes: Sequence[ResolvedClass]) -> Iterator[Mod
             continue
         middle = [_middle(*bounds) for bounds in zip(each.lowest, each.highest, strict=True)]
         window = np.tile(np.array(middle, np.float32), (1, each.window, 1))  # (1, T, C)
-        score = model.score(window)[2]
+        here = window[0, -1]  # the level of an asset that runs there, where the model asks for one
+        score = model.score(window, (here, np.ones_like(here)))[2]
         yield ModelFacts(each.name, each.model_name, finite=bool(np.isfinite(score).all()))
 
 
