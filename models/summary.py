@@ -23,9 +23,10 @@ def summary(results: Results) -> str:
     """The whole text."""
     daemon = results.named("daemon")
     data = results.data
+    runs = "1 run" if data.runs == 1 else f"{data.runs} runs"
     lines = [
         f"{results.model.name} on {', '.join(data.files)}",
-        f"{data.runs} runs, {data.hours:.1f} h judged, {data.judged_rows} rows, {data.anomalous_rows} anomalous",
+        f"{runs}, {data.hours:.1f} h judged, {data.judged_rows} rows, {data.anomalous_rows} anomalous",
         f"{data.scored_rows} rows scored, {data.ranked_rows} by every detector",
         f"baselines: {data.normal}",
         "",

@@ -93,7 +93,7 @@ def test_what_is_normal_scores_below_one_and_a_fault_above(name: str) -> None:
     normal = runs(12, 200, LENGTH)
     fitted = fit(name, normal, level(normal, own=False))
     unseen, faulty = runs(13, 200, LENGTH)[12], runs(14, 200, LENGTH)[13]
-    far = Run(faulty.name, faulty.windows + np.array([0, 0, 300, 0, 0], np.float32), faulty.tick)
+    far = Run(faulty.name, np.asarray(faulty.windows) + np.array([0, 0, 300, 0, 0], np.float32), faulty.tick)
     quiet, loud = fitted.score(unseen), fitted.score(far)
     if name == "always-alarm":
         assert quiet.min() > 1
@@ -106,10 +106,10 @@ def test_what_is_normal_scores_below_one_and_a_fault_above(name: str) -> None:
 def test_a_run_of_its_own_level_is_scaled_by_its_own_rows() -> None:
     """The second run stands 1000 higher, and both become 0 ± 1."""
     low, high = runs(2, 200, LENGTH)
-    high = Run("high", high.windows + np.float32(1000), high.tick)
+    high = Run("high", np.asarray(high.windows) + np.float32(1000), high.tick)
     scales = level([low, high], own=True)
     for run in (low, high):
-        scaled = scales.of(run.name).scaled(run.windows)
+        scaled = scales.of(run.name).scaled(np.asarray(run.windows))
         assert np.abs(scaled.mean(axis=(0, 1))).max() < 0.2
     pooled = level([low, high], own=False)
     assert pooled.of("high") is pooled.of(low.name)

@@ -20,7 +20,7 @@ def header(levels: Any = None) -> Any:
 
 
 def at(value: float) -> list[Recording]:
-    rows = value + np.sin(np.arange(50, dtype=np.float32))[:, None]
+    rows = (value + np.sin(np.arange(50)))[:, None].astype(np.float32)
     return [Recording("a", ("temperature",), 1000 * np.arange(50, dtype=np.int64), rows)]
 
 

@@ -127,6 +127,7 @@ def test_the_report_is_one_file_that_asks_no_network(results: Path) -> None:
     assert [run["name"] for run in data["runs"]] == ["r1", "r3", "r0", "r2"], "those with events first"
     assert {event["run"] for event in data["events"]} == {"r1", "r3"}
     assert data["events"][0]["sensors"][0]["name"] == "pressure"
+    assert len(data["figures"]["learning"]["data"][0]["y"]) == 6, "epochs of the training"
     shown = set(re.findall(r'data-figure="(\w+)"', own))
     assert set(data["figures"]) <= shown
     assert max(run["score"][place] or 0 for run in data["runs"] for place in range(len(run["score"]))) > 1
@@ -272,7 +273,7 @@ def test_what_looks_wrong_is_warned_of(
 @pytest.mark.parametrize(
     ("times", "words"),
     [
-        ([START + 1000 * place for place in range(ROWS)][::-1], "rows came before their time: sorted by time"),
+        ([START + 1000 * place for place in range(ROWS)][::-1], "199 of 200 rows came before their time"),
         (
             [START + 500 * place for place in range(ROWS)],
             "are 500 ms apart, where the model takes a tick each 1000 ms",

@@ -232,7 +232,7 @@ def contributions(evidence: Evidence) -> Figure | None:
             }
         ],
         "layout": {
-            "height": 190 + 24 * len(kinds),
+            "height": max(190 + 24 * len(kinds), 300),
             "margin": {"l": 130, "b": 130},
             "xaxis": {"tickangle": -40, "showgrid": False},
             "yaxis": {"autorange": "reversed", "type": "category", "showgrid": False},

@@ -8,6 +8,7 @@ import numpy as np
 
 from models.scaling import Scaler
 from monitor.cli import UserError
+from monitor.commands.checked_recordings import out_of_order, usual_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,11 +64,8 @@ def usual_scaling(header: Header) -> Scaler:
 
 def _times(recordings: Sequence[Recording], period_ms: int) -> Iterator[str]:
     """How far apart rows are, and in which order they came."""
-    unsorted = sum(each.out_of_order for each in recordings)
-    if unsorted:
-        rows = sum(len(each.time) for each in recordings)
-        yield f"{unsorted} of {rows} rows came before their time: sorted by time"
-    steps = {each.asset: float(np.median(np.diff(each.time))) for each in recordings if len(each.time) > 1}
+    yield from out_of_order(recordings)
+    steps = {each.asset: usual_step(each) for each in recordings if len(each.time) > 1}
     odd = {name: step for name, step in steps.items() if not period_ms / APART <= step <= period_ms * APART}
     if odd:
         name, step = next(iter(odd.items()))

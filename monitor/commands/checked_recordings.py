@@ -28,7 +28,7 @@ def check(recordings: Sequence[Recording], *, period_ms: int, hold_ms: int, reme
     _refuse_coarse(recordings, max(period_ms, hold_ms), period_ms)
     yield from constant_sensors(recordings)
     yield from _fine(recordings, period_ms)
-    yield from _out_of_order(recordings)
+    yield from out_of_order(recordings)
     yield from _no_memory(recordings)
     yield from _other_units(recordings)
 
@@ -71,33 +71,34 @@ def constant_sensors(recordings: Sequence[Recording]) -> Iterator[str]:
         )
 
 
-def _step(recording: Recording) -> float:
+def usual_step(recording: Recording) -> float:
     """The usual time between its rows, ms."""
     return float(np.median(np.diff(recording.time))) if len(recording.time) > 1 else np.nan
 
 
 def _refuse_coarse(recordings: Sequence[Recording], bridged_ms: int, period_ms: int) -> None:
-    coarse = [each for each in recordings if _step(each) > COARSE * bridged_ms]
+    coarse = [each for each in recordings if usual_step(each) > COARSE * bridged_ms]
     if coarse:
         others = f", and of {len(coarse) - 1} more" if len(coarse) > 1 else ""
         raise UserError(
-            f"the rows of {coarse[0].asset}{others} are {_step(coarse[0]):.0f} ms apart, where a tick is"
+            f"the rows of {coarse[0].asset}{others} are {usual_step(coarse[0]):.0f} ms apart, where a tick is"
             f" {period_ms} ms: take a longer --period-ms for all, leave them out with --assets, or bridge"
             " them with --hold-ms"
         )
 
 
 def _fine(recordings: Sequence[Recording], period_ms: int) -> Iterator[str]:
-    fine = [each for each in recordings if _step(each) * FINE < period_ms]
+    fine = [each for each in recordings if usual_step(each) * FINE < period_ms]
     if fine:
         others = f", and of {len(fine) - 1} more," if len(fine) > 1 else ""
         yield (
-            f"the rows of {fine[0].asset}{others} are {_step(fine[0]):.0f} ms apart, where a tick is"
+            f"the rows of {fine[0].asset}{others} are {usual_step(fine[0]):.0f} ms apart, where a tick is"
             f" {period_ms} ms: of each tick the last values are taken, as the daemon does"
         )
 
 
-def _out_of_order(recordings: Sequence[Recording]) -> Iterator[str]:
+def out_of_order(recordings: Sequence[Recording]) -> Iterator[str]:
+    """A sentence where rows came before their time."""
     rows = sum(each.out_of_order for each in recordings)
     if rows:
         first = next(each for each in recordings if each.out_of_order)

@@ -115,5 +115,5 @@ def evidence(
 
 def _training(header: Header) -> Training | None:
     """The learning curve, where the header has one."""
-    curve = getattr(header, "training", None)
+    curve = header.training
     return None if curve is None else Training(curve.fit, curve.stop, curve.best)
