@@ -163,7 +163,7 @@ def test_rows_of_several_ticks_count_them_all() -> None:
     spec = replace(PUMPS, window=replace(PUMPS.window, stride=3))
     line = Line(spec).listen()
     running(line, 0, 12)
-    assert line.state.classes[0].ledger.ticks[0].tolist() == [9, 3, 0, 0, 0, 0, 0, 0, 0]
+    assert line.state.classes[0].ledger.ticks[0].tolist() == [9, 3, 0, 0, 0, 0, 0, 0, 0, 0]
     assert told(line, 12) == [(0, 3, "warming_up"), (3, 12, "scored")]
 
 
