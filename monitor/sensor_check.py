@@ -32,7 +32,8 @@ GOOD = np.uint8(len(FAULTS))
 
 # A sensor is suspect before it is stuck, or the model would see it stand still for long enough to call the engine
 # faulty: when it has stood for twice as long as it ever did before it moved again. One with noise on it, of which
-# the model expects movement, is suspect within these few ticks; a coarse one after this share of what is stuck.
+# the model expects movement, is suspect within these few ticks, or after what the model has seen of it in normal
+# data; a coarse one after this share of what is stuck.
 SUSPECT_TICKS = 4
 SUSPECT_SHARE = 0.5
 NO_TICK = np.int64(-(2**62))
@@ -91,6 +92,7 @@ class _Limits(NamedTuple):
     highest: Float32  # (C,)
     ticks: Int32  # (F, C) for so long makes a fault
     suspect: Int32  # (C,) still for so long makes a suspicion at the latest
+    soonest: Int32  # (C,) and at the soonest
 
 
 def push(
@@ -165,7 +167,7 @@ def _suspect_after(state: SensorCheckState, limits: _Limits, stream: Int32, was_
     ended_well = np.where(was_still < limits.ticks[STUCK], was_still, 0)
     usual = np.maximum(state.usual[stream], ended_well)
     state.usual[stream] = usual
-    soonest = np.where(limits.suspect == NEVER, NEVER, np.maximum(2 * usual, SUSPECT_TICKS))
+    soonest = np.where(limits.suspect == NEVER, NEVER, np.maximum(2 * usual, limits.soonest))
     longest: Int32 = np.minimum(soonest, limits.suspect)
     return longest
 
@@ -212,10 +214,13 @@ def _limits(config: SensorCheckConfig) -> _Limits:
     if config.learned_ticks:
         given = tuple(own or seen for own, seen in zip(given, config.learned_ticks, strict=True))
     stuck = np.array([NEVER if ticks is None else ticks for ticks in given], np.int32)  # (C,)
+    # A model has seen half of what it calls stuck in normal data.
+    seen = np.array([ticks or 0 for ticks in config.learned_ticks or (0,) * len(stuck)])
     others = np.full(len(stuck), config.range_ticks), np.full(len(stuck), config.dropout_ticks)
     return _Limits(
         lowest=np.array([-np.inf if bound is None else bound for bound in config.lowest], np.float32),
         highest=np.array([np.inf if bound is None else bound for bound in config.highest], np.float32),
         ticks=np.stack([others[0], stuck, others[1]]).astype(np.int32),
         suspect=np.where(stuck == NEVER, NEVER, np.ceil(stuck * SUSPECT_SHARE)).astype(np.int32),
+        soonest=np.maximum(np.ceil(seen * SUSPECT_SHARE), SUSPECT_TICKS).astype(np.int32),
     )
