@@ -325,9 +325,10 @@ def test_pause_holds_and_resume_goes_on(broker: Broker) -> None:
     with listening(broker) as ear, Peer(broker) as peer:
         ear.receiver.pause(True)
         peer.publish_all("t/1", numbered(5))
-        assert ear.receiver.take(0.2).messages == []
+        early = [message.payload for message in ear.receiver.take(0.2).messages]
+        assert len(early) <= 1  # the one that was being read as the pause came
         ear.receiver.pause(False)
-        assert ear.payloads(5) == numbered(5)
+        assert early + ear.payloads(5 - len(early)) == numbered(5)
 
 
 def test_a_pause_longer_than_the_keep_alive_disconnects_and_recovers(broker: Broker) -> None:
