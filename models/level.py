@@ -20,7 +20,7 @@ Float64 = npt.NDArray[np.float64]
 LEAST_ASSETS = 3  # fewer do not say what assets have in common
 LEAST_ROWS = 100  # of an asset, to be asked
 LEAST_GAIN = 0.5  # nats a sensor and row, of the asset in the middle
-LEAST_SHARE = 0.8  # of the assets must gain
+LEAST_SHARE = 2 / 3  # of the assets must gain
 LEAST_SCALE = 0.1  # of the deviation of the asset in the middle: one that hardly moved is not held to that
 
 
