@@ -176,7 +176,7 @@ All epochs are in header.json; some of them:
 
 ## Calibration
 
-Score on the third part, by quantile: {quantiles}. By definition the 99.9 % quantile is 1.
+Score on the third part, by quantile: {quantiles}. {_one(config)}
 Share of the windows of the second part, which does not calibrate, that score above 1.0:
 {100 * trained.false_alarm_share:.3f} %.
 
@@ -200,6 +200,12 @@ independent windows than the table says. A sensor with less than {100 * MIN_PRES
 window is not judged.
 {doubts}
 """
+
+
+def _one(config: TrainingConfig) -> str:
+    if config.stricter == 1:
+        return "By definition the 99.9 % quantile is 1."
+    return f"A score of 1 is {config.stricter:g} times the 99.9 % quantile."
 
 
 def _noise(config: TrainingConfig) -> str:

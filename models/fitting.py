@@ -52,6 +52,7 @@ class TrainingConfig:
     max_masked: float = 0.4  # up to this share of the sensors is hidden in each training window
     noise: float = NOISE  # of the denoising kind, scaled units
     stride: int | None = None  # fit on every so many-th window; None: as FIT_WINDOWS says
+    stricter: float = 1.0  # every score is so many times smaller than where 1.0 is the 99.9 % quantile of normal
     seed: int = 0
     threads: int = 1  # the network is small: threads that share their cores with others cost more than they bring
 

@@ -149,6 +149,14 @@ def calibrate(normal: Energies, fitted: Float32, asset: Int | None = None) -> Ca
     return Calibration(usual, score * final, whole, shared)
 
 
+def stricter(calibration: Calibration, factor: float) -> Calibration:
+    """The calibration by which every score is so many times smaller; not where sensors decide together."""
+    whole = calibration.whole
+    if whole is not None:
+        whole = Whole(whole.precision, whole.usual * factor ** (1 / whole.exponent), whole.exponent)
+    return Calibration(calibration.usual, calibration.score * factor, whole, calibration.shared)
+
+
 def judge(found: Energies, calibration: Calibration) -> tuple[Float32, Float32]:
     """Contribution (B, C) and score (B,), dimensionless and >= 0; NaN where there is nothing to judge.
 

@@ -14,7 +14,7 @@ from torch import nn
 from models.fitting import Epoch, Fit, TrainingConfig, TrainingError, read_saved
 from models.level import Level, assets_differ, fit_level, least_scale
 from models.masking import HiddenPrediction, deal
-from models.residual import Calibration, Energies, calibrate, energies, joined, judge, judged
+from models.residual import Calibration, Energies, calibrate, energies, joined, judge, judged, stricter
 from models.scaling import Scaler, fit_scaler, network_input
 from models.split import Part, Run, split_in_time, split_runs
 from models.stillness import Stillness, learn_stillness
@@ -112,7 +112,7 @@ def train(
     predicting = HiddenPrediction(network, group).eval()
     normal, asset = _held_out(predicting, scaler, chosen[Part.CALIBRATION], known)
     independent = _independent_levels(chosen[Part.FIT], scaler, known)
-    calibration = calibrate(normal, independent, asset if differ else None)
+    calibration = stricter(calibrate(normal, independent, asset if differ else None), config.stricter)
     _, scores = judge(normal, calibration)
     _, unseen = judge(_held_out(predicting, scaler, chosen[Part.STOP], known)[0], calibration)
     false_alarm_share = float(np.mean(unseen > 1.0))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.residual import FLOOR, Calibration, Energies, Whole, calibrate, energies, judge, judged, tail
+from models.residual import FLOOR, Calibration, Energies, Whole, calibrate, energies, judge, judged, stricter, tail
 
 NAN = np.nan
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
@@ -98,6 +98,19 @@ def test_where_sensors_decide_together_the_score_is_the_geometric_mean_with_the_
     whole = Whole(np.eye(2, dtype=np.float32), 1.0, 1.0)
     _, score = judge(alike(flat(1)), Calibration(ones().usual, 1.0, whole, shared=True))
     assert score.tolist() == [pytest.approx((2**0.25 * 2**0.5) ** 0.5)]
+
+
+def test_a_stricter_calibration_divides_every_score() -> None:
+    """The sensors' and that of the whole, whatever its exponent, so that what is largest stays so."""
+    precision = np.array([[2, 0.5], [0.5, 1]], np.float32)
+    calibration = Calibration(alike(np.ones(2, np.float32)), 0.5, Whole(precision, 1.5, 0.4))
+    random = np.random.default_rng(0)
+    found = alike(np.abs(random.normal(size=(50, 2))).astype(np.float32))
+    contribution, score = judge(found, calibration)
+    less, lower = judge(found, stricter(calibration, 1.4))
+    assert np.allclose(less, contribution / 1.4)
+    assert np.allclose(lower, score / 1.4)
+    assert 0 < np.count_nonzero(score > contribution.max(axis=1)) < 50, "either decides now and then"
 
 
 def test_missing_sensors_leave_the_score_to_the_others() -> None:
