@@ -61,9 +61,8 @@ class Taken:
 
     def __getitem__(self, key: Any) -> Float32:
         first, *others = key if isinstance(key, tuple) else (key,)
-        part: Float32 = self._windows[(slice(None), *others)][
-            self._index[first]
-        ]  # of a view, so only this is copied
+        view = self._windows[(slice(None), *others)]
+        part: Float32 = view[self._index[first]]  # only this is copied
         return part
 
     def of(self, rows: Int64) -> Taken:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from monitor.records import Bool, Float32, Float64, Int32, LevelModel, Windows
 
+    Int = np.typing.NDArray[np.int_]
+
 
 @dataclass(slots=True)
 class LevelState:
@@ -51,11 +53,12 @@ def about(
     stream = windows.stream
     for number in np.unique(stream[~state.asked[stream]]).tolist():
         _ask(state, model, keys[number], number)
-    ready = windows.status == Status.SCORED  # (B,)
-    for row in np.flatnonzero(ready & (state.rows[stream] < model.level_rows)).tolist():
-        if state.rows[stream[row]] < model.level_rows:
-            _learn(state, int(stream[row]), windows.values[row, -1])
-        windows.status[row] = Status.COMMISSIONING
+    learning = np.flatnonzero((windows.status == Status.SCORED) & (state.rows[stream] < model.level_rows))
+    if len(learning):
+        windows.status[learning] = Status.COMMISSIONING
+        turn = _turns(stream[learning])  # of one stream the rows count one after the other
+        taken = learning[state.rows[stream[learning]] + turn < model.level_rows]
+        _learn(state, stream[taken], windows.values[taken, -1])
     variance = state.square[stream] / np.maximum(state.count[stream], 1)  # (B, C)
     return windows, model.level_from(state.mean[stream], variance)
 
@@ -77,11 +80,28 @@ def _ask(state: LevelState, model: LevelModel, key: str, stream: int) -> None:
         state.square[stream] = known[1].astype(np.float64) ** 2 * model.level_rows
 
 
-def _learn(state: LevelState, stream: int, values: Float32) -> None:
-    """Take in a row (C,), NaN = missing (Welford 1962)."""
+def _turns(stream: Int32) -> Int:
+    """How many rows (M,) of the same stream stand before each."""
+    order = np.argsort(stream, kind="stable")
+    first = np.searchsorted(stream[order], stream[order])
+    turn = np.empty(len(stream), np.int_)
+    turn[order] = np.arange(len(stream)) - first
+    return turn
+
+
+def _learn(state: LevelState, stream: Int32, values: Float32) -> None:
+    """Take in rows (M, C), NaN = missing, joined with what is known (Chan, Golub and LeVeque 1983)."""
+    known, row = np.unique(stream, return_inverse=True)  # (K,), (M,)
     there = ~np.isnan(values)
-    state.rows[stream] += 1
-    state.count[stream] += there
-    distance = np.where(there, values - state.mean[stream], 0)
-    state.mean[stream] += distance / np.maximum(state.count[stream], 1)
-    state.square[stream] += distance * np.where(there, values - state.mean[stream], 0)
+    count, total, square = (np.zeros((len(known), values.shape[1])) for _ in range(3))  # (K, C)
+    np.add.at(count, row, there)
+    np.add.at(total, row, np.where(there, values, 0))
+    mean = total / np.maximum(count, 1)
+    np.add.at(square, row, np.where(there, values - mean[row], 0) ** 2)
+    before = state.count[known]
+    both = np.maximum(before + count, 1)
+    distance = np.where(count > 0, mean - state.mean[known], 0)
+    state.rows[known] += np.bincount(row)
+    state.count[known] += count.astype(np.int32)
+    state.mean[known] += distance * count / both
+    state.square[known] += square + distance**2 * before * count / both

@@ -120,6 +120,30 @@ def test_another_one_learns_it_from_its_first_rows_and_is_not_scored_meanwhile()
     assert scale[0, 0] == pytest.approx(math.sqrt(14 / 3))
 
 
+def test_assets_learn_side_by_side_whatever_comes_in_one_batch() -> None:
+    """Mean and deviation of the first three rows of each, missing cells left out, in batches of any size."""
+    random = np.random.default_rng(0)
+    rows = random.normal([[5, 50]], [[1, 9]], (40, 2)).astype(np.float32)
+    rows[random.random(rows.shape) < 0.2] = np.nan
+    stream = random.integers(0, 8, 40).astype(np.int32)
+    keys = [f"site/{number}" for number in range(8)]
+    for size in (1, 7, 40):
+        state = LevelState.empty(2, 8)
+        for start in range(0, 40, size):
+            part = windows(0, *map(tuple, rows[start : start + size]))
+            part.stream[:] = stream[start : start + size]
+            level.about(state, Knows(), keys, part)
+        for number in range(8):
+            own = rows[stream == number][:3].astype(np.float64)
+            count = np.count_nonzero(~np.isnan(own), axis=0)
+            assert state.rows[number] == len(own)
+            assert state.count[number].tolist() == count.tolist()
+            there = count > 0
+            np.testing.assert_allclose(state.mean[number][there], np.nanmean(own[:, there], axis=0))
+            expected = np.nanvar(own[:, there], axis=0) * count[there]
+            np.testing.assert_allclose(state.square[number][there], expected, atol=1e-9)
+
+
 def test_rows_that_would_not_be_scored_say_nothing_of_the_level() -> None:
     state = LevelState.empty(2, 2)
     found, _ = level.about(state, Knows(), KEYS, windows(1, (1, 1), status=Status.WARMING_UP))
