@@ -54,6 +54,11 @@ TRAINING = (
     Part("idle", engines=60, minutes=8, start="cold"),
     Part("mixed", engines=300, minutes=60, stops=1, after_start_minutes=4),
     Part("idle", engines=80, minutes=60, stops=1, after_start_minutes=4),
+    # What lasts for minutes is calibrated by engines that were watched for long, with starts and stops.
+    Part("mixed", engines=80, minutes=100, start="cold", stops=1),
+    Part("motorway", engines=40, minutes=100, start="cold", stops=1),
+    Part("plant", engines=40, minutes=100, start="cold", stops=1),
+    Part("idle", engines=20, minutes=100, start="cold", stops=1),
 )
 
 

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from models.lasting import Lasting
 from models.level import Level
 from models.residual import Calibration, Energies, Whole
 from models.scaling import Scaler
@@ -107,6 +108,15 @@ class Levels(Block, frozen=True):
     of: dict[Name, Scaling]
 
 
+class Minutes(Block, frozen=True):
+    """As `models.lasting.Lasting`, in scaled units."""
+
+    unit: PositivePerSensor
+    bound: PositivePerSensor
+    precision: Annotated[tuple[PerSensor, ...], Meta(min_length=1, max_length=MAX_SENSORS)]
+    score: Positive
+
+
 class Still(Block, frozen=True):
     """As `models.stillness.Stillness`."""
 
@@ -158,6 +168,7 @@ class Header(Block, frozen=True, omit_defaults=True):
     tabular: bool = False  # rows without time: `period_ms` is then only a number to count them by
     training: Training | None = None
     levels: Levels | None = None  # None: all assets have the same
+    lasting: Minutes | None = None  # None: windows are judged alone
     hash: str = ""  # never in the file itself
 
     def scaling(self) -> Scaler:
@@ -173,6 +184,19 @@ class Header(Block, frozen=True, omit_defaults=True):
             whole = Whole(precision, given.whole.usual, given.whole.exponent)
         columns = (np.array(each, np.float32) for each in (given.spread, given.shift, given.step, given.level))
         return Calibration(Energies(*columns), given.score, whole, given.shared)
+
+    def lasting_usual(self) -> Lasting | None:
+        """What is usual of deviations that last; None where windows are judged alone.
+
+        Its unit is in the sensors' units, or, where assets are compared with themselves, in deviations of theirs.
+        """
+        given = self.lasting
+        if given is None:
+            return None
+        unit, bound, precision = (
+            np.array(each, np.float32) for each in (given.unit, given.bound, given.precision)
+        )
+        return Lasting(self.window, unit * self.scaling().scale, bound, precision, given.score)
 
     def level(self, asset: str) -> Level | None:
         """The level of an asset of the data, as arrays (C,); by its name or, behind the last "/", by its end."""
@@ -252,6 +276,10 @@ def _check(folder: Path, header: Header) -> None:
     if (whole := header.calibration.whole) is not None:
         lengths |= {"calibration.whole.precision": whole.precision}
         lengths |= {f"calibration.whole.precision.{row}": each for row, each in enumerate(whole.precision)}
+    if (lasting := header.lasting) is not None:
+        lengths |= {"lasting.unit": lasting.unit, "lasting.bound": lasting.bound}
+        lengths |= {"lasting.precision": lasting.precision}
+        lengths |= {f"lasting.precision.{row}": each for row, each in enumerate(lasting.precision)}
     if header.levels is not None:
         lengths["levels.least"] = header.levels.least
         for asset, each in header.levels.of.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from models import artifact
 from models.export import onnx_bytes, safetensors_bytes
+from models.lasting import RECENT, SETTLE
 from models.residual import FLOOR, MIN_PRESENT, SENSOR_QUANTILE, judged
 from models.split import Part
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from models.lasting import Lasting
     from models.residual import Whole
     from models.training import Levels, Trained, TrainingConfig
 
@@ -97,11 +99,18 @@ def _header(trained: Trained, config: TrainingConfig, origin: Origin) -> artifac
             best=trained.best.number,
         ),
         levels=None if trained.levels is None else _levels(trained.levels),
+        lasting=None if trained.lasting is None else _minutes(trained.lasting),
     )
 
 
 def _together(whole: Whole) -> artifact.Together:
     return artifact.Together(tuple(map(_numbers, whole.precision)), whole.usual, whole.exponent)
+
+
+def _minutes(lasting: Lasting) -> artifact.Minutes:
+    return artifact.Minutes(
+        _numbers(lasting.unit), _numbers(lasting.bound), tuple(map(_numbers, lasting.precision)), lasting.score
+    )
 
 
 def _levels(levels: Levels) -> artifact.Levels:
@@ -190,6 +199,8 @@ machine runs: most of its other sensors moved within the last {trained.stillness
 
 {_whole_words(trained)}
 
+{_lasting_words(trained)}
+
 {_level_words(trained)}
 
 ## Limits
@@ -230,6 +241,18 @@ def _whole_words(trained: Trained) -> str:
     if whole is None:
         return "There is too little data, or there are too many sensors, to judge all sensors together (T²)."
     return f"All sensors together are judged by T², whose root is usually up to {whole.usual:.4g}."
+
+
+def _lasting_words(trained: Trained) -> str:
+    """Whether anything but the window is judged."""
+    if trained.lasting is None:
+        return f"Every window is judged alone, not what lasts for minutes: {trained.lasting_why}."
+    recent, settle = (round(each * trained.lasting.window) for each in (RECENT, SETTLE))
+    return (
+        f"What lasts is judged too: the mean deviation over {recent} ticks against that of the asset's own past,"
+        f" of {settle} ticks at the least. Usual {trained.lasting_why}: T² whose root is up to"
+        f" {trained.lasting.score:.4g}, with the 99 % quantile of each sensor's deviation as unit."
+    )
 
 
 def _level_words(trained: Trained) -> str:

@@ -27,6 +27,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from models.tails import tail
+
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int_]
@@ -38,11 +40,6 @@ FLOOR = 0.01  # scaled units: a sensor that is predicted better than this is tak
 MIN_PRESENT = 0.5  # share of a sensor's judged cells that must be there for it to count
 SMALLEST = 1e-30  # of the scores' quantile: normal data without any error must not divide by zero
 LIMIT = 1e6  # scaled units: keeps the squares of absurd readings finite
-PEAKS = 20  # exceedances at least, that a tail is fitted to
-PEAKS_SHARE = 0.02  # of the windows, where that is more
-LEAST_WINDOWS = 50  # with fewer, a tail is their maximum
-SHAPES = 0.5  # of the fitted tail at the most: a steeper one is chance
-EXPONENTIAL = 1e-6  # a shape below is that of an exponential tail
 WHOLE_SENSORS = 100  # more have no T²: its matrix would outgrow the header
 EXPONENTS = 0.2, 1.0  # that T² may be bent by
 NORM = 4.0  # of sensors that decide together
@@ -238,33 +235,5 @@ def _quantiles(energy: Float32, groups: list[Int]) -> Float32:
 
 def _tail(score: Float32, groups: list[Int], seen: npt.NDArray[np.bool_]) -> float:
     """The level of the score that normal windows pass once in a thousand; of the asset in the middle."""
-    tails = [tail(score[rows][seen[rows]]) for rows in groups if seen[rows].any()]
+    tails = [tail(score[rows][seen[rows]], SCORE_QUANTILE) for rows in groups if seen[rows].any()]
     return max(float(np.median(tails)), SMALLEST)
-
-
-def tail(values: Float32) -> float:
-    """The SCORE_QUANTILE of N values >= 0 by peaks over a threshold (Pickands 1975).
-
-    The generalised Pareto distribution is fitted to the exceedances by their moments (Hosking and Wallis 1987).
-
-    >>> round(tail(np.random.default_rng(0).exponential(size=100_000).astype(np.float32)))  # ln 1000 = 6.9
-    7
-    """
-    count = len(values)
-    if count < LEAST_WINDOWS:
-        return float(values.max())
-    share = min(max(PEAKS_SHARE, PEAKS / count), 0.5)
-    ordered = np.sort(values.astype(np.float64))
-    peaks = max(int(share * count), 1)
-    base = ordered[-peaks - 1]
-    beyond = ordered[-peaks:] - base
-    mean, variance = beyond.mean(), beyond.var()
-    if variance <= 1e-12 * max(base, 1e-12) ** 2:
-        return float(ordered[-1])
-    shape = float(np.clip(0.5 * (1 - mean**2 / variance), -SHAPES, SHAPES))
-    scale = mean * (1 - shape)
-    times = (peaks / count) / (1 - SCORE_QUANTILE)
-    if times <= 1:  # so many windows that the quantile lies among the peaks
-        return float(np.quantile(ordered, SCORE_QUANTILE))
-    grown = np.log(times) if abs(shape) < EXPONENTIAL else (times**shape - 1) / shape
-    return float(base + scale * grown)

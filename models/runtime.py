@@ -35,6 +35,7 @@ class RuntimeModel:
         self._scaler = header.scaling()
         self._usual = header.usual()
         self._batch_size = batch_size
+        self.lasting = header.lasting_usual()
 
     @property
     def window(self) -> int:

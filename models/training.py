@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from models.fitting import Epoch, Fit, TrainingConfig, TrainingError, read_saved
+from models.lasting import Lasting, NormalRun, calibrate_lasting
 from models.level import Level, assets_differ, fit_level, least_scale
 from models.masking import HiddenPrediction, deal
 from models.residual import Calibration, Energies, calibrate, energies, joined, judge, judged, stricter
@@ -28,6 +29,7 @@ __all__ = ["Epoch", "Trained", "TrainingConfig", "TrainingError", "reconstruct",
 
 Float32 = npt.NDArray[np.float32]
 Int = npt.NDArray[np.int_]
+Int64 = npt.NDArray[np.int64]
 
 FIT_WINDOWS = 15_000  # the automatic stride keeps about this many: enough for 17 sensors, minutes on two cores
 JUDGED_WINDOWS = 60_000  # of the held-out windows about so many are enough for their quantiles; neighbours overlap
@@ -59,6 +61,8 @@ class Trained:
     calibration: Calibration
     levels: Levels | None
     levels_why: str  # in words, why there are levels or none
+    lasting: Lasting | None  # what lasts for minutes
+    lasting_why: str  # in words, by what, or why there is none
     stillness: Stillness
     split: str  # in words
     runs: dict[Part, list[str]]  # names of the runs in each part
@@ -110,11 +114,14 @@ def train(
         network, epochs = _fit(scaler.scaled(fit), scaler.scaled(stop), config, on_epoch, keep, resume)
     group = deal(scaler.scaled(fit[:, -1]))
     predicting = HiddenPrediction(network, group).eval()
-    normal, asset = _held_out(predicting, scaler, chosen[Part.CALIBRATION], known)
+    held_out = {part: _held_out(predicting, scaler, chosen[part], known) for part in (Part.STOP, Part.CALIBRATION)}
+    normal, asset = held_out[Part.CALIBRATION].energies, held_out[Part.CALIBRATION].asset
     independent = _independent_levels(chosen[Part.FIT], scaler, known)
     calibration = stricter(calibrate(normal, independent, asset if differ else None), config.stricter)
     _, scores = judge(normal, calibration)
-    _, unseen = judge(_held_out(predicting, scaler, chosen[Part.STOP], known)[0], calibration)
+    _, unseen = judge(held_out[Part.STOP].energies, calibration)
+    followed = _followed(list(held_out.values()))
+    lasting, lasting_why = calibrate_lasting(followed, fit.shape[1])
     false_alarm_share = float(np.mean(unseen > 1.0))
     return Trained(
         network=predicting,
@@ -123,6 +130,8 @@ def train(
         calibration=calibration,
         levels=_levels(assets) if differ else None,
         levels_why=why,
+        lasting=lasting,
+        lasting_why=lasting_why,
         stillness=learn_stillness([run.rows() for run in runs if len(run.tick)]),
         split=split,
         runs={part: [run.name for run in chosen[part] if len(run.tick)] for part in Part},
@@ -269,16 +278,40 @@ def _fit(
     return fitting.finished(), fitting.epochs
 
 
-def _held_out(
-    network: HiddenPrediction, scaler: Scaler, runs: list[Run], levels: Levels | None
-) -> tuple[Energies, Int]:
-    """The energies of the windows of these runs, and the number of the asset (B,) of each."""
+@dataclass(frozen=True, slots=True)
+class _HeldOut:
+    """What the network makes of B windows of several runs."""
+
+    energies: Energies
+    asset: Int  # (B,) its number
+    run: Int  # (B,) its number
+    tick: Int64  # (B,) last tick of the window
+    residual: Float32  # (B, C) at the last tick, scaled units; NaN where the sensor is not judged
+
+
+def _held_out(network: HiddenPrediction, scaler: Scaler, runs: list[Run], levels: Levels | None) -> _HeldOut:
+    """The windows of these runs judged, or every so many-th where they are very many."""
     number = {name: index for index, name in enumerate(dict.fromkeys(run.name for run in runs))}
     every = max(1, sum(len(run.tick) for run in runs) // JUDGED_WINDOWS)
-    found, asset = [], []
-    for run in runs:
+    found: list[tuple[Energies, Int, Int, Int64, Float32]] = []
+    for index, run in enumerate(runs):
         for start in range(0, max(len(run.tick), 1), SCORE_BATCH * every):
-            scaled = scaler.scaled(_about_level(run, slice(start, start + SCORE_BATCH * every, every), levels))
-            found.append(energies(scaled, reconstruct(network, network_input(scaled))))
-            asset.append(np.full(len(scaled), number[run.name]))
-    return joined(found), np.concatenate(asset)
+            part = slice(start, start + SCORE_BATCH * every, every)
+            scaled = scaler.scaled(_about_level(run, part, levels))
+            predicted = reconstruct(network, network_input(scaled))
+            made, count = energies(scaled, predicted), len(scaled)
+            residual = np.where(np.isnan(made.spread), np.float32(np.nan), scaled[:, -1] - predicted[:, -1])
+            whose = np.full(count, number[run.name]), np.full(count, index)
+            found.append((made, *whose, run.tick[part], residual))
+    made_of, *columns = zip(*found, strict=True)
+    return _HeldOut(joined(list(made_of)), *(np.concatenate(each) for each in columns))
+
+
+def _followed(parts: list[_HeldOut]) -> list[NormalRun]:
+    """The held-out rows of every asset in the order of time."""
+    return [
+        NormalRun(part.tick[rows], part.residual[rows])
+        for part in parts
+        for number in np.unique(part.run)
+        for rows in [np.flatnonzero(part.run == number)]
+    ]

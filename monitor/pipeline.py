@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from models import lasting
 from monitor import (
     alert,
     align,
@@ -50,9 +51,10 @@ from monitor.state import ClassState, LineState, decoder, joined, of_rows, toget
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from models.lasting import Lasting
     from monitor.decode import ClassReadings
     from monitor.moves import Flush
-    from monitor.records import Bool, Frames, LevelModel, Masks, Message, Model, Record
+    from monitor.records import Bool, Float32, Frames, LevelModel, Masks, Message, Model, Record
     from monitor.spec import ClassSpec
 
 SWEEP_MS = 200  # what time alone brings about is looked for this often, and not with every record
@@ -281,6 +283,8 @@ def _score_rounds(
         part = slice(start, start + len(cut.stream))
         start = part.stop
         state.outcomes[Outcome.IN_ROW] += int(cut.count.sum())
+        if model is not None and model.lasting is not None:
+            _judge_lasting(each, scored, part, model.lasting, None if about is None else about[1])
         _threshold(each, scored, part)
         row, held = of_rows(scored, part), each.of_held(scored.stream[part])
         if not each.spec.wanted_ms:  # else the limits have seen to it, tick by tick
@@ -299,6 +303,20 @@ def _score_rounds(
     time = scored.tick * spec.align.period_ms
     stored = StoredScores(0, spec.name, spec.model, spec.route.sensors, streams, time, scored, spec.regime.names)
     result.scores.append(stored)
+
+
+def _judge_lasting(each: ClassState, scored: Scores, part: slice, usual: Lasting, scale: Float32 | None) -> None:
+    """Raise the score of the rows of one round to that of what lasts; `scale` (B, C) is that of their levels."""
+    rows = part.start + np.flatnonzero(scored.status[part] == Status.SCORED)
+    stream = scored.stream[rows]
+    residual = scored.actual[rows] - scored.expected[rows]  # (M, C)
+    if scale is not None:
+        residual /= scale[rows]
+    residual[np.isnan(scored.contribution[rows])] = np.nan
+    frozen = alert.frozen(each.alert, stream) | each.of_held(stream)
+    contribution, score = lasting.push(each.lasting, usual, stream, scored.tick[rows], residual, frozen=frozen)
+    scored.contribution[rows] = np.fmax(scored.contribution[rows], contribution)
+    scored.score[rows] = np.fmax(scored.score[rows], score)
 
 
 def _threshold(each: ClassState, scored: Scores, part: slice) -> None:
@@ -334,6 +352,7 @@ def _obey(
             threshold.relearn(each.threshold, each.spec.threshold, each.number[asked.asset])
             limits.relearn(each.limits, each.number[asked.asset])
             level.forget(each.level, each.number[asked.asset])
+            lasting.forget(each.lasting, each.number[asked.asset])
     result.events.extend(done)
     said = [f"{event.incident_id} {event.transition}" for event in done]
     if asked.action == "accept":

@@ -17,6 +17,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from models.lasting import Lasting
+
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 UInt8 = npt.NDArray[np.uint8]
@@ -229,7 +231,7 @@ class Scores:
     status: UInt8  # (B,) a `Status`
     score: Float32  # (B,) dimensionless, >= 0, 1.0 = the 99.9 % quantile of normal; NaN = not scored
     threshold: Float32  # (B,) what the score was judged by; NaN = not judged
-    contribution: Float32  # (B, C) every sensor's own score; the score is their maximum
+    contribution: Float32  # (B, C) every sensor's own score; their maximum is the score, or a part of it
     expected: Float32  # (B, C) the model's expectation at the last tick, in the sensors' units
     actual: Float32  # (B, C) the values at the last tick, also those that the model did not see
     regime: UInt8  # (B,) the number of the operating regime at the last tick
@@ -328,6 +330,10 @@ class Model(Protocol):
     @property
     def level_rows(self) -> int:
         """Rows of a new asset that say what its level is; 0 = assets are not compared with themselves."""
+
+    @property
+    def lasting(self) -> Lasting | None:
+        """What is usual of deviations that last for minutes; None = windows are judged alone."""
 
     def score(
         self, values: Float32, level: tuple[Float32, Float32] | None = None

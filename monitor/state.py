@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from models.lasting import LastingState
 from monitor import (
     alert,
     align,
@@ -39,6 +40,7 @@ STAGES = (
     "limits",
     "window",
     "level",
+    "lasting",
     "threshold",
     "ledger",
     "unscored",
@@ -57,6 +59,7 @@ class ClassState:
     limits: limits.LimitsState
     window: window.WindowState
     level: level.LevelState
+    lasting: LastingState
     threshold: threshold.ThresholdState
     ledger: ledger.LedgerState
     unscored: unscored.UnscoredState
@@ -76,6 +79,7 @@ class ClassState:
             limits.LimitsState.empty(spec.limits, spec.align.sensors, capacity),
             window.WindowState.empty(spec.window, capacity),
             level.LevelState.empty(spec.align.sensors, capacity),
+            LastingState.empty(spec.align.sensors, capacity),
             threshold.ThresholdState.empty(spec.threshold, capacity),
             ledger.LedgerState.empty(capacity),
             unscored.UnscoredState.empty(capacity),
@@ -114,7 +118,7 @@ class ClassState:
         names = self.spec.regime.names, spec.regime.names
         if spec.model_hash == self.spec.model_hash:
             fresh.threshold = threshold.under(self.threshold, names[0], fresh.threshold, names[1])
-            fresh.level = self.level
+            fresh.level, fresh.lasting = self.level, self.lasting
         fresh.regime = regime.under(self.regime, self.spec.regime, spec.regime)
         fresh.ledger, fresh.unscored = self.ledger, self.unscored
         if spec.keeps_limits_of(self.spec):
@@ -137,6 +141,7 @@ class ClassState:
         old, new = self.spec.align.period_ms, spec.align.period_ms
         fresh.align.next_tick = align.regrid(self.align.next_tick, old, new)
         fresh.threshold.last_tick = align.regrid(fresh.threshold.last_tick, old, new)
+        fresh.lasting.last_tick = align.regrid(fresh.lasting.last_tick, old, new)
         fresh.regime.first_tick = align.regrid(fresh.regime.first_tick, old, new)
         fresh.alert.pending_tick = align.regrid(fresh.alert.pending_tick, old, new)
         fresh.alert.below_tick = align.regrid(fresh.alert.below_tick, old, new)

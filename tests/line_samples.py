@@ -116,6 +116,7 @@ class Balance:
 
     window = 20
     level_rows = 0
+    lasting = None
 
     def __init__(self, tolerance: float = 2.0) -> None:
         self.tolerance = tolerance

@@ -66,6 +66,7 @@ class Knows:
 
     window = 2
     level_rows = 3
+    lasting = None
 
     def level(self, asset: str) -> tuple[Float32, Float32] | None:
         known = np.array([10, 20], np.float32), np.array([1, 2], np.float32)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.residual import FLOOR, Calibration, Energies, Whole, calibrate, energies, judge, judged, stricter, tail
+from models.residual import FLOOR, Calibration, Energies, Whole, calibrate, energies, judge, judged, stricter
+from models.tails import tail
 
 NAN = np.nan
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
@@ -201,5 +202,5 @@ def test_nothing_to_calibrate_by_is_an_error() -> None:
 def test_the_tail_is_right_on_average_where_it_is_known(count: int) -> None:
     """Of the exponential distribution it is ln 1000 = 6.9, also where fewer than a thousand values are there."""
     random = np.random.default_rng(0)
-    tails = [tail(random.exponential(size=count).astype(np.float32)) for _ in range(200)]
+    tails = [tail(random.exponential(size=count).astype(np.float32), 0.999) for _ in range(200)]
     assert 6.5 < np.median(tails) < 7.2

@@ -13,6 +13,7 @@ class Echo:
 
     window = 4
     level_rows = 0
+    lasting = None
 
     def __init__(self) -> None:
         self.seen: list[Float32] = []

@@ -44,6 +44,7 @@ class Chorus:
 
     window = 20
     level_rows = 0
+    lasting = None
 
     def score(
         self, values: Float32, level: tuple[Float32, Float32] | None = None

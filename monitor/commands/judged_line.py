@@ -161,6 +161,7 @@ class AsItIs:
 
     window = 1
     level_rows = 0  # it compares no asset with itself
+    lasting = None
 
     def score(self, values: Float32, level: object = None) -> tuple[Float32, Float32, Float32]:
         """The values of B windows (B, 1, 1) as contribution (B, 1), expectation (B, 1) and score (B,)."""

@@ -1,0 +1,324 @@
+"""Deviations that last: means, what is usual of an asset, T² of what is left, and its calibration."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import lasting
+from models.lasting import (
+    FORGET,
+    LATEST,
+    LIMIT,
+    READY,
+    RECENT,
+    SETTLE,
+    Lasting,
+    LastingState,
+    NormalRun,
+    calibrate_lasting,
+    push,
+)
+from tests.line_samples import FAST, HASH, START, Balance, Line, asked, pump, telemetry
+
+Array = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+WINDOW = 10
+SETTLED = int(SETTLE * WINDOW)
+
+
+def usual(sensors: int = 1, *, bound: float = 1.0, precision: Array | None = None) -> Lasting:
+    """Deviations of 1 are usual, and a root of T² of 1 is a score of 1."""
+    precision = np.eye(sensors, dtype=np.float32) if precision is None else precision
+    one = np.ones(sensors, np.float32)
+    return Lasting(WINDOW, one, one * np.float32(bound), precision, 1.0)
+
+
+class Asset:
+    """One stream of C sensors, which is told row by row."""
+
+    def __init__(self, given: Lasting) -> None:
+        self.lasting = given
+        self.state = LastingState.empty(len(given.unit), 1)
+        self.tick = 0
+
+    def tell(self, *rows: float | tuple[float, ...], every: int = 1, frozen: bool = False) -> tuple[Array, float]:
+        """Contribution (C,) and score after the last of these rows."""
+        for row in rows:
+            self.tick += every
+            residual = np.atleast_2d(np.array(row, np.float32))
+            stream, tick = np.zeros(1, np.int32), np.array([self.tick])
+            found = push(self.state, self.lasting, stream, tick, residual, frozen=np.array([frozen]))
+        return found[0][0], float(found[1][0])
+
+
+def by_hand(rows: list[float]) -> float:
+    """The score of one sensor with the unit 1 and no bound after rows a tick apart, in plain arithmetic."""
+    means = []
+    for windows in (RECENT, LATEST):
+        keep = math.exp(-1 / (windows * WINDOW))
+        weights = [keep ** (len(rows) - 1 - index) for index in range(len(rows))]
+        means.append(sum(w * r for w, r in zip(weights, rows, strict=True)) / sum(weights))
+    about = sum(rows) / len(rows)  # shorter than FORGET
+    return min(abs(means[0] - about), abs(means[1] - about))
+
+
+def test_the_score_is_that_of_weighted_means_against_the_mean_of_all() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(0.2, 0.5, SETTLED + 30).clip(-LIMIT, LIMIT).tolist()
+    rows[-30:] = [each + 1 for each in rows[-30:]]
+    _, score = Asset(usual(bound=9)).tell(*rows)
+    assert score == pytest.approx(by_hand(np.clip(rows, -LIMIT, LIMIT).tolist()), rel=1e-4)
+    assert score > 0.3
+
+
+def test_nothing_is_judged_until_the_asset_has_a_usual() -> None:
+    asset = Asset(usual())
+    contribution, score = asset.tell(*[0.5] * (SETTLED - 1))
+    assert math.isnan(score)
+    assert np.isnan(contribution).all()
+    contribution, score = asset.tell(0.5)
+    assert score == pytest.approx(0, abs=1e-6)
+    assert contribution == pytest.approx(0, abs=1e-6)
+
+
+def test_an_asset_may_differ_from_others_but_not_by_more_than_assets_do() -> None:
+    """It always reads 0.8 too high: nothing where the bound is 1, and what is above it where the bound is 0.5."""
+    assert Asset(usual(bound=1.0)).tell(*[0.8] * SETTLED)[1] == pytest.approx(0, abs=1e-5)
+    assert Asset(usual(bound=0.5)).tell(*[0.8] * SETTLED)[1] == pytest.approx(0.3, abs=1e-5)
+
+
+def test_what_is_frozen_does_not_learn() -> None:
+    """The fault stays as large as it is for as long as its incident is open."""
+    asset = Asset(usual())
+    asset.tell(*[0.0] * SETTLED)
+    for _ in range(3):
+        _, score = asset.tell(*[0.6] * 10 * SETTLED, frozen=True)
+        assert score == pytest.approx(0.6, abs=1e-4)
+    assert asset.tell(*[0.6] * 10 * SETTLED)[1] < 0.1
+
+
+def test_what_is_mended_is_over_in_less_than_a_window() -> None:
+    """The recent mean still stands high when the latest one is back."""
+    asset = Asset(usual())
+    asset.tell(*[0.0] * SETTLED)
+    _, score = asset.tell(*[1.0] * 60, frozen=True)
+    assert score > 0.8
+    _, score = asset.tell(*[0.0] * WINDOW, frozen=True)
+    assert asset.state.recent[0, 0] > 0.6
+    assert score < 0.06  # exp(-3), the latest mean's horizon being a third of the window
+
+
+def test_one_absurd_row_says_no_more_than_the_limit() -> None:
+    asset, other = Asset(usual()), Asset(usual())
+    asset.tell(*[0.0] * SETTLED)
+    other.tell(*[0.0] * SETTLED)
+    assert asset.tell(1e9) == other.tell(LIMIT)
+
+
+def test_rows_count_by_the_ticks_they_stand_for() -> None:
+    """A row in two says what two in two do, where they are the same."""
+    random = np.random.default_rng(1)
+    each = random.normal(0, 0.3, SETTLED)
+    dense, sparse = Asset(usual()), Asset(usual())
+    dense.tell(*np.repeat(each, 2).tolist())
+    sparse.tell(*each.tolist(), every=2)
+    assert sparse.state.recent[0, 0] == pytest.approx(dense.state.recent[0, 0], abs=0.02)
+    assert sparse.state.learned[0, 0] == pytest.approx(dense.state.learned[0, 0], abs=2)
+    assert sparse.state.usual[0, 0] == pytest.approx(dense.state.usual[0, 0], abs=1e-3)
+
+
+def test_after_a_pause_it_takes_rows_again_before_anything_is_judged() -> None:
+    asset = Asset(usual())
+    asset.tell(*[0.0] * SETTLED)
+    asset.tick += 1000 * WINDOW
+    needed = next(n for n in range(1, 1000) if not math.isnan(asset.tell(0.0)[1]))
+    horizon = RECENT * WINDOW
+    ticks = -horizon * math.log(1 - READY)  # by then a mean has that weight; the first row counts for a window
+    assert ticks - WINDOW < needed < ticks + 2
+    assert asset.state.learned[0, 0] > SETTLED  # what is usual is still known
+
+
+def test_the_usual_forgets_in_the_end() -> None:
+    asset = Asset(usual())
+    asset.tell(*[0.0] * 3)
+    asset.state.learned[:] = FORGET * WINDOW
+    asset.tell(1.0)
+    assert asset.state.usual[0, 0] == pytest.approx(1 / (FORGET * WINDOW))
+
+
+def test_what_is_accepted_becomes_the_usual() -> None:
+    asset = Asset(usual(bound=0.8))
+    asset.tell(*[0.0] * SETTLED)
+    assert asset.tell(*[0.7] * 60, frozen=True)[1] > 0.5
+    lasting.forget(asset.state, 0)
+    assert math.isnan(asset.tell(0.7)[1])
+    assert asset.tell(*[0.7] * SETTLED)[1] == pytest.approx(0, abs=1e-4)
+
+
+@FAST
+@given(st.integers(0, 1000), st.integers(2, 6), st.data())
+def test_a_sensor_that_is_missing_leaves_the_t2_of_the_others(
+    seed: int, sensors: int, data: st.DataObject
+) -> None:
+    """T² by the covariance of those that are there, as a book has it; the rest adds nothing."""
+    random = np.random.default_rng(seed)
+    root = random.normal(size=(sensors, 2 * sensors))
+    covariance = root @ root.T + np.eye(sensors)
+    given_ = usual(sensors, bound=9, precision=np.linalg.inv(covariance).astype(np.float32))
+    missing = data.draw(st.sets(st.integers(0, sensors - 1), max_size=(sensors - 1) // 2))
+    there = [sensor for sensor in range(sensors) if sensor not in missing]
+    row = random.normal(size=sensors).clip(-LIMIT, LIMIT)
+    row[list(missing)] = np.nan
+    asset = Asset(given_)
+    asset.tell(*[(0.0,) * sensors] * SETTLED)
+    asset.state.latest_weight[0, list(missing)] = asset.state.recent_weight[0, list(missing)] = 0
+    contribution, score = asset.tell(*[tuple(row)] * 600, frozen=True)
+    square = row[there] @ np.linalg.inv(covariance[np.ix_(there, there)]) @ row[there]
+    assert score == pytest.approx(math.sqrt(square), rel=1e-2, abs=1e-3)
+    assert np.isnan(contribution[list(missing)]).all()
+    assert (contribution[there] <= score * 1.01 + 1e-6).all()
+
+
+def test_without_half_of_the_sensors_there_is_no_score() -> None:
+    asset = Asset(usual(4))
+    _, score = asset.tell(*[(0.0, 0.0, np.nan, np.nan)] * SETTLED)
+    assert math.isnan(score)
+
+
+def test_the_sensor_that_contradicts_the_others_is_named() -> None:
+    """Two sensors that go together: both up is half as bad as one up, and that one is to blame for it."""
+    covariance = np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]])
+    given_ = usual(3, bound=9, precision=np.linalg.inv(covariance).astype(np.float32))
+    together, alone = Asset(given_), Asset(given_)
+    for asset in (together, alone):
+        asset.tell(*[(0.0, 0.0, 0.0)] * SETTLED)
+    _, both = together.tell(*[(1.0, 1.0, 0.0)] * 600, frozen=True)
+    contribution, one = alone.tell(*[(0.0, 1.0, 0.0)] * 600, frozen=True)
+    assert one > 2 * both
+    assert contribution.argmax() == 1
+    assert contribution[2] == pytest.approx(0, abs=1e-5)
+
+
+def noise(random: np.random.Generator, ticks: int, level: float) -> NormalRun:
+    """Three sensors with noise on them, and what this asset always differs by."""
+    values = random.normal(0, 1, (ticks, 3)) + level * random.normal(size=3)
+    return NormalRun(np.arange(ticks), values.astype(np.float32))
+
+
+def scores_of(given_: Lasting, run: NormalRun) -> Array:
+    """The scores (N,) of a run."""
+    state, stream, frozen = LastingState.empty(3, 1), np.zeros(1, np.int32), np.zeros(1, np.bool_)
+    told = zip(run.tick[:, None], run.residual[:, None], strict=True)
+    return np.concatenate([push(state, given_, stream, tick, row, frozen=frozen)[1] for tick, row in told])
+
+
+def test_normal_assets_stay_below_one_and_a_shift_hidden_in_the_noise_does_not() -> None:
+    """Half a deviation, where a window's mean of ten rows has a third of it by chance."""
+    random = np.random.default_rng(2)
+    found, why = calibrate_lasting([noise(random, 3000, 0.5) for _ in range(12)], WINDOW)
+    assert found is not None
+    assert "12 held-out runs" in why
+    quiet = [np.nanmax(scores_of(found, noise(random, 3000, 0.5))) for _ in range(12)]
+    assert np.mean(np.array(quiet) > 1) <= 2 / 12  # 60 times the quantile's share of rows that stand for 30 ticks
+    for _ in range(12):
+        run = noise(random, 1000, 0.5)
+        run.residual[800:, 1] += 0.9
+        scores = scores_of(found, run)
+        assert np.nanmax(scores[800:]) > 1
+
+
+def test_an_asset_of_its_own_kind_is_not_taken_to_be_faulty() -> None:
+    """Assets differ by three deviations, and each only from the others."""
+    random = np.random.default_rng(3)
+    found, _ = calibrate_lasting([noise(random, 3000, 1.0) for _ in range(12)], WINDOW)
+    assert found is not None
+    assert found.bound.min() > 0.3
+    assert np.nanquantile(scores_of(found, noise(random, 3000, 1.0)), 0.99) < 1
+
+
+@pytest.mark.parametrize(
+    ("runs", "window", "why"),
+    [
+        ([noise(np.random.default_rng(0), 300, 0)], WINDOW, "the first 200 ticks of each do not count"),
+        ([noise(np.random.default_rng(0), 5000, 0)], 1, "single rows do not last"),
+        ([], WINDOW, "single rows do not last"),
+        ([NormalRun(np.arange(5), np.zeros((5, 101), np.float32))], WINDOW, "101 sensors are more than 100"),
+    ],
+)
+def test_too_little_to_calibrate_by_is_said(runs: list[NormalRun], window: int, why: str) -> None:
+    found, words = calibrate_lasting(runs, window)
+    assert found is None
+    assert why in words
+
+
+def test_one_long_run_is_halved_in_time() -> None:
+    found, why = calibrate_lasting([noise(np.random.default_rng(4), 6000, 0.5)], WINDOW)
+    assert found is not None
+    assert "1 held-out runs" in why
+
+
+def test_sensors_that_never_err_or_never_come_divide_nothing_by_zero() -> None:
+    run = noise(np.random.default_rng(5), 6000, 0)
+    run.residual[:, 0], run.residual[:, 1] = 0, np.nan
+    found, _ = calibrate_lasting([run], WINDOW)
+    assert found is not None
+    assert np.isfinite(found.precision).all()
+    assert np.isfinite(found.score)
+    assert math.isfinite(np.nanmax(scores_of(found, run)))
+
+
+class Watchful(Balance):
+    """A pump's model for which a flow that lacks 0.25 for minutes is worth a score of 1; a window takes 2."""
+
+    lasting = Lasting(
+        Balance.window,
+        np.array([1, 0.25], np.float32),
+        np.ones(2, np.float32),
+        np.diag(np.array([1e-6, 1], np.float32)),
+        1.0,
+    )
+
+
+def watched(*, seconds: int, breach: float) -> Line:
+    """A pump that is well for ten minutes, and then lacks some flow."""
+    line = Line(models={HASH: Watchful()}).listen()
+    for second in range(seconds):
+        lacks = breach if second >= 600 else 0.0
+        line.send(second * 1000, telemetry("p", second * 1000, pump(50 + second % 7, breach=lacks)))
+    return line
+
+
+def test_the_line_finds_what_no_window_shows_and_clears_it_soon() -> None:
+    """It lacks 0.4 of the 2 that a window needs; it is back to normal after 800 s, and off-delay is 30 s."""
+    line = watched(seconds=800, breach=0.4)
+    fired = [event for event in line.events if str(event.transition) == "fired"]
+    assert [event.kind for event in fired] == ["anomaly"]
+    assert fired[0].top[0].sensor == "flow"
+    after = (fired[0].time - START) / 1000 - 600
+    assert 60 * math.log(1 / (1 - 1 / 1.6)) <= after < 120  # the mean of three windows passes 1 of 1.6
+    for second in range(800, 900):
+        line.send(second * 1000, telemetry("p", second * 1000, pump(50 + second % 7)))
+    cleared = [event for event in line.events if str(event.transition) == "cleared"]
+    assert (cleared[0].time - START) / 1000 - 800 < Balance.window + 35
+    assert all(score < 1.01 for _, _, score, _ in line.rows("plant//p")[30:600] if not math.isnan(score))
+
+
+def test_a_model_that_judges_windows_alone_says_nothing_of_it() -> None:
+    line = Line().listen()
+    for second in range(800):
+        line.send(second * 1000, telemetry("p", second * 1000, pump(50, breach=0.4 * (second >= 600))))
+    assert not [event for event in line.events if event.kind == "anomaly"]
+
+
+def test_accepting_makes_it_the_usual_of_that_asset() -> None:
+    line = watched(seconds=800, breach=0.4)
+    line.take(800_000, asked("accept", asset="plant//p"))
+    for second in range(800, 1800):
+        line.send(second * 1000, telemetry("p", second * 1000, pump(50 + second % 7, breach=0.4)))
+    assert [str(event.transition) for event in line.events if event.time > START + 800_000] == []
+    assert line.rows("plant//p")[-1][2] == pytest.approx(0.6, abs=0.01)  # beyond the bound; the threshold learns it
