@@ -9,9 +9,9 @@ held-out normal windows, and cut at LIMIT times that. Of every asset are kept
 
 and judged is recent - usual, all sensors together, by Hotelling's T² (MEWMA, Lowry, Woodall, Champ and Rigdon
 1992): its root over the root's own high quantile on held-out normal runs. It counts no more than latest - usual
-does by the same measure, so that what is mended is over soon. An asset is not judged until it has a usual, and never
-taken to differ by more than assets do in normal data: a fault that was there from the start, or that grows slowly,
-is not learned away.
+does by the same measure, so that what is mended is over soon. An asset is not judged until it has a usual, and
+never taken to differ by more than assets do in normal data: a fault that was there from the start, or that grows
+slowly, is not learned away.
 """
 
 from __future__ import annotations
@@ -146,31 +146,31 @@ def _judge(lasting: Lasting, recent: Float32, latest: Float32, there: Bool) -> t
     rows = np.flatnonzero(2 * ready.sum(axis=1) > recent.shape[1])
     if not len(rows):
         return contribution, score
-    precision = lasting.precision
-    long, short = _completed(recent[rows], precision), _completed(latest[rows], precision)
+    precision = lasting.precision.astype(np.float64)  # differences of nearly equal numbers are what counts
+    long, short = (_completed(each[rows].astype(np.float64), precision) for each in (recent, latest))
     root = _root(long, precision)  # (b,)
     counted = np.minimum(root, _root(short, precision))
     score[rows] = counted / lasting.score
     # How far each sensor is from what the others make it, in its own deviations: large of those that are to blame.
     alone = np.abs(long @ precision) / np.sqrt(np.diag(precision))  # (b, C)
-    scale = counted / np.maximum(root, np.float32(1e-30)) / np.float32(lasting.score)
-    contribution[rows] = np.where(ready[rows] & there[rows], alone * scale[:, None], np.float32(np.nan))
+    scale = counted / np.maximum(root, 1e-30) / lasting.score
+    contribution[rows] = np.where(ready[rows] & there[rows], alone * scale[:, None], np.nan)
     return contribution, score
 
 
-def _root(deviation: Float32, precision: Float32) -> Float32:
+def _root(deviation: Float64, precision: Float64) -> Float64:
     """The root of T² (B,)."""
-    square = np.einsum("bc,cd,bd->b", deviation, precision, deviation)
-    root: Float32 = np.sqrt(np.maximum(square, 0))
+    square = np.einsum("bc,cd,bd->b", deviation, precision, deviation, optimize=True)
+    root: Float64 = np.sqrt(np.maximum(square, 0))
     return root
 
 
-def _completed(deviation: Float32, precision: Float32) -> Float32:
+def _completed(deviation: Float64, precision: Float64) -> Float64:
     """Deviations (B, C) with NaN replaced by what the others make most likely, which adds nothing to T²."""
     missing = np.isnan(deviation)
     if not missing.any():
         return deviation
-    whole = np.where(missing, np.float32(0), deviation)
+    whole = np.where(missing, 0.0, deviation)
     patterns, which = np.unique(missing, axis=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
         if pattern.any():

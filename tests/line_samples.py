@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn
 
+    from models.lasting import Lasting
     from monitor.records import AlertEvent, DeadLetter, Float32, Frames, Model, Payload, StoredScores
 
 START = 1_700_000_040_000  # a whole minute, so that it begins a tick of every period used here
@@ -116,7 +117,7 @@ class Balance:
 
     window = 20
     level_rows = 0
-    lasting = None
+    lasting: Lasting | None = None
 
     def __init__(self, tolerance: float = 2.0) -> None:
         self.tolerance = tolerance
