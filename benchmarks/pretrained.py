@@ -25,7 +25,7 @@ from benchmarks.pretrained_judge import faults_found, quiet
 from benchmarks.pretrained_report import chapters, judged_card
 from config.files import load_asset_file
 from models import training
-from models.artifact import CARD
+from models.artifact import CARD, write_whole
 from models.card import Origin, save_trained
 from models.runtime import load_model
 from monitor.commands.recorded_windows import windows_of
@@ -38,18 +38,24 @@ MODEL = HOME / "models" / "pretrained" / "engine"
 ASSET_FILE = HOME / "config" / "assets" / "engine.toml"
 # One window in a thousand above 1.0 is too many for engines whose load changes every few seconds: neighbours go
 # together, and make incidents.
-CONFIG = training.TrainingConfig(hidden=32, latent=6, epochs=40, stride=30, patience=40, stricter=1.4)
+CONFIG = training.TrainingConfig(hidden=32, latent=6, epochs=50, stride=30, patience=50, stricter=1.75)
 WINDOW = 60
 DAYS = 10.0
 TOLERANCE = 0.25  # of the score, relative: median over normal windows, between two trainings
 
 
-def build(out: Path, *, days: float, epochs: int | None = None) -> None:
-    """Train and judge."""
+def build(out: Path, *, days: float, epochs: int | None = None, keep: Path | None = None) -> None:
+    """Train and judge; after every epoch `keep` holds the training's state, from which it goes on."""
     recordings = training_data()
     runs = windows_of(recordings, period_ms=PERIOD_MS, window=WINDOW)
     config = CONFIG if epochs is None else replace(CONFIG, epochs=epochs)
-    trained = training.train(runs, config, lambda epoch: _say(f"epoch {epoch.number}: {epoch.stop_loss:.5f}"))
+    trained = training.train(
+        runs,
+        config,
+        lambda epoch: _say(f"epoch {epoch.number}: {epoch.stop_loss:.5f}"),
+        keep=(lambda _state: None) if keep is None else (lambda state: write_whole(keep, state)),
+        resume=keep.read_bytes() if keep is not None and keep.exists() else None,
+    )
     asset = load_asset_file(ASSET_FILE)
     origin = Origin(
         name="engine",
@@ -94,10 +100,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=MODEL)
     parser.add_argument("--days", type=float, default=DAYS, help="engine-days for the false alarms (%(default)s)")
     parser.add_argument("--epochs", type=int, help="fewer, to try something")
+    parser.add_argument("--keep", type=Path, help="a file for the training's state, to go on from")
     options = parser.parse_args()
     match options.command:
         case "build":
-            build(options.out, days=options.days, epochs=options.epochs)
+            build(options.out, days=options.days, epochs=options.epochs, keep=options.keep)
         case "judge":
             judge(options.out, options.days)
         case _:

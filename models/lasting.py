@@ -35,14 +35,16 @@ Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
 # In windows, so that they fit machines that are fast and slow.
-RECENT = 3.0  # what the recent mean forgets over
+RECENT = 6.0  # what the recent mean forgets over
 LATEST = 1 / 3
 SETTLE = 20.0  # rows that make a usual; the first mean of a few would be one of the state the machine is in
 FORGET = 1440.0  # what the usual forgets over at the most
 READY = 0.5  # weight that a mean must have: of one without a pause it is 1 in the end
 LIMIT = 2.0
 SENSOR_QUANTILE = 0.99  # of |r|, which makes it 1
-QUANTILE = 0.9999  # of the root of T², which makes it 1.0: one value stands for minutes, so that each is one alarm
+QUANTILE = 0.9999  # of the root of T², times MARGIN, makes 1.0: one value stands for minutes, each an alarm
+MARGIN = 1.1
+MARGIN_FEW = 2.0  # over the root of the horizons that calibrate: few runs have not shown the worst
 MOST_SENSORS = 100  # more have none: the matrix would outgrow the header
 LEAST_RUNS = 20.0  # horizons of RECENT, in the runs that calibrate
 LEAST_BOUND = 0.25  # |usual| may always be as large as this
@@ -219,8 +221,7 @@ def calibrate_lasting(runs: Sequence[NormalRun], window: int) -> tuple[Lasting |
     scores = np.concatenate(
         [_scores(draft, found.of(half != one), found.of(half == one)) for one in (False, True)]
     )
-    # Few runs have not shown the worst: the fewer, the further away the limit is put.
-    score = tail(scores, QUANTILE) * (1 + 2 / np.sqrt(count))
+    score = tail(scores, QUANTILE) * (MARGIN + MARGIN_FEW / np.sqrt(count))
     usual = np.abs(found.usual).max(axis=0, initial=0)  # (C,)
     return replace(
         draft,
