@@ -5,7 +5,8 @@ held-out normal windows, and cut at LIMIT times that. Of every asset are kept
 
     recent   the exponentially weighted mean of r over a few windows (EWMA, Roberts 1959)
     latest   the same over a part of a window
-    usual    the mean of r over many windows: what this asset always differs by, as castings and sensors do
+    usual    the mean of r over many windows: what this asset always differs by, as castings and sensors do; a row
+             counts the less the nearer to a fault it is
 
 and judged is recent - usual, all sensors together, by Hotelling's T² (MEWMA, Lowry, Woodall, Champ and Rigdon
 1992): its root over the root's own high quantile on held-out normal runs. It counts no more than latest - usual
@@ -96,9 +97,13 @@ def push(
     `models.residual.judge` does; NaN where there is nothing to judge yet.
     """
     there = ~np.isnan(residual)
-    learns = there & ~frozen[:, None]
-    recent, latest, _ = _deviations(state, lasting, stream, tick, residual, learns=learns)
-    return _judge(lasting, recent, latest, there)
+    row, ticks = _remember(state, lasting, stream, tick, residual)
+    recent, latest, _ = _deviations(state, lasting, stream)
+    contribution, score = _judge(lasting, recent, latest, there)
+    # The nearer to a fault, the less of it is taken for usual; what has no score yet has no usual either.
+    trust = np.where(frozen, 0, np.clip(1 - np.nan_to_num(score), 0, 1))  # (B,)
+    _learn(state, lasting, stream, row, ticks * there * trust[:, None])
+    return contribution, score
 
 
 def forget(state: LastingState, stream: int) -> None:
@@ -108,36 +113,42 @@ def forget(state: LastingState, stream: int) -> None:
     state.last_tick[stream] = NEW
 
 
-def _deviations(
-    state: LastingState, lasting: Lasting, stream: Int32, tick: Int64, residual: Float32, *, learns: Bool
-) -> tuple[Float32, Float32, Float32]:
-    """Recent and latest less the usual, and the usual, (B, C) each, NaN = not ready; changes `state`."""
+def _remember(
+    state: LastingState, lasting: Lasting, stream: Int32, tick: Int64, residual: Float32
+) -> tuple[Float32, Float32]:
+    """Take rows into the means of the last windows; returns them in units (B, C), and their ticks (B, 1)."""
     last = state.last_tick[stream]
-    age = np.where(last == NEW, 1, np.maximum(tick - last, 0)).astype(np.float32)[:, None]  # (B, 1) ticks
+    age = np.where(last == NEW, 1, np.maximum(tick - last, 0)).astype(np.float32)[:, None]  # (B, 1)
     state.last_tick[stream] = tick
-    taken = np.minimum(age, np.float32(lasting.window))  # what a row stands for after a pause
+    ticks = np.minimum(age, np.float32(lasting.window))  # what a row stands for after a pause
     there = ~np.isnan(residual)
-    row = np.clip(np.where(there, residual, 0) / lasting.unit, -LIMIT, LIMIT)  # (B, C)
-    means = []
-    ready = np.ones(row.shape, np.bool_)
+    row: Float32 = np.clip(np.where(there, residual, np.float32(0)) / lasting.unit, -LIMIT, LIMIT)  # (B, C)
     for mean, weight, windows in (
         (state.recent, state.recent_weight, RECENT),
         (state.latest, state.latest_weight, LATEST),
     ):
         horizon = np.float32(windows * lasting.window)
-        share = np.where(there, -np.expm1(-taken / horizon), 0)
+        share = np.where(there, -np.expm1(-ticks / horizon), 0)
         weights = weight[stream] * np.exp(-age / horizon) + share
-        found = mean[stream] + share / np.maximum(weights, np.float32(SMALLEST)) * (row - mean[stream])
-        mean[stream], weight[stream] = found, weights
-        means.append(found)
-        ready &= weights >= READY
-    ticks = np.where(learns, taken, 0)
+        mean[stream] += share / np.maximum(weights, np.float32(SMALLEST)) * (row - mean[stream])
+        weight[stream] = weights
+    return row, ticks
+
+
+def _deviations(state: LastingState, lasting: Lasting, stream: Int32) -> tuple[Float32, Float32, Float32]:
+    """Recent and latest less the usual, and the usual, (B, C) each, NaN = not ready."""
+    ready = state.learned[stream] >= SETTLE * lasting.window
+    ready &= (state.recent_weight[stream] >= READY) & (state.latest_weight[stream] >= READY)
+    usual = np.clip(state.usual[stream], -lasting.bound, lasting.bound)
+    about = np.where(ready, usual, np.float32(np.nan))
+    return state.recent[stream] - about, state.latest[stream] - about, about
+
+
+def _learn(state: LastingState, lasting: Lasting, stream: Int32, row: Float32, ticks: Float32) -> None:
+    """Take rows (B, C) into what is usual, for so many ticks (B, C)."""
     learned = np.minimum(state.learned[stream] + ticks, np.float32(FORGET * lasting.window))
-    usual = state.usual[stream] + ticks / np.maximum(learned, 1) * (row - state.usual[stream])
-    state.learned[stream], state.usual[stream] = learned, usual
-    ready &= learned >= SETTLE * lasting.window
-    about = np.where(ready, np.clip(usual, -lasting.bound, lasting.bound), np.float32(np.nan))
-    return means[0] - about, means[1] - about, about
+    state.usual[stream] += ticks / np.maximum(learned, 1) * (row - state.usual[stream])
+    state.learned[stream] = learned
 
 
 def _judge(lasting: Lasting, recent: Float32, latest: Float32, there: Bool) -> tuple[Float32, Float32]:
@@ -236,7 +247,7 @@ class _Followed:
     """M rows of runs that could be judged."""
 
     run: Int  # (M,)
-    ticks: Int64  # (M,) that each stands for
+    ticks: Float32  # (M,) that each stands for
     recent: Float32  # (M, C) less the usual, NaN = not ready
     latest: Float32  # (M, C)
     usual: Float32  # (M, C)
@@ -274,15 +285,16 @@ def _followed(draft: Lasting, runs: Sequence[NormalRun]) -> _Followed:
     for number, run in enumerate(runs):
         tick[: len(run.tick), number] = run.tick
         residual[: len(run.tick), number] = run.residual
-    rows: list[tuple[Int32, Int64]] = []
+    rows: list[tuple[Int32, Float32]] = []
     means: list[tuple[Float32, Float32, Float32]] = []
     for index in range(longest):
         stream = np.flatnonzero(lengths > index).astype(np.int32)
-        before = state.last_tick[stream]
         here, now = residual[index, stream], tick[index, stream]
-        found = _deviations(state, draft, stream, now, here, learns=~np.isnan(here))
+        row, stands_for = _remember(state, draft, stream, now, here)
+        found = _deviations(state, draft, stream)
+        _learn(state, draft, stream, row, stands_for * ~np.isnan(here))
         ready = np.flatnonzero(2 * (~np.isnan(found[0])).sum(axis=1) > sensors)
-        rows.append((stream[ready], np.minimum(now - before, draft.window)[ready]))
+        rows.append((stream[ready], stands_for[ready, 0]))
         means.append((found[0][ready], found[1][ready], found[2][ready]))
     stream, ticks = (np.concatenate(each) for each in zip(*rows, strict=True))
     recent, latest, usual = (np.concatenate(each) for each in zip(*means, strict=True))
