@@ -20,9 +20,9 @@ from config.classes import resolve_classes
 from config.load import load
 from models.runtime import load_model
 from monitor.assemble import line_spec
-from monitor.decode import STATUS_TOPIC, TELEMETRY_TOPIC, encode_status, encode_telemetry, fill
+from monitor.commands.as_published import Published, messages
 from monitor.pipeline import step
-from monitor.records import Batch, Change, Message, Record, Transition
+from monitor.records import Batch, Change, Record, Transition
 from monitor.state import LineState
 from simulator.fault_kinds import LEVELS
 from simulator.faults import ENGINE_FAULTS, FAULTS, SENSOR_FAULTS, Fault
@@ -30,7 +30,7 @@ from simulator.fleet import Fleet
 from simulator.records import SENSORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from monitor.records import AlertEvent, Bool, Model
     from monitor.spec import LineSpec
@@ -107,8 +107,15 @@ def through(spec: LineSpec, models: Mapping[str, Model], fleet: Fleet, ticks: in
             starts[engine].append(BEGINNING + int(block.time[tick]))
         running = block.running[-1]
         readings += int(np.count_nonzero(block.running))
-        for position, messages in enumerate(_messages(fleet.assets, block, before[0]), start=begun + 2):
-            record = Record(position, messages[-1].arrival, Batch(messages))
+        arriving = messages(
+            _published(fleet.assets, block, before[0]),
+            root=ROOT,
+            site=SITE,
+            slice_ms=ARRIVING * PERIOD_MS,
+            first=BEGINNING + int(block.time[0]),
+        )
+        for position, together in enumerate(arriving, start=begun + 2):
+            record = Record(position, together[-1].arrival, Batch(together))
             fired += [event for event in step(state, record, models).events if _is_alarm(event)]
     number = {asset: index for index, asset in enumerate(fleet.assets)}
     engines = [number[event.stream.rpartition("/")[2]] for event in fired]
@@ -132,29 +139,23 @@ def _is_alarm(event: AlertEvent) -> bool:
     return event.transition is Transition.FIRED
 
 
-def _messages(assets: Sequence[str], block: Block, before: Bool) -> Iterator[list[Message]]:
+def _published(assets: Sequence[str], block: Block, before: Bool) -> Published:
     """What a fleet publishes: its readings, and a goodbye from an engine that is switched off.
 
     `before` (N,) says which engines ran before this block.
     """
-    topics = [fill(TELEMETRY_TOPIC, root=ROOT, site=SITE, area="", asset=asset).encode() for asset in assets]
-    farewells = [fill(STATUS_TOPIC, root=ROOT, site=SITE, area="", asset=asset).encode() for asset in assets]
-    messages: list[Message] = []
-    for tick, (at, row) in enumerate(zip((block.time + BEGINNING).tolist(), block.values.tolist(), strict=True)):
-        running = block.running[tick]  # (N,)
-        for engine in np.flatnonzero(running).tolist():
-            values = dict(zip(SENSORS, row[engine], strict=True))
-            payload = encode_telemetry(time=at, boot="", seq=0, values=values)
-            messages.append(Message(topics[engine], payload, at, len(payload)))
-        for engine in np.flatnonzero(before & ~running).tolist():
-            payload = encode_status(online=False, time=at, reason="shutdown")
-            messages.append(Message(farewells[engine], payload, at, len(payload)))
-        before = running
-        if (tick + 1) % ARRIVING == 0 and messages:
-            yield messages
-            messages = []
-    if messages:
-        yield messages
+    was = np.concatenate([before[None], block.running[:-1]])  # (T, N)
+    tick, engine = np.nonzero(block.running)
+    end, gone = np.nonzero(was & ~block.running)
+    none = np.zeros((len(end), len(SENSORS)), np.float32)
+    return Published(
+        assets=assets,
+        sensors=tuple(SENSORS),
+        time=block.time[np.concatenate([tick, end])] + BEGINNING,
+        asset=np.concatenate([engine, gone]),
+        values=np.concatenate([block.values[tick, engine], none]),
+        goodbye=np.repeat([False, True], [len(tick), len(end)]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,10 @@ from models.runtime import load_model
 from monitor import alert, threshold
 from monitor.alert import AlertConfig, AlertState
 from monitor.assemble import line_spec
-from monitor.decode import TELEMETRY_TOPIC, encode_telemetry, fill
+from monitor.commands.as_published import of_recordings, records
 from monitor.incident import Moment
 from monitor.pipeline import step
-from monitor.records import Batch, Change, Clock, Message, Record, Scores, Transition
+from monitor.records import Scores, Transition
 from monitor.state import LineState, joined
 from monitor.threshold import ThresholdConfig, ThresholdState
 from simulator.recording import read_recording
@@ -107,30 +107,18 @@ def scored(recordings: Sequence[Recording], model: Path) -> Recorded:
     spec = line_spec(loaded.settings, resolve_classes(loaded))
     models = {spec.classes[0].model_hash: load_model(model)}
     state = LineState.empty(spec)
-    results = [step(state, record, models) for record in _records(recordings, spec.root)]
+    beginning = min(int(each.time[0]) for each in recordings)
+    slice_ms = ROWS_AT_ONCE * PERIOD_MS
+    journal = records(
+        of_recordings(recordings, goodbye=False), root=spec.root, site=SITE, slice_ms=slice_ms, first=beginning
+    )
+    results = [step(state, record, models) for record in journal]
     rows = joined(Scores, [stored.rows for result in results for stored in result.scores])
     events = [event for result in results for event in result.events if event.kind == "anomaly"]
     recorded = Recorded(spec.classes[0], state.classes[0].keys, list(_rounds(rows)))
     if _told(judged(recorded, {})) != _told(events):
         raise RuntimeError("the stored scores, judged again, do not give the incidents of the pipeline")
     return recorded
-
-
-def _records(recordings: Sequence[Recording], root: str) -> Iterator[Record]:
-    """The recordings as the journal would hold them, side by side; each message arrives at its own time."""
-    beginning = min(int(each.time[0]) for each in recordings)
-    topics = [fill(TELEMETRY_TOPIC, root=root, site=SITE, asset=each.asset).encode() for each in recordings]
-    end = max(int(each.time[-1]) for each in recordings) + 3_600_000
-    yield Record(1, beginning, Change(listening=True))
-    for start in range(0, max(len(each.time) for each in recordings), ROWS_AT_ONCE):
-        messages = []
-        for topic, each in zip(topics, recordings, strict=True):
-            for row in range(start, min(start + ROWS_AT_ONCE, len(each.time))):
-                time, values = int(each.time[row]), dict(zip(each.sensors, each.values[row].tolist(), strict=True))
-                payload = encode_telemetry(time=time, boot="", seq=row, values=values)
-                messages.append(Message(topic, payload, time, len(payload)))
-        yield Record(2 + start, max(message.arrival for message in messages), Batch(messages))
-    yield Record(2 + end, end, Clock())  # closes what is open
 
 
 def _rounds(rows: Scores) -> Iterator[Scores]:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.events import Incident
-from monitor.decode import STATUS_TOPIC, TELEMETRY_TOPIC, encode_status, encode_telemetry, fill
+from monitor.commands.as_published import of_recordings, records
 from monitor.pipeline import step
-from monitor.records import Batch, Change, Clock, Kind, Message, Record, Transition
+from monitor.records import Batch, Kind, Transition
 from monitor.regime import RegimeConfig
 from monitor.state import LineState
 from monitor.window import WindowConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from monitor.records import AlertEvent, Float32, Int64, Model, StepResult, UInt8
     from monitor.spec import ClassSpec, LineSpec
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 SITE = "evaluate"
 BEGINNING = 1_600_000_000_000  # about: epoch ms at which all runs begin
 SLICE = 32  # ticks in one record of the journal
-AFTER_MS = 600_000  # waited at the end, so that every tick closes
 SCORE, SCORE_HASH = "score", "score"
 # What says something of the machine or of a sensor. Silence says nothing of either.
 TOLD = frozenset(Kind) - {Kind.STALE, Kind.BLIND, Kind.LIMIT}
@@ -68,48 +67,18 @@ def through(
     beginning = -(-BEGINNING // period) * period
     spec = replace(spec, max_streams=max(spec.max_streams, len(recordings)))
     state = LineState.empty(spec)
-    results = [step(state, Record(1, beginning, Change(listening=True)), models)]
-    position, last = 1, beginning
-    for messages in _messages(recordings, spec.root, period, beginning):
-        position, last = position + 1, messages[-1].arrival
-        results.append(step(state, Record(position, last, Batch(messages)), models))
-        told(len(messages))
-    results.append(step(state, Record(position + 1, last + AFTER_MS, Clock()), models))
+    published = of_recordings(recordings, [beginning - first_tick(each, period) * period for each in recordings])
+    results = []
+    for record in records(published, root=spec.root, site=SITE, slice_ms=SLICE * period, first=beginning):
+        results.append(step(state, record, models))
+        if isinstance(record.payload, Batch):
+            told(len(record.payload.messages))
     return _by_run(recordings, results, state, period, beginning)
 
 
 def first_tick(recording: Recording, period_ms: int) -> int:
     """The tick of a run's first row, from which its ticks are counted."""
     return int(recording.time[0]) // period_ms
-
-
-def _messages(recordings: Sequence[Recording], root: str, period: int, beginning: int) -> Iterator[list[Message]]:
-    """All readings in the order of time, so many ticks at once, and a goodbye behind each run's last."""
-    times = [each.time - first_tick(each, period) * period + beginning for each in recordings]
-    lengths = [len(time) for time in times]
-    run = np.repeat(np.arange(len(recordings)), lengths)  # (N,)
-    row = np.concatenate([np.arange(length) for length in lengths])  # (N,)
-    time = np.concatenate(times)  # (N,)
-    order = np.argsort(time, kind="stable")
-    cuts = np.flatnonzero(np.diff((time[order] - beginning) // (SLICE * period))) + 1
-    topics = [
-        tuple(
-            fill(topic, root=root, site=SITE, area="", asset=each.asset).encode()
-            for topic in (TELEMETRY_TOPIC, STATUS_TOPIC)
-        )
-        for each in recordings
-    ]
-    for part in np.split(order, cuts):
-        messages = []
-        for which, index, at in zip(run[part].tolist(), row[part].tolist(), time[part].tolist(), strict=True):
-            each = recordings[which]
-            values = dict(zip(each.sensors, each.values[index].tolist(), strict=True))
-            payload = encode_telemetry(time=at, boot="", seq=0, values=values)
-            messages.append(Message(topics[which][0], payload, at, len(payload)))
-            if index == lengths[which] - 1:
-                payload = encode_status(online=False, time=at, reason="shutdown")
-                messages.append(Message(topics[which][1], payload, at, len(payload)))
-        yield messages
 
 
 def _by_run(
