@@ -167,10 +167,13 @@ def fitted(given: ResolvedClass, model: Path, header: Header) -> ResolvedClass:
 
 def model_differences(given: ResolvedClass, header: Header) -> list[str]:
     """In what a class and a model disagree; sentences that begin with the model."""
-    sensors = tuple(
-        AssetSensor(name=name, unit=unit) for name, unit in zip(given.sensors, given.units, strict=True)
-    )
-    return list(_differences(AssetFile(period_ms=given.period_ms, sensors=sensors), header))
+    return misfits(given.sensors, given.units, given.period_ms, header)
+
+
+def misfits(sensors: tuple[str, ...], units: tuple[str, ...], period_ms: int, header: Header) -> list[str]:
+    """In what sensors with their units, in ticks of a period, and a model disagree; sentences as above."""
+    named = tuple(AssetSensor(name=name, unit=unit) for name, unit in zip(sensors, units, strict=True))
+    return list(_differences(AssetFile(period_ms=period_ms, sensors=named), header))
 
 
 def _differences(asset: AssetFile, header: Header) -> Iterator[str]:

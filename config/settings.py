@@ -161,6 +161,17 @@ class LearningSettings(Section):
         yield from in_order(self, "limits_after_hours", "limits_horizon_hours")
 
 
+class ShadowSettings(Section):
+    """A candidate in the shadow of the model in use (`enginewatch models shadow`), and when it takes its place."""
+
+    promote_after_hours: float = Field(
+        0.0, ge=0, description="hours watched, in the mean of the assets, before the rule looks; 0: it never does"
+    )
+    promote_alert_ratio: float = Field(
+        1.0, ge=0, description="the candidate's incidents are at most so many times those of the model in use"
+    )
+
+
 class ScoreSettings(Section):
     """Running the model."""
 
@@ -242,6 +253,7 @@ class Settings(BaseSettings):
     sensor_check: SensorCheckSettings = Field(SensorCheckSettings(), description="faulty sensors")
     window: WindowSettings = Field(WindowSettings(), description="windows")
     learning: LearningSettings = Field(LearningSettings(), description="no model yet")
+    shadow: ShadowSettings = Field(ShadowSettings(), description="a candidate beside the model")
     score: ScoreSettings = Field(ScoreSettings(), description="the model")
     threshold: ThresholdSettings = Field(ThresholdSettings(), description="thresholds")
     alert: AlertSettings = Field(AlertSettings(), description="incidents")

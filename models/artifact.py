@@ -136,7 +136,7 @@ class Data(Block, frozen=True):
     split: str
 
 
-class Training(Block, frozen=True):
+class Training(Block, frozen=True, omit_defaults=True):
     """How it was trained, and how that went: the mean error of each epoch, in scaled units, by `loss`."""
 
     loss: Literal["mse", "mae", "huber"]
@@ -147,6 +147,8 @@ class Training(Block, frozen=True):
     fit: tuple[Number, ...]  # on what fits, with sensors hidden
     stop: tuple[Number, ...]  # on what stops the training, as in service
     best: Annotated[int, Meta(ge=1)]  # the epoch that was kept, from 1
+    above: Annotated[float, Meta(ge=0, le=1)] | None = None  # share of windows held out that score above 1.0
+    doubts: tuple[str, ...] = ()  # why its score may be worth less, in sentences
 
 
 class Header(Block, frozen=True, omit_defaults=True):

@@ -97,6 +97,8 @@ def _header(trained: Trained, config: TrainingConfig, origin: Origin) -> artifac
             fit=tuple(epoch.fit_loss for epoch in trained.epochs),
             stop=tuple(epoch.stop_loss for epoch in trained.epochs),
             best=trained.best.number,
+            above=trained.false_alarm_share,
+            doubts=tuple(trained.doubts),
         ),
         levels=None if trained.levels is None else _levels(trained.levels),
         lasting=None if trained.lasting is None else _minutes(trained.lasting),

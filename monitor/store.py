@@ -69,10 +69,11 @@ class Store:
 
     # -- written by the line ------------------------------------------------------------------------------------
 
-    def write(self, position: int, result: StepResult) -> None:
+    def write(self, position: int, result: StepResult, facts: Mapping[str, str] | None = None) -> None:
         """Write what one record brought about, with its position, in one transaction. Raises StoreError.
 
-        What a record up to `written` brought about is here already, and nothing is done.
+        Facts are noted in the same one. What a record up to `written` brought about is here already: nothing is
+        done.
         """
         if position <= self.written:
             return
@@ -84,7 +85,7 @@ class Store:
             for stretches in result.stretches:
                 coverage_store.write(connection, stretches)
             self._write_letters(connection, result.dead_letters)
-            _put(connection, {"position": str(position)})
+            _put(connection, {**(facts or {}), "position": str(position)})
         self.written = position
 
     def _write_letters(self, connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:

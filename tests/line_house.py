@@ -13,7 +13,7 @@ from tests.line_samples import MODELS, ROOT, START, pump, quick, shipped, status
 from tests.store_samples import same_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from monitor.coverage import Stretch
@@ -60,10 +60,10 @@ class FragileStore(Store):
     at = 0
     behind = False
 
-    def write(self, position: int, result: StepResult) -> None:
+    def write(self, position: int, result: StepResult, facts: Mapping[str, str] | None = None) -> None:
         if position == self.at and not self.behind:
             raise CrashError
-        super().write(position, result)
+        super().write(position, result, facts)
         if position == self.at:
             raise CrashError
 

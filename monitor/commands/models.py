@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import time
@@ -31,6 +32,13 @@ COLUMNS = ("class", "state", "model", "hash", "since", "by", "learning")
 SHOWN = 12  # digits of a hash
 
 
+# action -> its line of help, and its file
+ELSEWHERE = {
+    "compare": ("two cards side by side, and two models on the same rows", "models_compare"),
+    "shadow": ("a candidate beside the model in use, on the live stream, without any influence", "models_shadow"),
+}
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -40,6 +48,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "promote": "take a model into use, while the daemon runs",
         "rollback": "go back to the model before the one in use",
     }
+    for name, (sentence, module) in ELSEWHERE.items():
+        action = actions.add_parser(name, help=sentence, description=sentence[0].upper() + sentence[1:] + ".")
+        importlib.import_module(f"monitor.commands.{module}").arguments(action)
     for name, sentence in sentences.items():
         action = actions.add_parser(name, help=sentence, description=sentence[0].upper() + sentence[1:] + ".")
         state_arguments(action)
@@ -55,6 +66,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """0 where it was done, 1 where the daemon refused it."""
+    if options.action in ELSEWHERE:
+        _, module = ELSEWHERE[options.action]
+        return int(importlib.import_module(f"monitor.commands.{module}").run(options))
     if options.action == "list":
         return _list(options)
     if options.action == "show":
@@ -148,4 +162,12 @@ def _ask_the_daemon(options: argparse.Namespace) -> int:
         # The daemon works in a folder of its own.
         model=model if not model or is_shipped(model) else str(Path(model).resolve()),
     )
-    return told(options, json.loads(ask(state_folder(options), msgspec.json.encode(command) + b"\n")))
+    words, found = "", None
+    if options.action == "promote":
+        from monitor.commands.models_shadow import before_promotion  # noqa: PLC0415 - the others need no numpy
+
+        words, found = before_promotion(state_folder(options), options.asset_class, command.model)
+    answer = json.loads(ask(state_folder(options), msgspec.json.encode(command) + b"\n"))
+    if words:
+        sys.stderr.write(f"{words}\n")
+    return told(options, answer | ({"shadow": found} if options.action == "promote" else {}))

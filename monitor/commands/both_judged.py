@@ -1,0 +1,182 @@
+"""Two models on the same rows, each through a whole line: recordings, or what the daemon has stored."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from monitor import rescored
+from monitor.commands.as_published import of_recordings, records
+from monitor.decode import TELEMETRY_TOPIC, ClassRoute
+from monitor.pipeline import step
+from monitor.records import Status
+from monitor.side_by_side import SideBySide, Tally, incidents, rank_correlation, side_by_side
+from monitor.state import LineState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from models.artifact import Header
+    from monitor.records import AlertEvent, Float32, Int64, Model, StepResult, StoredScores
+    from monitor.spec import LineSpec
+    from monitor.store import Store
+    from simulator.recording import Recording
+
+SITE = "compare"
+SLICE = 32  # ticks in one record of the journal
+ROWS_AT_ONCE = 4_000  # of the store
+MOST_ROWS = 1_000_000  # of the store, of all assets together; the oldest are left out
+
+
+class _Timed:
+    """A model that is timed; else it is the other. Satisfies `Model`."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.seconds = 0.0
+        self.windows = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def score(
+        self, values: Float32, level: tuple[Float32, Float32] | None = None
+    ) -> tuple[Float32, Float32, Float32]:
+        """As the model's."""
+        began = time.perf_counter()
+        scored = self._model.score(values, level)
+        self.seconds += time.perf_counter() - began
+        self.windows += len(values)
+        return scored
+
+
+@dataclass(slots=True)
+class Judge:
+    """One of the two, and what the line made of the rows with it."""
+
+    header: Header
+    spec: LineSpec
+    model: Model
+    events: list[AlertEvent] = field(default_factory=list)
+    statuses: Int64 = field(default_factory=lambda: np.zeros(len(Status), np.int64))  # rows by `Status`
+
+    def __post_init__(self) -> None:
+        """The clock runs while it scores."""
+        self.model = cast("Model", _Timed(self.model))
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """As the line asks for them."""
+        return {self.header.hash: self.model}
+
+    def keep(self, result: StepResult) -> list[StoredScores]:
+        """Note what a record brought about; its score rows."""
+        self.events += result.events
+        for each in result.scores:
+            self.statuses += np.bincount(each.rows.status, minlength=len(Status))
+        return result.scores
+
+    def facts(self) -> dict[str, Any]:
+        """What is of this one alone."""
+        timed, rows = cast("_Timed", self.model), int(self.statuses.sum())
+        scored = int(self.statuses[Status.SCORED])
+        return {
+            "windows_scored": scored,
+            "coverage": scored / rows if rows else None,
+            "seconds_per_1000_windows": 1000 * timed.seconds / timed.windows if timed.windows else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """What came of it."""
+
+    judges: tuple[Judge, Judge]
+    found: SideBySide
+    rank_correlation: float | None
+
+
+class _Compared:
+    """Both side by side, while rows go through."""
+
+    def __init__(self, judges: tuple[Judge, Judge]) -> None:
+        self._judges = judges
+        self._tally = Tally(judges[0].spec.classes[0].align.period_ms)
+        self._scores: list[tuple[Float32, Float32]] = []
+
+    def add(self, results: Sequence[StepResult]) -> None:
+        """What the same rows brought about in each."""
+        one, other = (judge.keep(result) for judge, result in zip(self._judges, results, strict=True))
+        pairs = self._tally.add(one, other)
+        self._scores.append((pairs.first, pairs.second))
+
+    def done(self) -> Both:
+        """All of it."""
+        window = max(judge.header.window for judge in self._judges)
+        found = side_by_side(
+            self._tally,
+            incidents(self._judges[0].events),
+            incidents(self._judges[1].events),
+            slack_ms=window * self._tally.period_ms,
+        )
+        none = np.zeros(0, np.float32)
+        one, other = (np.concatenate([none, *(pair[side] for pair in self._scores)]) for side in (0, 1))
+        return Both(self._judges, found, rank_correlation(one, other))
+
+
+def on_recordings(
+    recordings: Sequence[Recording], judges: tuple[Judge, Judge], told: Callable[[int, int | None], None]
+) -> Both:
+    """Both on recordings, which go side by side as if they had begun together, each as an asset of its own."""
+    period = judges[0].spec.classes[0].align.period_ms
+    names = [replace(each, asset=each.asset.replace("/", "_")) for each in recordings]
+    first = -(-min(int(each.time[0]) for each in recordings) // period) * period
+    shifts = [first - int(each.time[0]) // period * period for each in recordings]
+    published, total = of_recordings(names, shifts), sum(len(each.time) for each in recordings)
+    specs = [_plain(each.spec, len(recordings)) for each in judges]
+    states, compared = [LineState.empty(spec) for spec in specs], _Compared(judges)
+    for record in records(published, root=specs[0].root, site=SITE, slice_ms=SLICE * period, first=first):
+        pairs = zip(states, judges, strict=True)
+        compared.add([step(state, record, judge.models) for state, judge in pairs])
+        told(len(getattr(record.payload, "messages", ())), total)
+    return compared.done()
+
+
+def _plain(spec: LineSpec, streams: int) -> LineSpec:
+    """A line of the one class, to which everything comes in our own form."""
+    (given,) = spec.classes
+    route = ClassRoute(given.route.sensors, (TELEMETRY_TOPIC,))
+    return replace(spec, max_streams=max(spec.max_streams, streams), classes=(replace(given, route=route),))
+
+
+def on_store(
+    store: Store, judges: tuple[Judge, Judge], last_ms: int, told: Callable[[int, int | None], None]
+) -> Both:
+    """Both on what the daemon has stored in the last so many ms before its newest row."""
+    classes = {each.name for each in judges[0].spec.classes}
+    position, total = _where(store, classes, last_ms)
+    states, compared = [rescored.beginning(each.spec) for each in judges], _Compared(judges)
+    while batches := store.scores_after(position, ROWS_AT_ONCE):
+        position = batches[-1].position
+        pairs = zip(states, judges, strict=True)
+        compared.add([rescored.take(state, batches, judge.models) for state, judge in pairs])
+        told(sum(len(each.streams) for each in batches if each.asset_class in classes), total)
+    return compared.done()
+
+
+def _where(store: Store, classes: set[str], last_ms: int) -> tuple[int, int]:
+    """The position behind which these rows are, and how many there are at the most."""
+    position, rows, newest = store.heads()[0], 0, None
+    with closing(store.latest_scores()) as newest_first:
+        for each in newest_first:
+            if each.asset_class not in classes:
+                continue
+            newest = int(each.time.max()) if newest is None else newest
+            if int(each.time.max()) <= newest - last_ms or rows >= MOST_ROWS:
+                break
+            position, rows = each.position - 1, rows + len(each.streams)
+    return position, rows
