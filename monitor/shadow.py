@@ -108,6 +108,7 @@ class Shadow:
         self._tally = Tally(self._spec.classes[0].align.period_ms)
         if "about" not in facts:
             self._begin_to_count(self._daemon.heads()[0])
+            checkpoint.save(self.folder, self._own.written, rescored.beginning(self._spec))
         else:
             self.about = msgspec.json.decode(facts["about"], type=About)
             self._tally = msgspec.json.decode(facts["tally"], type=Tally)
@@ -164,14 +165,18 @@ class Shadow:
             return None
         events = rescored.redescribed(self._line, self._described(), self._models).events
         result = rescored.take(self._line, batches, self._models)
-        own = [each for each in batches if each.asset_class.partition("/")[0] == self.about.asset_class]
-        self._tally.add(own, result.scores)
+        self._tally.add([each for each in batches if self._is_of_both(each)], result.scores)
         events += result.events
         facts = {"tally": msgspec.json.encode(self._tally).decode()}
         self._own.write(self._position, StepResult([], events, []), facts)
         if time.monotonic() - self._checkpointed_at >= CHECKPOINT_S:
             self.checkpoint()
         return [event for event in events if event.kind in TOLD]
+
+    def _is_of_both(self, rows: StoredScores) -> bool:
+        """Whether rows are of the class, and of the model that the candidate is compared with."""
+        family = rows.asset_class.partition("/")[0]
+        return family == self.about.asset_class and rows.model == self.about.against_model
 
     def _look_whom_it_is_against(self) -> None:
         """Against another model it is another comparison: what was counted until then is dropped."""

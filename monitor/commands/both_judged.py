@@ -7,26 +7,30 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import numpy as np
 
 from monitor import rescored
 from monitor.commands.as_published import of_recordings, records
 from monitor.decode import TELEMETRY_TOPIC, ClassRoute
+from monitor.payloads.times import in_range
 from monitor.pipeline import step
 from monitor.records import Status
 from monitor.side_by_side import SideBySide, Tally, incidents, rank_correlation, side_by_side
 from monitor.state import LineState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from models.artifact import Header
     from monitor.records import AlertEvent, Float32, Int64, Model, StepResult, StoredScores
+    from monitor.side_by_side import Found
     from monitor.spec import LineSpec
     from monitor.store import Store
     from simulator.recording import Recording
 
 SITE = "compare"
+BEGINNING = 1_600_000_000_000  # about: epoch ms at which rows without a time begin
 SLICE = 32  # ticks in one record of the journal
 ROWS_AT_ONCE = 4_000  # of the store
 MOST_ROWS = 1_000_000  # of the store, of all assets together; the oldest are left out
@@ -134,7 +138,8 @@ def on_recordings(
     """Both on recordings, which go side by side as if they had begun together, each as an asset of its own."""
     period = judges[0].spec.classes[0].align.period_ms
     names = [replace(each, asset=each.asset.replace("/", "_")) for each in recordings]
-    first = -(-min(int(each.time[0]) for each in recordings) // period) * period
+    earliest = min(int(each.time[0]) for each in recordings)
+    first = -(-(earliest if in_range(earliest) else BEGINNING) // period) * period
     shifts = [first - int(each.time[0]) // period * period for each in recordings]
     published, total = of_recordings(names, shifts), sum(len(each.time) for each in recordings)
     specs = [_plain(each.spec, len(recordings)) for each in judges]
@@ -143,7 +148,27 @@ def on_recordings(
         pairs = zip(states, judges, strict=True)
         compared.add([step(state, record, judge.models) for state, judge in pairs])
         told(len(getattr(record.payload, "messages", ())), total)
-    return compared.done()
+    both = compared.done()
+    back = {f"{SITE}//{each.asset}": shift for each, shift in zip(names, shifts, strict=True)}
+    return replace(both, found=_moved_back(both.found, back))
+
+
+def _moved_back(found: SideBySide, shifts: Mapping[str, int]) -> SideBySide:
+    """Incidents by the names and times of the recordings, each of which has a time of its own."""
+
+    def moved(those: Sequence[Found]) -> list[Found]:
+        return [
+            msgspec.structs.replace(
+                each,
+                asset=each.asset.removeprefix(f"{SITE}//"),
+                started=each.started - shifts[each.asset],
+                ended=None if each.ended is None else each.ended - shifts[each.asset],
+            )
+            for each in those
+        ]
+
+    alone = moved(found.only_first), moved(found.only_second)
+    return replace(found, since=None, until=None, only_first=alone[0], only_second=alone[1])
 
 
 def _plain(spec: LineSpec, streams: int) -> LineSpec:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
@@ -30,6 +31,7 @@ from monitor.commands.compared_cards import differences
 from monitor.commands.compared_cards import side_by_side as cards
 from monitor.commands.recordings import column_arguments, read
 from monitor.commands.side_by_side_words import NOTHING, as_json, figures, incident_lines, number, watched
+from monitor.records import Status
 from monitor.shadow import ShadowError, line_of
 from monitor.spec import LineSpec
 from simulator.recording import data_hash
@@ -73,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"{first.name} and {second.name} cannot judge the same rows: {'; '.join(apart)}")
     rows = cards(first, second)
     found: dict[str, Any] = {"cards": {name: {"first": one, "second": other} for name, one, other in rows}}
+    found["different"] = [name for name, one, other in rows if one != other]
     found["apart"] = apart
     both = _judged(options, (first, second), folders) if judging else None
     if both is not None:
@@ -83,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         return 0
     show([dict(zip(("", *NAMES), row, strict=True)) for row in rows], ("", *NAMES), as_json=False)
+    sys.stdout.write(f"they differ in {', '.join(found['different']) or 'nothing'}\n")
     for sentence in apart:
         sys.stdout.write(f"{sentence}\n")
     if both is not None:
@@ -101,8 +105,8 @@ def _tell(both: Both) -> None:
         *figures(both.found),
     ]
     show([dict(zip(("", *NAMES), row, strict=True)) for row in rows], ("", *NAMES), as_json=False)
-    sys.stdout.write("".join(f"{line}\n" for line in incident_lines(both.found, NAMES)))
     sys.stdout.write(f"rank correlation of the scores: {number(both.rank_correlation)}\n")
+    sys.stdout.write("".join(f"{line}\n" for line in incident_lines(both.found, NAMES)))
 
 
 def _percent(share: float | None) -> str:
@@ -153,7 +157,11 @@ def _judged(options: argparse.Namespace, headers: tuple[Header, Header], folders
                 f"{each.name} was trained on these very rows" for each in headers if each.data.sha256 == trained_on
             )
     if not both.found.rows:
-        raise UserError("no row was scored by both: are the rows a window long, and the sensors there?")
+        counts = np.sum([judge.statuses for judge in both.judges], axis=0)
+        why = (f"{count} {Status(number_of).name.lower()}" for number_of, count in enumerate(counts) if count)
+        raise UserError(
+            f"no row was scored by both ({', '.join(why) or 'no tick closed'}): are there enough rows?"
+        )
     both.found.notes.append(settings)
     if options.from_store:
         both.found.notes.extend(_seen(headers, both.found.since or 0))
@@ -167,7 +175,7 @@ def _seen(headers: Sequence[Header], since: int) -> list[str]:
         with suppress(ValueError):
             if datetime.fromisoformat(each.created).timestamp() * 1000 > since:
                 notes.append(f"{each.name} was made {each.created}, after rows of these: perhaps of them")
-    return notes
+    return list(dict.fromkeys(notes))
 
 
 def _judges(headers: Sequence[Header], folders: Sequence[Path], specs: Sequence[LineSpec]) -> tuple[Judge, Judge]:

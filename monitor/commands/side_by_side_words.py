@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5  # incidents of one side
 NOTHING = "-"
+NONE_YET = "nothing was scored by both yet"
 
 
 def as_json(found: SideBySide, names: tuple[str, str]) -> dict[str, Any]:
@@ -39,11 +40,13 @@ def figures(found: SideBySide) -> Iterator[tuple[str, ...]]:
 
 def watched(found: SideBySide) -> str:
     """What both were looked at on."""
-    if found.since is None or found.until is None:
-        return "nothing was scored by both yet"
+    if not found.rows:
+        return NONE_YET
+    when = ""
+    if found.since is not None and found.until is not None:
+        when = f", from {clock(found.since)} to {clock(found.until)}"
     return (
-        f"{found.asset_hours:.1f} asset-hours of {found.assets} assets, {found.rows} rows that both scored, from"
-        f" {clock(found.since)} to {clock(found.until)}"
+        f"{found.asset_hours:.1f} asset-hours of {found.assets} assets, {found.rows} rows that both scored{when}"
     )
 
 
@@ -71,15 +74,15 @@ def incident_lines(found: SideBySide, names: tuple[str, str]) -> Iterator[str]:
 def verdict(found: SideBySide, names: tuple[str, str]) -> str:
     """The whole in a sentence."""
     if not found.rows:
-        return "nothing was scored by both yet"
+        return NONE_YET
     first, second = names
-    raised = " and ".join(
-        f"{side.incidents} incidents of {name} ({number(side.per_asset_day)} an asset-day)"
+    raised = ", ".join(
+        f"{side.incidents} of {name} ({number(side.per_asset_day)} an asset-day)"
         for side, name in ((found.second, second), (found.first, first))
     )
     missed = f"; it missed {len(found.missed_real)} judged real" if found.missed_real else ""
     hours = f"{found.asset_hours:.1f} asset-hours of {found.assets} assets"
-    return f"{hours}: {raised}, {found.both} of them the same{missed}"
+    return f"{hours}, incidents: {raised}, {found.both} of both{missed}"
 
 
 def number(value: float | None) -> str:
