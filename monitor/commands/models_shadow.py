@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     rule = _rule(options)
     state = state_folder(options)
     folder = model_folder(Path(options.model))
-    if hasattr(os, "nice"):
+    if not options.once:
         os.nice(NICE)
     with closing(open_store(options)) as store:
         try:
