@@ -36,6 +36,7 @@ def card_of(header: Header) -> Iterator[tuple[str, str]]:
         yield "held out above 1.0", f"{100 * training.above:.3g} %"
     yield "assets compared with themselves", "no" if header.levels is None else "yes"
     yield "all sensors together (T²)", "no" if header.calibration.whole is None else "yes"
+    yield "what lasts for minutes (MEWMA)", "no" if header.lasting is None else "yes"
     yield "stillness checked", f"{sum(each is not None for each in header.still.stuck)} sensors"
     versions = (f"{name} {header.versions[name]}" for name in ("enginewatch", "torch") if name in header.versions)
     yield "made with", ", ".join(versions)
