@@ -4,9 +4,9 @@
     python -m benchmarks.pretrained judge [--out FOLDER]     judge it again, and write its card
     python -m benchmarks.pretrained verify                   build it again elsewhere and compare
 
-`build` needs the extra `train` and about a quarter of an hour. The same machine and libraries give the same model
-bit for bit; others give an equivalent one, which is what `verify` asks: scores of the same windows within
-TOLERANCE.
+`build` needs the extra `train`, a quarter of an hour to train and half an hour of two cores to judge. The same
+machine and libraries give the same model bit for bit; others give an equivalent one, which is what `verify` asks:
+scores of the same windows within TOLERANCE.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.pretrained_data import JUDGING_SEEDS, PERIOD_MS, training_data
-from benchmarks.pretrained_judge import faults_found, quiet
+from benchmarks.pretrained_judge import judged
 from benchmarks.pretrained_report import chapters, judged_card
 from config.files import load_asset_file
 from models import training
@@ -74,8 +74,7 @@ def build(out: Path, *, days: float, epochs: int | None = None, keep: Path | Non
 
 def judge(folder: Path, days: float) -> None:
     """Find out what the model finds, and write it into its card in place of what stood there."""
-    found, early = faults_found(folder, JUDGING_SEEDS[0])
-    text = chapters(found, early, quiet(folder, days, JUDGING_SEEDS[1:]))
+    text = chapters(*judged(folder, JUDGING_SEEDS, days))
     card = folder / CARD
     card.write_text(judged_card(card.read_text(encoding="utf-8"), text), encoding="utf-8")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
 BEGINNING = 1_790_000_000_000  # epoch ms at which the fleets begin; any time will do
 SIMULATED = 40  # ticks simulated at once
 ARRIVING = 2  # ticks in one record of the journal: alerts are timed to a second
-ENGINES_EACH = 8  # for each kind and severity
-NORMAL_MINUTES, FAULTY_MINUTES = 10, 5  # severe "decoupled" plays back what was ten minutes ago
+ENGINES_EACH = {"mild": 8, "moderate": 20, "severe": 8}  # of each kind
+NORMAL_MINUTES, FAULTY_MINUTES = 30, 10  # an engine has a usual of its own after ten
+PROCESSES = 2
 QUIET_DUTIES = ("urban", "motorway", "plant", "idle")
 QUIET_ENGINES = 24  # of each duty
 STARTING_MINUTES = 10  # after a start: a false alarm by then is put down to it
@@ -166,9 +168,11 @@ class Early:
     days: float  # engine-days
 
 
-def every_fault(each: int, start_ms: int) -> tuple[list[tuple[str, str]], list[Fault]]:
-    """Every kind at every severity, and so many faults of each, one an engine, that begin at `start_ms`."""
-    groups = [(kind, level) for kind in (*ENGINE_FAULTS, *SENSOR_FAULTS) for level in LEVELS]
+def every_fault(
+    each: int, start_ms: int, levels: Sequence[str] = LEVELS
+) -> tuple[list[tuple[str, str]], list[Fault]]:
+    """Every kind at these severities, and so many faults of each, one an engine, that begin at `start_ms`."""
+    groups = [(kind, level) for kind in (*ENGINE_FAULTS, *SENSOR_FAULTS) for level in levels]
     faults = [
         Fault(
             engine=number,
@@ -182,13 +186,14 @@ def every_fault(each: int, start_ms: int) -> tuple[list[tuple[str, str]], list[F
     return groups, faults
 
 
-def faults_found(folder: Path, seed: int, *, each: int = ENGINES_EACH) -> tuple[list[Found], Early]:
-    """Every fault at every severity on engines of mixed duty; and the incidents before any fault began.
+def faults_found(folder: Path, seed: int, level: str, *, each: int | None = None) -> tuple[list[Found], Early]:
+    """Every fault at one severity on engines of mixed duty; and the incidents before any fault began.
 
     An engine that had one by then is left out: its incident may still be open, and would not fire again.
     """
     start = NORMAL_MINUTES * 60_000
-    groups, faults = every_fault(each, start)
+    each = ENGINES_EACH[level] if each is None else each
+    groups, faults = every_fault(each, start, (level,))
     fleet = Fleet(len(faults), seed=seed, faults=faults, period_ms=PERIOD_MS)
     watched = watch(folder, fleet, (NORMAL_MINUTES + FAULTY_MINUTES) * 60_000 // PERIOD_MS)
     first: dict[int, AlertEvent] = {}  # the first incident of each engine since its fault began
@@ -202,7 +207,7 @@ def faults_found(folder: Path, seed: int, *, each: int = ENGINES_EACH) -> tuple[
     }
     early = Early(sum(event.recorded < BEGINNING + start for event in watched.fired), len(faults) * start / DAY_MS)
     found = []
-    for number, (kind, level) in enumerate(groups):
+    for number, (kind, _) in enumerate(groups):
         told = [
             (fault, first[fault.engine])
             for fault in faults[number * each : (number + 1) * each]
@@ -224,20 +229,35 @@ def _first_sensor(event: AlertEvent) -> str:
     return event.sensor or (event.top[0].sensor if event.top else "none")
 
 
-def quiet(folder: Path, days: float, seeds: Sequence[int], *, engines: int = QUIET_ENGINES) -> list[Quiet]:
-    """False alarms by duty, on engines that start cold and are switched off and on again now and then."""
-    ticks = int(days * DAY_MS / PERIOD_MS / engines / len(QUIET_DUTIES))
-    found = []
-    for duty, seed in zip(QUIET_DUTIES, seeds, strict=False):
-        fleet = Fleet(engines, seed=seed, duty=duty, period_ms=PERIOD_MS, start="cold", stops=1.0)
-        watched = watch(folder, fleet, ticks)
-        starting = sum(
-            any(0 <= event.time - start < STARTING_MINUTES * 60_000 for start in watched.starts[engine])
-            for event, engine in zip(watched.fired, watched.engines, strict=True)
-        )
-        causes = Counter(f"{event.kind} {_first_sensor(event)}" for event in watched.fired)
-        found.append(Quiet(duty, watched.days, starting, len(watched.fired) - starting, causes))
-    return found
+def quiet(folder: Path, duty: str, seed: int, days: float, *, engines: int = QUIET_ENGINES) -> Quiet:
+    """False alarms at one duty, of engines that start cold and are switched off and on again now and then."""
+    ticks = int(days * DAY_MS / PERIOD_MS / engines)
+    fleet = Fleet(engines, seed=seed, duty=duty, period_ms=PERIOD_MS, start="cold", stops=1.0)
+    watched = watch(folder, fleet, ticks)
+    starting = sum(
+        any(0 <= event.time - start < STARTING_MINUTES * 60_000 for start in watched.starts[engine])
+        for event, engine in zip(watched.fired, watched.engines, strict=True)
+    )
+    causes = Counter(f"{event.kind} {_first_sensor(event)}" for event in watched.fired)
+    return Quiet(duty, watched.days, starting, len(watched.fired) - starting, causes)
+
+
+def judged(folder: Path, seeds: Sequence[int], days: float) -> tuple[list[Found], Early, list[Quiet]]:
+    """All faults by kind and severity, and false alarms by duty in so many engine-days, in PROCESSES at a time."""
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        of_level = [
+            pool.submit(faults_found, folder, seed, level)
+            for seed, level in sorted(zip(seeds, LEVELS, strict=False), key=lambda each: -ENGINES_EACH[each[1]])
+        ]
+        of_duty = [
+            pool.submit(quiet, folder, duty, seed, days / len(QUIET_DUTIES))
+            for duty, seed in zip(QUIET_DUTIES, seeds[len(LEVELS) :], strict=False)
+        ]
+        found = [each.result() for each in of_level]
+        early = Early(sum(each.incidents for _, each in found), sum(each.days for _, each in found))
+        order = {(kind, level): number for number, (kind, level) in enumerate(every_fault(1, 600_000)[0])}
+        every = sorted((one for each, _ in found for one in each), key=lambda one: order[one.kind, one.severity])
+        return every, early, [each.result() for each in of_duty]
 
 
 def severity(found: Found) -> str:

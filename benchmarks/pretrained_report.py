@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.pretrained_judge import FAULTY_MINUTES, NORMAL_MINUTES, STARTING_MINUTES, severity
 from models.metrics import poisson_interval
+from simulator.fault_kinds import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,14 +48,16 @@ def _finds(found: Sequence[Found], early: Early) -> list[str]:
             f"at once and stays for {FAULTY_MINUTES} minutes. A fault is found when an incident of its engine "
             "fires in that time. Severities are in the units that `enginewatch simulate --list-faults` tells; the "
             "first sensor is the one that the incident names before all others. "
-            "A clogged air filter can show in throttle and load alone, and only near full flow, as in life.",
+            "A clogged air filter can show in throttle and load alone, and only near full flow, as in life; "
+            "coolant that is missing only where there is more heat than what is left of it carries away.",
             WIDTH,
         ),
         "",
+        fill(_shares(found), WIDTH),
+        "",
         fill(
             f"Before any fault began there were {early.incidents} incidents in {early.days:.1f} engine-days, "
-            f"{rate:.1f} per engine-day ({low:.1f} to {high:.1f}): in its first minutes an engine is judged by "
-            "the floor alone, its own scores do not count yet. Engines that had one are left out here.",
+            f"{rate:.2f} per engine-day ({low:.2f} to {high:.2f}). Engines that had one are left out here.",
             WIDTH,
         ),
         "",
@@ -66,6 +69,16 @@ def _finds(found: Sequence[Found], early: Early) -> list[str]:
             for each in found
         ),
     ]
+
+
+def _shares(found: Sequence[Found]) -> str:
+    """How many were found of each severity, and of how many."""
+    words = []
+    for level in LEVELS:
+        those = [each for each in found if each.severity == level]
+        count, total = sum(len(each.seconds) for each in those), sum(each.faults for each in those)
+        words.append(f"{count} of {total} {level} ones ({100 * count / max(total, 1):.0f} %)")
+    return f"Found were {', '.join(words)}."
 
 
 def _false_alarms(quiet: Sequence[Quiet]) -> list[str]:
