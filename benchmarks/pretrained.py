@@ -38,7 +38,7 @@ MODEL = HOME / "models" / "pretrained" / "engine"
 ASSET_FILE = HOME / "config" / "assets" / "engine.toml"
 # One window in a thousand above 1.0 is too many for engines whose load changes every few seconds: neighbours go
 # together, and make incidents.
-CONFIG = training.TrainingConfig(hidden=32, latent=6, epochs=50, stride=30, patience=50, stricter=1.75)
+CONFIG = training.TrainingConfig(hidden=32, latent=6, epochs=70, stride=30, patience=70, stricter=1.75)
 WINDOW = 60
 DAYS = 10.0
 TOLERANCE = 0.25  # of the score, relative: median over normal windows, between two trainings
