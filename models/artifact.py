@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from models.lasting import Lasting
+from models.lasting import RECENT, Lasting, Recent
 from models.level import Level
 from models.residual import Calibration, Energies, Whole
 from models.scaling import Scaler
@@ -108,13 +108,20 @@ class Levels(Block, frozen=True):
     of: dict[Name, Scaling]
 
 
+class Mean(Block, frozen=True):
+    """As `models.lasting.Recent`, in units."""
+
+    windows: Positive
+    precision: Annotated[tuple[PerSensor, ...], Meta(min_length=1, max_length=MAX_SENSORS)]
+    score: Positive
+
+
 class Minutes(Block, frozen=True):
     """As `models.lasting.Lasting`, in scaled units."""
 
     unit: PositivePerSensor
     bound: PositivePerSensor
-    precision: Annotated[tuple[PerSensor, ...], Meta(min_length=1, max_length=MAX_SENSORS)]
-    score: Positive
+    recent: Annotated[tuple[Mean, ...], Meta(min_length=1, max_length=len(RECENT))]
 
 
 class Still(Block, frozen=True):
@@ -195,10 +202,9 @@ class Header(Block, frozen=True, omit_defaults=True):
         given = self.lasting
         if given is None:
             return None
-        unit, bound, precision = (
-            np.array(each, np.float32) for each in (given.unit, given.bound, given.precision)
-        )
-        return Lasting(self.window, unit * self.scaling().scale, bound, precision, given.score)
+        unit, bound = np.array(given.unit, np.float32), np.array(given.bound, np.float32)
+        recent = (Recent(each.windows, np.array(each.precision, np.float32), each.score) for each in given.recent)
+        return Lasting(self.window, unit * self.scaling().scale, bound, tuple(recent))
 
     def level(self, asset: str) -> Level | None:
         """The level of an asset of the data, as arrays (C,); by its name or, behind the last "/", by its end."""
@@ -280,8 +286,12 @@ def _check(folder: Path, header: Header) -> None:
         lengths |= {f"calibration.whole.precision.{row}": each for row, each in enumerate(whole.precision)}
     if (lasting := header.lasting) is not None:
         lengths |= {"lasting.unit": lasting.unit, "lasting.bound": lasting.bound}
-        lengths |= {"lasting.precision": lasting.precision}
-        lengths |= {f"lasting.precision.{row}": each for row, each in enumerate(lasting.precision)}
+        for number, mean in enumerate(lasting.recent):
+            key = f"lasting.recent.{number}.precision"
+            lengths |= {key: mean.precision}
+            lengths |= {f"{key}.{row}": each for row, each in enumerate(mean.precision)}
+        if tuple(mean.windows for mean in lasting.recent) != RECENT[: len(lasting.recent)]:
+            raise ArtifactError(f"{folder / HEADER}: lasting.recent is over other windows than {RECENT}")
     if header.levels is not None:
         lengths["levels.least"] = header.levels.least
         for asset, each in header.levels.of.items():

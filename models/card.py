@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from models import artifact
 from models.export import onnx_bytes, safetensors_bytes
-from models.lasting import RECENT, SETTLE
+from models.lasting import SETTLE
 from models.residual import FLOOR, MIN_PRESENT, SENSOR_QUANTILE, judged
 from models.split import Part
 
@@ -110,9 +110,10 @@ def _together(whole: Whole) -> artifact.Together:
 
 
 def _minutes(lasting: Lasting) -> artifact.Minutes:
-    return artifact.Minutes(
-        _numbers(lasting.unit), _numbers(lasting.bound), tuple(map(_numbers, lasting.precision)), lasting.score
+    recent = (
+        artifact.Mean(each.windows, tuple(map(_numbers, each.precision)), each.score) for each in lasting.recent
     )
+    return artifact.Minutes(_numbers(lasting.unit), _numbers(lasting.bound), tuple(recent))
 
 
 def _levels(levels: Levels) -> artifact.Levels:
@@ -249,11 +250,13 @@ def _lasting_words(trained: Trained) -> str:
     """Whether anything but the window is judged."""
     if trained.lasting is None:
         return f"Every window is judged alone, not what lasts for minutes: {trained.lasting_why}."
-    recent, settle = (round(each * trained.lasting.window) for each in (RECENT, SETTLE))
+    window, of = trained.lasting.window, trained.lasting.recent
+    horizons = " and ".join(f"{each.windows * window:.0f}" for each in of)
+    roots = " and ".join(f"{each.score:.4g}" for each in of)
     return (
-        f"What lasts is judged too: the mean deviation over {recent} ticks against that of the asset's own past,"
-        f" of {settle} ticks at the least. Usual {trained.lasting_why}: T² whose root is up to"
-        f" {trained.lasting.score:.4g}, with the 99 % quantile of each sensor's deviation as unit."
+        f"What lasts is judged too: mean deviations over {horizons} ticks against that of the asset's own past,"
+        f" of {SETTLE * window:.0f} ticks at the least. Usual {trained.lasting_why}: T² whose root is up to"
+        f" {roots}, with the 99 % quantile of each sensor's deviation as unit."
     )
 
 

@@ -3,20 +3,21 @@
 For one sensor, r is what its latest value differs by from what the others say of it, over what is usual of that on
 held-out normal windows, and cut at LIMIT times that. Of every asset are kept
 
-    recent   the exponentially weighted mean of r over a few windows (EWMA, Roberts 1959)
+    recent   the exponentially weighted means of r over a few windows, and over more (EWMA, Roberts 1959)
     latest   the same over a part of a window
     usual    the mean of r over many windows: what this asset always differs by, as castings and sensors do; a row
              counts the less the nearer to a fault it is
 
 and judged is recent - usual, all sensors together, by Hotelling's T² (MEWMA, Lowry, Woodall, Champ and Rigdon
-1992): its root over the root's own high quantile on held-out normal runs. It counts no more than latest - usual
-does by the same measure, so that what is mended is over soon. An asset is not judged until it has a usual, and
-never taken to differ by more than assets do in normal data: a fault that was there from the start, or that grows
-slowly, is not learned away.
+1992): its root over the root's own high quantile on held-out normal runs, of the two the larger. It counts no more
+than latest - usual does by the same measure, so that what is mended is over soon. An asset is not judged until it
+has a usual, and never taken to differ by more than assets do in normal data: a fault that was there from the
+start, or that grows slowly, is not learned away.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
 # In windows, so that they fit machines that are fast and slow.
-RECENT = 6.0  # what the recent mean forgets over
+RECENT = (6.0, 30.0)  # what the recent means forget over
 LATEST = 1 / 3
 SETTLE = 20.0  # rows that make a usual; the first mean of a few would be one of the state the machine is in
 FORGET = 1440.0  # what the usual forgets over at the most
@@ -48,11 +49,20 @@ MARGIN = 1.1
 MARGIN_FEW = 2.0  # over the root of the horizons that calibrate: few runs have not shown the worst
 MOST_SENSORS = 100  # more have none: the matrix would outgrow the header
 LEAST_RUNS = 20.0  # horizons of RECENT, in the runs that calibrate
-LEAST_BOUND = 0.25  # |usual| may always be as large as this
+LEAST_BOUND = 1.0  # |usual| may always be as large: few assets do not show how much assets differ
 BOUND = 1.5  # times the largest that was seen
 NOISE = 0.1  # of a sensor's deviation, that no direction varies less than
 SMALLEST = 1e-6  # of a unit, a deviation, a quantile: normal data without any error must not divide by zero
 NEW = np.int64(-(2**62))  # no row yet
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What is usual of recent - usual."""
+
+    windows: float  # what the recent mean forgets over
+    precision: Float32  # (C, C) inverse covariance
+    score: float  # quantile of the root of T², > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +72,15 @@ class Lasting:
     window: int  # T, ticks: what the horizons are multiples of
     unit: Float32  # (C,) what makes r 1, in the unit of the residuals, > 0
     bound: Float32  # (C,) no usual counts as more
-    precision: Float32  # (C, C) inverse covariance of recent - usual
-    score: float  # quantile of the root of T², > 0
+    recent: tuple[Recent, ...]  # as many of RECENT as could be calibrated, in its order
 
 
 @dataclass(slots=True)
 class LastingState:
-    """S streams."""
+    """S streams; M means, the latest and then those of RECENT."""
 
-    recent: Float32  # (S, C) means
-    recent_weight: Float32  # (S, C) 0 = none yet
-    latest: Float32  # (S, C)
-    latest_weight: Float32  # (S, C)
+    mean: Float32  # (S, M, C)
+    weight: Float32  # (S, M, C) 0 = none yet
     usual: Float32  # (S, C)
     learned: Float32  # (S, C) ticks that are in it
     last_tick: Int64  # (S,) of the last row
@@ -81,11 +88,14 @@ class LastingState:
     @classmethod
     def empty(cls, sensors: int, streams: int) -> LastingState:
         """The state of streams that have not been scored yet."""
-
-        def none() -> Float32:
-            return np.zeros((streams, sensors), np.float32)
-
-        return cls(none(), none(), none(), none(), none(), none(), np.full(streams, NEW))
+        means = (streams, 1 + len(RECENT), sensors)
+        return cls(
+            mean=np.zeros(means, np.float32),
+            weight=np.zeros(means, np.float32),
+            usual=np.zeros((streams, sensors), np.float32),
+            learned=np.zeros((streams, sensors), np.float32),
+            last_tick=np.full(streams, NEW),
+        )
 
 
 def push(
@@ -98,8 +108,12 @@ def push(
     """
     there = ~np.isnan(residual)
     row, ticks = _remember(state, lasting, stream, tick, residual)
-    recent, latest, _ = _deviations(state, lasting, stream)
-    contribution, score = _judge(lasting, recent, latest, there)
+    contribution = np.full(row.shape, np.nan, np.float32)
+    score = np.full(len(row), np.nan, np.float32)
+    latest, *recent = _deviations(state, lasting, stream)
+    for usual, deviation in zip(lasting.recent, recent, strict=False):
+        found = _judge(usual, deviation, latest, there)
+        contribution, score = np.fmax(contribution, found[0]), np.fmax(score, found[1])
     # The nearer to a fault, the less of it is taken for usual; what has no score yet has no usual either.
     trust = np.where(frozen, 0, np.clip(1 - np.nan_to_num(score), 0, 1))  # (B,)
     _learn(state, lasting, stream, row, ticks * there * trust[:, None])
@@ -108,40 +122,37 @@ def push(
 
 def forget(state: LastingState, stream: int) -> None:
     """What comes next says what is usual of a stream; changes `state`."""
-    for each in (state.recent_weight, state.latest_weight, state.learned):
-        each[stream] = 0
+    state.weight[stream] = state.learned[stream] = 0
     state.last_tick[stream] = NEW
 
 
 def _remember(
     state: LastingState, lasting: Lasting, stream: Int32, tick: Int64, residual: Float32
 ) -> tuple[Float32, Float32]:
-    """Take rows into the means of the last windows; returns them in units (B, C), and their ticks (B, 1)."""
+    """Take rows into the means; returns them in units (B, C), and their ticks (B, 1)."""
     last = state.last_tick[stream]
     age = np.where(last == NEW, 1, np.maximum(tick - last, 0)).astype(np.float32)[:, None]  # (B, 1)
     state.last_tick[stream] = tick
     ticks = np.minimum(age, np.float32(lasting.window))  # what a row stands for after a pause
     there = ~np.isnan(residual)
     row: Float32 = np.clip(np.where(there, residual, np.float32(0)) / lasting.unit, -LIMIT, LIMIT)  # (B, C)
-    for mean, weight, windows in (
-        (state.recent, state.recent_weight, RECENT),
-        (state.latest, state.latest_weight, LATEST),
-    ):
-        horizon = np.float32(windows * lasting.window)
-        share = np.where(there, -np.expm1(-ticks / horizon), 0)
-        weights = weight[stream] * np.exp(-age / horizon) + share
-        mean[stream] += share / np.maximum(weights, np.float32(SMALLEST)) * (row - mean[stream])
-        weight[stream] = weights
+    horizon = np.array((LATEST, *RECENT), np.float32)[:, None] * lasting.window  # (M, 1)
+    share = np.where(there[:, None], -np.expm1(-ticks[:, None] / horizon), np.float32(0))  # (B, M, C)
+    weight = state.weight[stream] * np.exp(-age[:, None] / horizon) + share  # (B, M, C)
+    step = share / np.maximum(weight, np.float32(SMALLEST))
+    state.mean[stream] += step * (row[:, None] - state.mean[stream])
+    state.weight[stream] = weight
     return row, ticks
 
 
-def _deviations(state: LastingState, lasting: Lasting, stream: Int32) -> tuple[Float32, Float32, Float32]:
-    """Recent and latest less the usual, and the usual, (B, C) each, NaN = not ready."""
-    ready = state.learned[stream] >= SETTLE * lasting.window
-    ready &= (state.recent_weight[stream] >= READY) & (state.latest_weight[stream] >= READY)
+def _deviations(state: LastingState, lasting: Lasting, stream: Int32) -> list[Float32]:
+    """Latest less the usual, and the recent ones (B, C) each, NaN = not ready."""
+    settled = state.learned[stream] >= SETTLE * lasting.window  # (B, C)
     usual = np.clip(state.usual[stream], -lasting.bound, lasting.bound)
-    about = np.where(ready, usual, np.float32(np.nan))
-    return state.recent[stream] - about, state.latest[stream] - about, about
+    ready = settled[:, None] & (state.weight[stream] >= READY)  # (B, M, C)
+    ready &= ready[:, :1]  # without the latest there is nothing to say
+    deviation = np.where(ready, state.mean[stream] - usual[:, None], np.float32(np.nan))
+    return list(np.moveaxis(deviation, 1, 0))
 
 
 def _learn(state: LastingState, lasting: Lasting, stream: Int32, row: Float32, ticks: Float32) -> None:
@@ -151,7 +162,7 @@ def _learn(state: LastingState, lasting: Lasting, stream: Int32, row: Float32, t
     state.learned[stream] = learned
 
 
-def _judge(lasting: Lasting, recent: Float32, latest: Float32, there: Bool) -> tuple[Float32, Float32]:
+def _judge(usual: Recent, recent: Float32, latest: Float32, there: Bool) -> tuple[Float32, Float32]:
     """Contribution (B, C) and score (B,) by deviations from the usual (B, C), NaN = not ready."""
     contribution = np.full(recent.shape, np.nan, np.float32)
     score = np.full(len(recent), np.nan, np.float32)
@@ -159,14 +170,15 @@ def _judge(lasting: Lasting, recent: Float32, latest: Float32, there: Bool) -> t
     rows = np.flatnonzero(2 * ready.sum(axis=1) > recent.shape[1])
     if not len(rows):
         return contribution, score
-    precision = lasting.precision.astype(np.float64)  # differences of nearly equal numbers are what counts
+    precision = usual.precision.astype(np.float64)  # differences of nearly equal numbers are what counts
+    latest = np.where(ready, latest, np.float32(np.nan))
     long, short = (_completed(each[rows].astype(np.float64), precision) for each in (recent, latest))
     root = _root(long, precision)  # (b,)
     counted = np.minimum(root, _root(short, precision))
-    score[rows] = counted / lasting.score
+    score[rows] = counted / usual.score
     # How far each sensor is from what the others make it, in its own deviations: large of those that are to blame.
     alone = np.abs(long @ precision) / np.sqrt(np.diag(precision))  # (b, C)
-    scale = counted / np.maximum(root, 1e-30) / lasting.score
+    scale = counted / np.maximum(root, 1e-30) / usual.score
     contribution[rows] = np.where(ready[rows] & there[rows], alone * scale[:, None], np.nan)
     return contribution, score
 
@@ -213,53 +225,47 @@ def calibrate_lasting(runs: Sequence[NormalRun], window: int) -> tuple[Lasting |
     sensors = runs[0].residual.shape[1]
     if sensors > MOST_SENSORS:
         return None, f"{sensors} sensors are more than {MOST_SENSORS}"
-    draft = Lasting(
-        window=window,
-        unit=_unit(np.concatenate([run.residual for run in runs])),
-        bound=np.full(sensors, np.inf, np.float32),
-        precision=np.eye(sensors, dtype=np.float32),
-        score=1.0,
-    )
+    unit = _unit(np.concatenate([run.residual for run in runs]))
+    draft = Lasting(window, unit, np.full(sensors, np.inf, np.float32), ())
     found = _followed(draft, runs)
-    horizon = RECENT * window
-    count = float(found.ticks.sum()) / horizon
-    if count < LEAST_RUNS:
+    recent, counts = [], []
+    for windows, rows in zip(RECENT, found, strict=True):
+        horizon = windows * window
+        counts.append(f"{rows.ticks.sum() / horizon:.0f} times {horizon:.0f} ticks")
+        if rows.ticks.sum() >= LEAST_RUNS * horizon:
+            recent.append(Recent(windows, _precision(rows, horizon), _quantile(rows, horizon)))
+        else:
+            break
+    if not recent:
         return None, (
-            f"held-out runs make up {count:.0f} times {horizon:.0f} ticks, where {LEAST_RUNS:.0f} are wanted; "
+            f"held-out runs make up {counts[0]}, where {LEAST_RUNS:.0f} are wanted; "
             f"the first {SETTLE * window:.0f} ticks of each do not count"
         )
-    half = found.half()  # (M,)
-    scores = np.concatenate(
-        [_scores(draft, found.of(half != one), found.of(half == one)) for one in (False, True)]
+    usual = np.abs(found[0].usual).max(axis=0, initial=0)  # (C,)
+    bound = np.maximum(BOUND * usual, LEAST_BOUND).astype(np.float32)
+    words = " and ".join(counts[: len(recent)])
+    return replace(draft, bound=bound, recent=tuple(recent)), (
+        f"by {words} of {len(np.unique(found[0].run))} held-out runs"
     )
-    score = tail(scores, QUANTILE) * (MARGIN + MARGIN_FEW / np.sqrt(count))
-    usual = np.abs(found.usual).max(axis=0, initial=0)  # (C,)
-    return replace(
-        draft,
-        bound=np.maximum(BOUND * usual, LEAST_BOUND).astype(np.float32),
-        precision=_precision(found),
-        score=max(float(score), SMALLEST),
-    ), f"by {count:.0f} times {horizon:.0f} ticks of {len(np.unique(found.run))} held-out runs"
 
 
 @dataclass(frozen=True, slots=True)
 class _Followed:
-    """M rows of runs that could be judged."""
+    """N rows of runs that could be judged."""
 
-    run: Int  # (M,)
-    ticks: Float32  # (M,) that each stands for
-    recent: Float32  # (M, C) less the usual, NaN = not ready
-    latest: Float32  # (M, C)
-    usual: Float32  # (M, C)
-    horizon: float  # ticks
+    run: Int  # (N,)
+    ticks: Float32  # (N,) that each stands for
+    recent: Float32  # (N, C) less the usual, NaN = not ready
+    latest: Float32  # (N, C)
+    usual: Float32  # (N, C)
 
     def of(self, rows: Bool) -> _Followed:
         """Some of the rows."""
         means = self.recent[rows], self.latest[rows], self.usual[rows]
-        return _Followed(self.run[rows], self.ticks[rows], *means, self.horizon)
+        return _Followed(self.run[rows], self.ticks[rows], *means)
 
     def half(self) -> Bool:
-        """Which rows (M,) are of the second half: of the runs, or of the time where there is one run."""
+        """Which rows (N,) are of the second half: of the runs, or of the time where there is one run."""
         runs = np.unique(self.run)
         if len(runs) == 1:
             return np.arange(len(self.run)) >= len(self.run) // 2
@@ -274,8 +280,8 @@ def _unit(residual: Float32) -> Float32:
     return unit
 
 
-def _followed(draft: Lasting, runs: Sequence[NormalRun]) -> _Followed:
-    """All runs followed side by side, row by row."""
+def _followed(draft: Lasting, runs: Sequence[NormalRun]) -> list[_Followed]:
+    """All runs followed side by side, row by row; what each of RECENT made of them."""
     longest = max(len(run.tick) for run in runs)
     sensors = runs[0].residual.shape[1]
     state = LastingState.empty(sensors, len(runs))
@@ -285,40 +291,53 @@ def _followed(draft: Lasting, runs: Sequence[NormalRun]) -> _Followed:
     for number, run in enumerate(runs):
         tick[: len(run.tick), number] = run.tick
         residual[: len(run.tick), number] = run.residual
-    rows: list[tuple[Int32, Float32]] = []
-    means: list[tuple[Float32, Float32, Float32]] = []
+    parts: list[list[_Followed]] = [[] for _ in RECENT]
     for index in range(longest):
         stream = np.flatnonzero(lengths > index).astype(np.int32)
-        here, now = residual[index, stream], tick[index, stream]
-        row, stands_for = _remember(state, draft, stream, now, here)
-        found = _deviations(state, draft, stream)
-        _learn(state, draft, stream, row, stands_for * ~np.isnan(here))
-        ready = np.flatnonzero(2 * (~np.isnan(found[0])).sum(axis=1) > sensors)
-        rows.append((stream[ready], stands_for[ready, 0]))
-        means.append((found[0][ready], found[1][ready], found[2][ready]))
-    stream, ticks = (np.concatenate(each) for each in zip(*rows, strict=True))
-    recent, latest, usual = (np.concatenate(each) for each in zip(*means, strict=True))
-    return _Followed(stream.astype(np.int_), ticks, recent, latest, usual, RECENT * draft.window)
+        here = residual[index, stream]
+        row, ticks = _remember(state, draft, stream, tick[index, stream], here)
+        latest, *recent = _deviations(state, draft, stream)
+        for kept, each in zip(parts, recent, strict=True):
+            ready = np.flatnonzero(2 * (~np.isnan(each)).sum(axis=1) > sensors)
+            usual = state.usual[stream[ready]]
+            kept.append(
+                _Followed(stream[ready].astype(np.int_), ticks[ready, 0], each[ready], latest[ready], usual)
+            )
+        _learn(state, draft, stream, row, ticks * ~np.isnan(here))
+    return [_together(kept) for kept in parts]
 
 
-def _scores(draft: Lasting, known: _Followed, asked: _Followed) -> Float32:
-    """The root of T² (M,) of some rows, by how the sensors go together in others."""
-    if not len(known.run):
-        return np.zeros(0, np.float32)
-    lasting = replace(draft, precision=_precision(known))
-    return _judge(lasting, asked.recent, asked.latest, ~np.isnan(asked.recent))[1]
+def _together(parts: list[_Followed]) -> _Followed:
+    return _Followed(
+        np.concatenate([each.run for each in parts]),
+        np.concatenate([each.ticks for each in parts]),
+        np.concatenate([each.recent for each in parts]),
+        np.concatenate([each.latest for each in parts]),
+        np.concatenate([each.usual for each in parts]),
+    )
 
 
-def _precision(known: _Followed) -> Float32:
+def _quantile(rows: _Followed, horizon: float) -> float:
+    """What makes 1.0, of the root of T²: each half judged by how the sensors go together in the other."""
+    half, found = rows.half(), []
+    for one in (False, True):
+        known, asked = rows.of(half != one), rows.of(half == one)
+        if len(known.run) and len(asked.run):
+            usual = Recent(0, _precision(known, horizon), 1.0)
+            found.append(_judge(usual, asked.recent, asked.latest, ~np.isnan(asked.recent))[1])
+    count = float(rows.ticks.sum()) / horizon
+    return max(tail(np.concatenate(found), QUANTILE) * (MARGIN + MARGIN_FEW / math.sqrt(count)), SMALLEST)
+
+
+def _precision(known: _Followed, horizon: float) -> Float32:
     """The inverse covariance (C, C) about 0, where deviations from the usual lie; shrunk as there are few rows."""
     rows = np.nan_to_num(known.recent).astype(np.float64)
-    weight = known.ticks / max(known.ticks.sum(), 1)
-    covariance = np.einsum("m,mc,md->cd", weight, rows, rows, optimize=True)
+    total = max(float(known.ticks.sum()), 1.0)
+    covariance = np.einsum("m,mc,md->cd", known.ticks / total, rows, rows, optimize=True)
     deviation = np.maximum(np.sqrt(np.diag(covariance)), SMALLEST)
-    sensors, count = len(deviation), known.ticks.sum() / known.horizon
-    shrunk = sensors / (sensors + count)
+    sensors = len(deviation)
+    shrunk = sensors / (sensors + total / horizon)
     correlation = (1 - shrunk) * covariance / np.outer(deviation, deviation) + shrunk * np.eye(sensors)
     correlation += NOISE**2 * np.eye(sensors)
-    precision = np.linalg.inv(correlation) / np.outer(deviation, deviation)
-    found: Float32 = precision.astype(np.float32)
-    return found
+    precision: Float64 = np.linalg.inv(correlation) / np.outer(deviation, deviation)
+    return precision.astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from models import lasting
 from models.lasting import (
     FORGET,
     LATEST,
+    LEAST_BOUND,
     LIMIT,
     READY,
     RECENT,
@@ -20,6 +22,7 @@ from models.lasting import (
     Lasting,
     LastingState,
     NormalRun,
+    Recent,
     calibrate_lasting,
     push,
 )
@@ -29,14 +32,16 @@ Array = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 WINDOW = 10
 SETTLED = int(SETTLE * WINDOW)
-TWICE = int(2 * RECENT * WINDOW)  # ticks after which the recent mean has 86 % of what changed
+SHORT, LONG = RECENT
+TWICE = int(2 * SHORT * WINDOW)  # ticks after which the shorter mean has 86 % of what changed
 
 
-def usual(sensors: int = 1, *, bound: float = 1.0, precision: Array | None = None) -> Lasting:
-    """Deviations of 1 are usual, and a root of T² of 1 is a score of 1."""
+def usual(sensors: int = 1, *, bound: float = 1.0, precision: Array | None = None, both: bool = False) -> Lasting:
+    """Deviations of 1 over the shorter horizon, or over both, are usual, and a root of T² of 1 is a score of 1."""
     precision = np.eye(sensors, dtype=np.float32) if precision is None else precision
     one = np.ones(sensors, np.float32)
-    return Lasting(WINDOW, one, one * np.float32(bound), precision, 1.0)
+    recent = tuple(Recent(windows, precision, 1.0) for windows in (RECENT if both else RECENT[:1]))
+    return Lasting(WINDOW, one, one * np.float32(bound), recent)
 
 
 class Asset:
@@ -59,7 +64,7 @@ class Asset:
 
 def by_hand(rows: list[float]) -> float:
     """The score of one sensor with the unit 1 and no bound after rows a tick apart, in plain arithmetic."""
-    keep = [math.exp(-1 / (windows * WINDOW)) for windows in (RECENT, LATEST)]
+    keep = [math.exp(-1 / (windows * WINDOW)) for windows in (SHORT, LATEST)]
     sums, weights = [0.0, 0.0], [0.0, 0.0]
     usual_, learned, score = 0.0, 0.0, 0.0
     for row in rows:
@@ -125,8 +130,18 @@ def test_what_is_mended_is_over_in_less_than_a_window() -> None:
     _, score = asset.tell(*[1.0] * TWICE, frozen=True)
     assert score > 0.8
     _, score = asset.tell(*[0.0] * WINDOW, frozen=True)
-    assert asset.state.recent[0, 0] > 0.6
+    assert asset.state.mean[0, 1, 0] > 0.6
     assert score < 0.06  # exp(-3), the latest mean's horizon being a third of the window
+
+
+def test_what_is_too_small_for_minutes_shows_in_the_longer_mean() -> None:
+    """Half of what is usual over the shorter horizon is twice what is usual over the longer one."""
+    both = usual(both=True, bound=9)
+    asset = Asset(replace(both, recent=(both.recent[0], replace(both.recent[1], score=0.25))))
+    asset.tell(*[0.0] * 20 * SETTLED)
+    assert asset.tell(*[0.5] * int(SHORT * WINDOW), frozen=True)[1] < 1
+    _, score = asset.tell(*[0.5] * int(3 * LONG * WINDOW), frozen=True)
+    assert score == pytest.approx(2 * (1 - math.exp(-(SHORT + 3 * LONG) / LONG)), rel=1e-3)
 
 
 def test_one_absurd_row_says_no_more_than_the_limit() -> None:
@@ -143,7 +158,7 @@ def test_rows_count_by_the_ticks_they_stand_for() -> None:
     dense, sparse = Asset(usual()), Asset(usual())
     dense.tell(*np.repeat(each, 2).tolist())
     sparse.tell(*each.tolist(), every=2)
-    assert sparse.state.recent[0, 0] == pytest.approx(dense.state.recent[0, 0], abs=0.02)
+    np.testing.assert_allclose(sparse.state.mean[0, 1:], dense.state.mean[0, 1:], atol=0.02)
     assert sparse.state.learned[0, 0] == pytest.approx(dense.state.learned[0, 0], abs=2)
     assert sparse.state.usual[0, 0] == pytest.approx(dense.state.usual[0, 0], abs=1e-3)
 
@@ -153,7 +168,7 @@ def test_after_a_pause_it_takes_rows_again_before_anything_is_judged() -> None:
     asset.tell(*[0.0] * SETTLED)
     asset.tick += 1000 * WINDOW
     needed = next(n for n in range(1, 1000) if not math.isnan(asset.tell(0.0)[1]))
-    horizon = RECENT * WINDOW
+    horizon = SHORT * WINDOW
     ticks = -horizon * math.log(1 - READY)  # by then a mean has that weight; the first row counts for a window
     assert ticks - WINDOW < needed < ticks + 2
     assert asset.state.learned[0, 0] > SETTLED  # what is usual is still known
@@ -191,11 +206,7 @@ def test_a_sensor_that_is_missing_leaves_the_t2_of_the_others(
     row = random.normal(size=sensors).clip(-LIMIT, LIMIT)
     row[list(missing)] = np.nan
     asset = Asset(given_)
-    for mean, weight in (
-        (asset.state.recent, asset.state.recent_weight),
-        (asset.state.latest, asset.state.latest_weight),
-    ):
-        mean[0], weight[0, there] = np.nan_to_num(row), 1
+    asset.state.mean[:], asset.state.weight[..., there] = np.nan_to_num(row), 1
     asset.state.learned[:] = SETTLED  # of a usual of 0
     contribution, score = asset.tell(tuple(row), frozen=True)
     square = row[there] @ np.linalg.inv(covariance[np.ix_(there, there)]) @ row[there]
@@ -253,12 +264,13 @@ def test_normal_assets_stay_below_one_and_a_shift_hidden_in_the_noise_does_not()
 
 
 def test_an_asset_of_its_own_kind_is_not_taken_to_be_faulty() -> None:
-    """Assets differ by three deviations, and each only from the others."""
+    """Two of three differ from the others by more than half of what moves within them."""
     random = np.random.default_rng(3)
-    found, _ = calibrate_lasting([noise(random, 3000, 1.0) for _ in range(12)], WINDOW)
+    found, _ = calibrate_lasting([noise(random, 3000, 0.6) for _ in range(12)], WINDOW)
     assert found is not None
-    assert found.bound.min() > 0.3
-    assert np.nanquantile(scores_of(found, noise(random, 3000, 1.0)), 0.99) < 1
+    assert found.bound.min() == LEAST_BOUND
+    scores = [scores_of(found, noise(random, 3000, 0.6)) for _ in range(8)]
+    assert np.nanmax(scores) < 1.1
 
 
 @pytest.mark.parametrize(
@@ -287,8 +299,7 @@ def test_sensors_that_never_err_or_never_come_divide_nothing_by_zero() -> None:
     run.residual[:, 0], run.residual[:, 1] = 0, np.nan
     found, _ = calibrate_lasting([run], WINDOW)
     assert found is not None
-    assert np.isfinite(found.precision).all()
-    assert np.isfinite(found.score)
+    assert all(np.isfinite(each.precision).all() and np.isfinite(each.score) for each in found.recent)
     assert math.isfinite(np.nanmax(scores_of(found, run)))
 
 
@@ -299,8 +310,7 @@ class Watchful(Balance):
         Balance.window,
         np.array([1, 0.25], np.float32),
         np.ones(2, np.float32),
-        np.diag(np.array([1e-6, 1], np.float32)),
-        1.0,
+        (Recent(SHORT, np.diag(np.array([1e-6, 1], np.float32)), 1.0),),
     )
 
 
@@ -320,7 +330,7 @@ def test_the_line_finds_what_no_window_shows_and_clears_it_soon() -> None:
     assert [event.kind for event in fired] == ["anomaly"]
     assert fired[0].top[0].sensor == "flow"
     after = (fired[0].time - START) / 1000 - 600
-    rises = RECENT * Balance.window * math.log(1 / (1 - 1 / 1.6))  # until the recent mean passes 1 of 1.6
+    rises = SHORT * Balance.window * math.log(1 / (1 - 1 / 1.6))  # until the recent mean passes 1 of 1.6
     assert rises <= after < 1.3 * rises + 10  # meanwhile the usual follows a little; on-delay is 5 s
     for second in range(900, 1000):
         line.send(second * 1000, telemetry("p", second * 1000, pump(50 + second % 7)))
