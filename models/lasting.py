@@ -49,6 +49,7 @@ MARGIN = 1.1
 MARGIN_FEW = 2.0  # over the root of the horizons that calibrate: few runs have not shown the worst
 MOST_SENSORS = 100  # more have none: the matrix would outgrow the header
 LEAST_RUNS = 20.0  # horizons of RECENT, in the runs that calibrate
+LEAST_TRUST = 0.25  # what a row that is no incident counts at the least for what is usual
 LEAST_BOUND = 1.0  # |usual| may always be as large: few assets do not show how much assets differ
 BOUND = 1.5  # times the largest that was seen
 NOISE = 0.1  # of a sensor's deviation, that no direction varies less than
@@ -114,8 +115,8 @@ def push(
     for usual, deviation in zip(lasting.recent, recent, strict=False):
         found = _judge(usual, deviation, latest, there)
         contribution, score = np.fmax(contribution, found[0]), np.fmax(score, found[1])
-    # The nearer to a fault, the less of it is taken for usual; what has no score yet has no usual either.
-    trust = np.where(frozen, 0, np.clip(1 - np.nan_to_num(score), 0, 1))  # (B,)
+    # The nearer to a fault, the less of it is taken for usual; but a first usual that was chance must not stay.
+    trust = np.where(frozen, 0, np.clip(1 - np.nan_to_num(score), LEAST_TRUST, 1))  # (B,)
     _learn(state, lasting, stream, row, ticks * there * trust[:, None])
     return contribution, score
 

@@ -15,6 +15,7 @@ from models.lasting import (
     FORGET,
     LATEST,
     LEAST_BOUND,
+    LEAST_TRUST,
     LIMIT,
     READY,
     RECENT,
@@ -72,7 +73,7 @@ def by_hand(rows: list[float]) -> float:
         weights = [k * weight + (1 - k) for k, weight in zip(keep, weights, strict=True)]
         if learned >= SETTLED:
             score = min(abs(total / weight - usual_) for total, weight in zip(sums, weights, strict=True))
-        trust = min(max(1 - score, 0), 1)
+        trust = min(max(1 - score, LEAST_TRUST), 1)
         learned += trust
         usual_ += trust / max(learned, 1) * (row - usual_)
     return score
@@ -114,13 +115,14 @@ def test_what_is_frozen_does_not_learn() -> None:
 
 
 def test_the_nearer_to_a_fault_the_less_is_learned() -> None:
-    """What scores 1 or more never becomes usual, half of that does in the end."""
-    fault, odd = Asset(usual()), Asset(usual())
-    for asset, much in ((fault, 1.5), (odd, 0.5)):
-        asset.tell(*[0.0] * 10 * SETTLED)
-        asset.tell(*[much] * 20 * SETTLED)
-    assert fault.state.usual[0, 0] < 0.1
-    assert odd.state.usual[0, 0] > 0.25
+    """A row counts 1 - score, and a quarter at the least, so that the usual comes in the end."""
+    for much, trust in ((0.5, 0.5), (1.5, LEAST_TRUST)):
+        asset = Asset(usual(bound=9))
+        asset.tell(*[0.0] * 1000 * WINDOW)
+        asset.tell(*[much] * 5 * TWICE)
+        before = asset.state.learned[0, 0]
+        asset.tell(much)
+        assert asset.state.learned[0, 0] - before == pytest.approx(trust, abs=0.05)
 
 
 def test_what_is_mended_is_over_in_less_than_a_window() -> None:
@@ -269,8 +271,8 @@ def test_an_asset_of_its_own_kind_is_not_taken_to_be_faulty() -> None:
     found, _ = calibrate_lasting([noise(random, 3000, 0.6) for _ in range(12)], WINDOW)
     assert found is not None
     assert found.bound.min() == LEAST_BOUND
-    scores = [scores_of(found, noise(random, 3000, 0.6)) for _ in range(8)]
-    assert np.nanmax(scores) < 1.1
+    above = [np.nanmean(scores_of(found, noise(random, 3000, 0.6)) > 1) for _ in range(8)]
+    assert np.mean(above) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -331,7 +333,7 @@ def test_the_line_finds_what_no_window_shows_and_clears_it_soon() -> None:
     assert fired[0].top[0].sensor == "flow"
     after = (fired[0].time - START) / 1000 - 600
     rises = SHORT * Balance.window * math.log(1 / (1 - 1 / 1.6))  # until the recent mean passes 1 of 1.6
-    assert rises <= after < 1.3 * rises + 10  # meanwhile the usual follows a little; on-delay is 5 s
+    assert rises <= after < 1.5 * rises  # meanwhile the usual follows a little; on-delay is 5 s
     for second in range(900, 1000):
         line.send(second * 1000, telemetry("p", second * 1000, pump(50 + second % 7)))
     cleared = [event for event in line.events if str(event.transition) == "cleared"]
