@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from config.load import Loaded
     from config.own import OverrideSettings
     from config.regimes import RegimeRule
+    from config.sections import ThresholdSettings
     from config.settings import ClassSettings
     from models.artifact import Header
+    from models.regimes import Regimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,18 @@ class ResolvedClass:
     ignore: tuple[str, ...] = ()  # globs on published names that are left out
     learned_stuck_s: tuple[float | None, ...] = ()  # C: the model's, where the file says nothing; empty: no model
     moved_within: int = 1  # ticks, of the model: within which a sensor that moves has moved
+    learned_regimes: Regimes | None = None  # of the model; None: it has one regime, or there is no model
     among: tuple[str, ...] = ()  # of an override: globs of the class, which must take an asset as well
 
     @property
     def family(self) -> str:
         """The class whose model this is: an override has that of its class."""
         return self.name.partition(SEPARATOR)[0]
+
+    def regimes_of_model(self, usual: ThresholdSettings) -> Regimes | None:
+        """The learned regimes that count: none beside rules, without a model, or where the settings say so."""
+        wanted = (self.settings.threshold or usual).learned_regimes != "off"
+        return self.learned_regimes if wanted and self.model_hash and not self.regimes else None
 
 
 def resolve_classes(loaded: Loaded) -> list[ResolvedClass]:
@@ -152,11 +160,15 @@ def _unlike(asset: AssetFile, whole: ResolvedClass) -> Iterator[str]:
 
 
 def _learned(header: Header | None) -> dict[str, Any]:
-    """What a model has seen of stillness in normal data, as the fields of a class."""
+    """What a model has learned of its machines beside its scores, as the fields of a class."""
     if header is None:
         return {}
     seconds = (None if ticks is None else ticks * header.period_ms / 1000 for ticks in header.still.stuck)
-    return {"learned_stuck_s": tuple(seconds), "moved_within": header.still.moved_within}
+    return {
+        "learned_stuck_s": tuple(seconds),
+        "moved_within": header.still.moved_within,
+        "learned_regimes": header.regimes,
+    }
 
 
 def fitted(given: ResolvedClass, model: Path, header: Header) -> ResolvedClass:

@@ -59,6 +59,11 @@ class ThresholdSettings(Section):
         ge=1,
         description="never higher than this many times that after an asset's first horizon: a slow fault fires",
     )
+    learned_regimes: Literal["off", "told", "own"] = Field(
+        "told",
+        description="regimes that the model learned, where the asset file has none: not followed, told with a "
+        "floor by their level, or each with a rolling threshold of its own as well",
+    )
 
     def mistakes(self) -> Iterator[Mistake]:
         """Bounds in order."""

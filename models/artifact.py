@@ -22,6 +22,7 @@ from msgspec import Meta
 
 from models.lasting import RECENT, Lasting, Recent
 from models.level import Level
+from models.regimes import Regimes, mistake
 from models.residual import Calibration, Energies, Whole
 from models.scaling import Scaler
 
@@ -178,6 +179,7 @@ class Header(Block, frozen=True, omit_defaults=True):
     training: Training | None = None
     levels: Levels | None = None  # None: all assets have the same
     lasting: Minutes | None = None  # None: windows are judged alone
+    regimes: Regimes | None = None  # None: there is one
     hash: str = ""  # never in the file itself
 
     def scaling(self) -> Scaler:
@@ -301,6 +303,8 @@ def _check(folder: Path, header: Header) -> None:
             raise ArtifactError(f"{folder / HEADER}: {key} has {len(values)} numbers for {sensors} sensors")
     if len({sensor.name for sensor in header.sensors}) < sensors:
         raise ArtifactError(f"{folder / HEADER}: two sensors have the same name")
+    if header.regimes is not None and (wrong := mistake(header.regimes, sensors)):
+        raise ArtifactError(f"{folder / HEADER}: regimes: {wrong}")
     for name in WEIGHT_FILES:
         if name not in header.sha256:
             raise ArtifactError(f"{folder / HEADER}: sha256 lacks {name}")

@@ -102,6 +102,7 @@ def _header(trained: Trained, config: TrainingConfig, origin: Origin) -> artifac
         ),
         levels=None if trained.levels is None else _levels(trained.levels),
         lasting=None if trained.lasting is None else _minutes(trained.lasting),
+        regimes=trained.regimes.regimes,
     )
 
 
@@ -206,6 +207,10 @@ machine runs: most of its other sensors moved within the last {trained.stillness
 
 {_level_words(trained)}
 
+## Regimes
+
+{_regime_words(trained, origin)}
+
 ## Limits
 
 It knows only what it has seen: an operating state that is not in the data scores like a fault. Whatever was
@@ -268,6 +273,28 @@ def _level_words(trained: Trained) -> str:
         f"Every asset is compared with itself: {trained.levels_why}. An asset that is not in the data learns its"
         f" level from its first {trained.levels.rows} rows; what is usual is that of the asset in the middle."
     )
+
+
+def _regime_words(trained: Trained, origin: Origin) -> str:
+    """The operating regimes that the data has, or why there is one."""
+    regimes = trained.regimes.regimes
+    if regimes is None:
+        return f"One: {trained.regimes.why}."
+    sensors = [origin.sensors[each] for each in regimes.sensors]
+    heads = "".join(f" {name} |" for name in sensors)
+    rows = "\n".join(
+        f"| {each.name} | {100 * each.share:.0f} % |{''.join(f' {value:.4g} |' for value in each.center)}"
+        f" {each.held_out} | {each.level:.2f} |"
+        for each in regimes.of
+    )
+    return f"""{trained.regimes.why}, by their means over {regimes.smooth} ticks.
+
+| regime | share |{heads} windows that calibrate | level |
+|---|---|{"---|" * len(sensors)}---|---|
+{rows}
+
+The level is what is to a regime as a score of 1 is to all windows; it is not 1 only where that is certain. They
+count where the asset file has no regimes of its own."""
 
 
 def _numbers(values: npt.NDArray[np.float32]) -> tuple[float, ...]:

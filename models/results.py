@@ -50,6 +50,12 @@ class RegimeFacts(msgspec.Struct, frozen=True):
     false_alarm_rate: float | None
     score_median: float | None
     threshold_median: float | None
+    # Not in results of earlier releases.
+    share: float | None = None  # of the judged rows that were scored
+    score_tail: float | None = None  # 99.9 % quantile of the normal rows
+    false: int | None = None  # incidents that fired in it and belong to no event
+    false_per_day: float | None = None  # of these, by the time of its rows
+    level: float | None = None  # where the model learned it: what is to it as 1.0 is to all
 
 
 class CurvePoint(msgspec.Struct, frozen=True):

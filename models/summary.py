@@ -44,6 +44,8 @@ def summary(results: Results) -> str:
             for kind, found in kinds.items()
         ]
         lines += [*table([heads, *body]), ""]
+    if len(results.regimes) > 1:
+        lines += [*table(_regimes(results)), ""]
     return "\n".join([*lines, NOTES, ""])
 
 
@@ -92,6 +94,26 @@ def _tables(results: Results) -> Iterator[str]:
         ]
     )
     yield ""
+
+
+def _regimes(results: Results) -> list[list[str]]:
+    heads = ["operating regime", "rows", "share", "99.9 % of normal", "level", "threshold", "false", "a day"]
+    return [
+        heads,
+        *(
+            [
+                each.name,
+                str(each.rows),
+                number(each.share, digits=2),
+                number(each.score_tail, digits=2),
+                number(each.level, digits=2),
+                number(each.threshold_median, digits=2),
+                MISSING if each.false is None else str(each.false),
+                number(each.false_per_day, digits=2),
+            ]
+            for each in results.regimes
+        ),
+    ]
 
 
 def _incidents(events: Events) -> list[str]:

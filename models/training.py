@@ -15,13 +15,14 @@ from models.fitting import Epoch, Fit, TrainingConfig, TrainingError, read_saved
 from models.lasting import Lasting, NormalRun, calibrate_lasting
 from models.level import Level, assets_differ, fit_level, least_scale
 from models.masking import HiddenPrediction, deal
+from models.regime_learning import Found, learn_regimes, regimes_of, with_levels
 from models.residual import Calibration, Energies, calibrate, energies, joined, judge, judged, stricter
 from models.scaling import Scaler, fit_scaler, network_input
 from models.split import Part, Run, split_in_time, split_runs
 from models.stillness import Stillness, learn_stillness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from models.autoencoder import LSTMAutoencoder
 
@@ -64,6 +65,7 @@ class Trained:
     lasting: Lasting | None  # what lasts for minutes
     lasting_why: str  # in words, by what, or why there is none
     stillness: Stillness
+    regimes: Found
     split: str  # in words
     runs: dict[Part, list[str]]  # names of the runs in each part
     windows: dict[Part, int]
@@ -86,8 +88,11 @@ def train(
     *,
     keep: Callable[[bytes], None] = lambda _state: None,
     resume: bytes | None = None,
+    sensors: Sequence[str] = (),
 ) -> Trained:
     """Train on normal runs, whose windows all have the same shape (T, C).
+
+    Regimes are called by the names of `sensors` (C,); without them by their numbers, from 1.
 
     The same runs and configuration give the same model, bit for bit, on one machine: also where training was
     broken off and goes on, on the same runs, from what `keep` was last given after an epoch.
@@ -122,6 +127,7 @@ def train(
     _, unseen = judge(held_out[Part.STOP].energies, calibration)
     followed = _followed(list(held_out.values()))
     lasting, lasting_why = calibrate_lasting(followed, fit.shape[1])
+    regimes = _regimes(chosen, scaler, scores, sensors, differ=differ)
     false_alarm_share = float(np.mean(unseen > 1.0))
     return Trained(
         network=predicting,
@@ -133,6 +139,7 @@ def train(
         lasting=lasting,
         lasting_why=lasting_why,
         stillness=learn_stillness([run.rows() for run in runs if len(run.tick)]),
+        regimes=regimes,
         split=split,
         runs={part: [run.name for run in chosen[part] if len(run.tick)] for part in Part},
         windows=windows,
@@ -278,6 +285,29 @@ def _fit(
     return fitting.finished(), fitting.epochs
 
 
+def _regimes(
+    chosen: dict[Part, list[Run]], scaler: Scaler, scores: Float32, sensors: Sequence[str], *, differ: bool
+) -> Found:
+    """The regimes of the fitted part, with levels by the scores (B,) of the windows that calibrate."""
+    if differ:
+        return Found(None, "assets are compared with themselves")
+    fit, held_out = chosen[Part.FIT], chosen[Part.CALIBRATION]
+    count = fit[0].windows.shape[2]
+    found = learn_regimes(fit, scaler, sensors or [f"sensor {number}" for number in range(1, count + 1)])
+    if found.regimes is None:
+        return found
+    every = _every(held_out)
+    regime = [each[::every] for each in regimes_of(found.regimes, held_out)]
+    own = np.split(scores, np.cumsum([len(each) for each in regime])[:-1])
+    apart = max(fit[0].windows.shape[1] // every, 1)
+    return Found(with_levels(found.regimes, own, regime, apart), found.why)
+
+
+def _every(runs: list[Run]) -> int:
+    """One of so many held-out windows is judged."""
+    return max(1, sum(len(run.tick) for run in runs) // JUDGED_WINDOWS)
+
+
 @dataclass(frozen=True, slots=True)
 class _HeldOut:
     """What the network makes of B windows of several runs."""
@@ -292,7 +322,7 @@ class _HeldOut:
 def _held_out(network: HiddenPrediction, scaler: Scaler, runs: list[Run], levels: Levels | None) -> _HeldOut:
     """The windows of these runs judged, or every so many-th where they are very many."""
     number = {name: index for index, name in enumerate(dict.fromkeys(run.name for run in runs))}
-    every = max(1, sum(len(run.tick) for run in runs) // JUDGED_WINDOWS)
+    every = _every(runs)
     found: list[tuple[Energies, Int, Int, Int64, Float32]] = []
     for index, run in enumerate(runs):
         for start in range(0, max(len(run.tick), 1), SCORE_BATCH * every):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monitor.alert import AlertConfig
@@ -63,7 +64,8 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
     threshold, alert = own.threshold or settings.threshold, own.alert or settings.alert
     length = each.window or LENGTH_WITHOUT_MODEL
     count = len(each.sensors)
-    regimes = regime_config(each.regimes, each.period_ms)
+    learned = each.regimes_of_model(settings.threshold)
+    regimes = replace(regime_config(each.regimes, each.period_ms), learned=learned)
     learns = each.model_hash is None and settings.learning.enabled
     return ClassSpec(
         name=each.name,
@@ -95,7 +97,8 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             floor=threshold.floor,
             cap=threshold.cap,
             creep=threshold.creep,
-            regime_rows=_regime_rows(threshold, each),
+            regime_rows=_regime_rows(threshold, each, len(regimes.names)),
+            regime_levels=learned.levels if learned else (),
         ),
         alert=AlertConfig(
             sensors=each.sensors,
@@ -142,10 +145,13 @@ def regime_config(rules: Sequence[RegimeRule], period_ms: int) -> RegimeConfig:
     )
 
 
-def _regime_rows(given: ThresholdSettings, each: ResolvedClass) -> tuple[int, ...]:
-    """The rows that each regime's threshold needs, "running" last; none where there are no rules."""
+def _regime_rows(given: ThresholdSettings, each: ResolvedClass, regimes: int) -> tuple[int, ...]:
+    """The rows that each regime's threshold needs, "running" last; none where there is one threshold."""
+    if not each.regimes and given.learned_regimes != "own":
+        return ()
     usual = given.min_rows
-    return (*(rule.min_rows or usual for rule in each.regimes), usual) if each.regimes else ()
+    own = [rule.min_rows or usual for rule in each.regimes]
+    return (*own, *[usual] * (regimes - len(own))) if regimes > 1 else ()
 
 
 def _route(each: ResolvedClass) -> ClassRoute:

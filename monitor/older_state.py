@@ -1,7 +1,7 @@
 """What a checkpoint of an earlier release lacks, filled in: nothing that was learned is lost by an update. Pure.
 
-Before there were levels, anchors and lasting deviations, a stream had none; they begin anew, and what was learned
-else stays.
+Before regimes were learned, and before there were levels, anchors and lasting deviations, a stream had none; they
+begin anew, and what was learned else stays.
 Before there were operating regimes a stream had one threshold, an incident point less, and neither regime, limits
 nor ledger. Such a state goes on as one whose regime is "all", and limits begin anew.
 """
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 LATER = frozenset(
     {"regime", "limits", "ledger", "unscored", "level", "lasting"}
 )  # stages that earlier releases had not
-LATER_COLUMNS = frozenset({("sensor_check", "unmoved"), ("threshold", "to_anchor"), ("threshold", "anchor")})
+LATER_COLUMNS = frozenset(
+    {
+        ("sensor_check", "unmoved"),
+        ("threshold", "to_anchor"),
+        ("threshold", "anchor"),
+        *(("regime", name) for name in ("mean", "missing", "next", "held")),
+    }
+)
 
 
 def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room: Array, streams: int) -> Array:

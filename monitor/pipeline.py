@@ -231,12 +231,12 @@ def _check_sensors(each: ClassState, frames: Frames, now: int, result: StepResul
 
 def _follow_regimes(each: ClassState, frames: Frames, masks: Masks | None) -> None:
     """In which regimes the machines are, by what was measured: a faulty sensor says nothing of that."""
-    if each.spec.regime.regimes:
+    if len(each.spec.regime.names) > 1:
         values = frames.values
         if masks is not None:
             faulty = each.sensor_check.fault[frames.stream] != sensor_check.GOOD  # (N, C)
             values = np.where(masks.value | faulty, np.float32(np.nan), values)
-        regime.push(each.regime, each.spec.regime, frames.stream, frames.tick, values)
+        regime.push(each.regime, each.spec.regime, frames.stream, frames.tick, values, frames.gap)
 
 
 def _watch_limits(each: ClassState, frames: Frames, masks: Masks | None, now: int, result: StepResult) -> None:

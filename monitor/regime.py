@@ -1,4 +1,4 @@
-"""In which operating regime each asset is, by rules over its sensors, and what of it must not be scored.
+"""In which operating regime each asset is, by rules over its sensors or as learned, and what must not be scored.
 
 Pure. The first rule that holds at a tick names its regime, and where none holds it is "running". A comparison with
 a value that is missing is unknown; `and`, `or` and `not` take that on (Kleene's logic), and an unknown rule does
@@ -7,6 +7,9 @@ not hold. Where nothing is known of any rule the regime before goes on.
 Nothing is scored in a regime that the description leaves out. Behind it a window is scored again when all of its
 ticks lie after that regime, and after its blanking where it has one: until then nothing that is compared with
 normal running holds a tick that was none.
+
+Where there are no rules, the model may have regimes that it learned (`models.regimes`). All of them are scored,
+and so is a machine that is in none of them, which is "unknown".
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from models.regimes import Place, Regimes, follow
 from monitor.records import Status
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from monitor.records import Bool, Float32, Int32, Int64, UInt8, Windows
+    from monitor.records import Bool, Float32, Float64, Int32, Int64, UInt8, Windows
 
     Truth = npt.NDArray[np.int8]  # 1 = holds, 0 = unknown, -1 = does not hold
 
@@ -55,11 +59,14 @@ class RegimeConfig:
     """The regimes of an asset class in their order."""
 
     regimes: tuple[Regime, ...] = ()
+    learned: Regimes | None = None  # by the model, where there are no rules
 
     @property
     def names(self) -> tuple[str, ...]:
-        """(R,) what the numbers of regimes mean; "running" is the last one."""
-        return (*(each.name for each in self.regimes), RUNNING) if self.regimes else WITHOUT_RULES
+        """(R,) what the numbers of regimes mean; the last one, "running" or "unknown", is that of a new stream."""
+        if self.regimes:
+            return (*(each.name for each in self.regimes), RUNNING)
+        return WITHOUT_RULES if self.learned is None else self.learned.names
 
 
 @dataclass(slots=True)
@@ -68,18 +75,34 @@ class RegimeState:
 
     current: UInt8  # (S,) the number of the regime at the last tick
     first_tick: Int64  # (S,) no window that is scored may reach further back
+    # As `models.regimes.Place`, where regimes are learned.
+    mean: Float64  # (S, D)
+    missing: Int32  # (S, D)
+    next: UInt8  # (S,)
+    held: Int32  # (S,)
 
     @classmethod
     def empty(cls, config: RegimeConfig, streams: int) -> RegimeState:
-        """The state of streams that have not closed a tick yet: running."""
-        return cls(np.full(streams, len(config.regimes), np.uint8), np.full(streams, NO_TICK))
+        """The state of streams that have not closed a tick yet: running, or unknown."""
+        place = Place.empty(config.learned, streams)
+        current = np.full(streams, len(config.names) - 1, np.uint8)
+        return cls(current, np.full(streams, NO_TICK), place.mean, place.missing, place.next, place.held)
 
 
-def push(state: RegimeState, config: RegimeConfig, stream: Int32, tick: Int64, values: Float32) -> UInt8:
+def push(
+    state: RegimeState,
+    config: RegimeConfig,
+    stream: Int32,
+    tick: Int64,
+    values: Float32,
+    gap: Bool | None = None,
+) -> UInt8:
     """Take in one closed tick per stream, values (N, C) with NaN = missing; changes `state`.
 
-    Returns the regime (N,) of each.
+    `gap` (N,) says behind which silence nothing before counts; None = none. Returns the regime (N,) of each.
     """
+    if config.learned is not None and not config.regimes:
+        return _follow(state, config.learned, stream, values, gap)
     if not config.regimes:
         return state.current[stream]
     before = state.current[stream]
@@ -93,6 +116,17 @@ def push(state: RegimeState, config: RegimeConfig, stream: Int32, tick: Int64, v
         state.first_tick[which] = np.maximum(state.first_tick[which], begins)
     state.current[stream] = regime
     return regime
+
+
+def _follow(state: RegimeState, learned: Regimes, stream: Int32, values: Float32, gap: Bool | None) -> UInt8:
+    """The regimes (N,) by what was learned; changes `state`."""
+    if gap is not None:
+        state.mean[stream[gap]] = np.nan
+    place = Place(*(getattr(state, name)[stream] for name in Place._fields))
+    after = follow(learned, place, values)
+    for name in Place._fields:
+        getattr(state, name)[stream] = getattr(after, name)
+    return after.current
 
 
 def resting(state: RegimeState, config: RegimeConfig, stream: Int32) -> Bool:
@@ -128,7 +162,7 @@ def evaluate(config: RegimeConfig, values: Float32) -> Int64:
 
 def mark(state: RegimeState, config: RegimeConfig, windows: Windows, length: int) -> Windows:
     """The windows, `length` ticks each, with their regimes; those that must not be scored say why."""
-    if not config.regimes:
+    if len(config.names) == 1:
         return windows
     regime = state.current[windows.stream]
     first = state.first_tick[windows.stream]
@@ -142,12 +176,15 @@ def mark(state: RegimeState, config: RegimeConfig, windows: Windows, length: int
 
 
 def under(state: RegimeState, old: RegimeConfig, new: RegimeConfig) -> RegimeState:
-    """The state under other rules: a regime is known by its name, and one that is no more is "running"."""
+    """The state under other regimes: each is known by its name; one that is no more is "running", or "unknown"."""
     if old == new:
         return state
     number = {name: index for index, name in enumerate(new.names)}
-    renamed = np.array([number.get(name, len(new.regimes)) for name in old.names], np.uint8)
-    return RegimeState(renamed[state.current], state.first_tick)
+    renamed = np.array([number.get(name, len(new.names) - 1) for name in old.names], np.uint8)
+    fresh = RegimeState.empty(new, len(state.current))
+    if old.learned == new.learned:
+        fresh = replace(fresh, **{name: getattr(state, name) for name in Place._fields})
+    return replace(fresh, current=renamed[state.current], first_tick=state.first_tick)
 
 
 def _holds(rule: tuple[Step, ...], values: Float32) -> Truth:
@@ -186,7 +223,9 @@ def _compared(sign: str, value: Float32, number: float) -> Bool:
 
 @lru_cache(maxsize=256)
 def _marks(config: RegimeConfig) -> tuple[Bool, Int64]:
-    """(R,) whether each regime is scored, and its blanking in ticks; "running" is scored and has none."""
+    """(R,) whether each regime is scored, and its blanking in ticks; without a rule it is scored and has none."""
+    if not config.regimes:
+        return np.ones(len(config.names), np.bool_), np.zeros(len(config.names), np.int64)
     scored = np.array([*(each.scored for each in config.regimes), True])
     blank = np.array([*(each.blank_ticks for each in config.regimes), 0], np.int64)
     return scored, blank

@@ -38,14 +38,16 @@ def _rows(state: LineState, each: ClassState, now: int) -> Iterator[dict[str, An
         (each.alert.phase[:count] >= alert.Phase.FIRING).sum(axis=1).tolist(),
         current.tolist(),
         crept.tolist(),
+        each.regime.current[:count].tolist(),
         strict=True,
     )
-    for asset, status, heard, newest, incidents, by, creep in columns:
+    for asset, status, heard, newest, incidents, by, creep, at in columns:
         plan = state.plans.get(asset)
         yield {
             "asset": asset,
             "class": each.spec.name,
             "model": each.spec.model,
+            "regime": each.spec.regime.names[at],
             "status": "maintenance" if plan is not None and plan.lasts(now) else status,
             "heard": None if heard == align.NONE else heard,
             "newest": None if newest == align.NONE else newest,
@@ -74,7 +76,7 @@ def _statuses(each: ClassState, stream: Int32) -> list[str]:
         says += [
             (filled < spec.window.length, warming[np.minimum(filled, spec.window.length - 1)]),
             (each.unscored.status[: len(stream)] == Status.COMMISSIONING, "commissioning"),
-            (each.threshold.relearning[stream, current], "relearning"),
+            (each.threshold.relearning[stream, threshold.slots(spec.threshold, current)], "relearning"),
         ]
         otherwise = "watched"
     else:

@@ -35,6 +35,11 @@ class ClassSpec:
     limits: LimitsConfig | None = None  # the simple limits that watch meanwhile; None = none do
 
     @property
+    def thresholds(self) -> tuple[str, ...]:
+        """The regimes that have a rolling threshold of their own; one name where all of them have the same."""
+        return self.regime.names if len(self.threshold.rows_to_learn) > 1 else ("all",)
+
+    @property
     def family(self) -> str:
         """The class whose model this is: CLASS/OVERRIDE has that of CLASS."""
         return self.name.partition("/")[0]

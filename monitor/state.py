@@ -115,7 +115,7 @@ class ClassState:
         """The state under a new description of the class; not to be used again under the old one."""
         fresh = ClassState.empty(spec, len(self.align.next_tick))
         fresh.keys, fresh.number = self.keys, self.number
-        names = self.spec.regime.names, spec.regime.names
+        names = self.spec.thresholds, spec.thresholds
         if spec.model_hash == self.spec.model_hash:
             fresh.threshold = threshold.under(self.threshold, names[0], fresh.threshold, names[1])
             fresh.level, fresh.lasting = self.level, self.lasting

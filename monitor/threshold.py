@@ -43,7 +43,8 @@ class ThresholdConfig:
     floor: float
     cap: float
     creep: float = 1.5
-    regime_rows: tuple[int, ...] = ()  # (R,) min_rows of each regime; none: there is one regime
+    regime_rows: tuple[int, ...] = ()  # (R,) min_rows of each regime; none: all of them have one threshold
+    regime_levels: tuple[float, ...] = ()  # (R,) the floor of each is so many times `floor`; none: as it is
 
     @property
     def rows_to_learn(self) -> tuple[int, ...]:
@@ -84,13 +85,14 @@ def current(state: ThresholdState, config: ThresholdConfig, stream: Int32, regim
     `regime` (M,) is the regime of each; None = there is one.
     """
     regime = np.zeros(len(stream), np.uint8) if regime is None else regime
+    slot = slots(config, regime)
     # Rows are counted for this: what the histogram weighs is bounded by the horizon, and may never be min_rows.
-    enough = state.to_learn[stream, regime] == 0  # (M,)
-    threshold = np.full(len(stream), config.floor, np.float64)
+    enough = state.to_learn[stream, slot] == 0  # (M,)
+    threshold = floors(config, regime)
     if enough.any():
-        here = stream[enough], regime[enough]
-        threshold[enough] = np.clip(_rule(state, config, *here), config.floor, _highest(state, config, *here))
-    threshold[state.relearning[stream, regime]] = np.nan
+        here = stream[enough], slot[enough]
+        threshold[enough] = np.clip(_rule(state, config, *here), threshold[enough], _highest(state, config, *here))
+    threshold[state.relearning[stream, slot]] = np.nan
     return threshold.astype(np.float32)
 
 
@@ -99,12 +101,25 @@ def creep(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime:
 
     At `config.creep` it rises no further. NaN where there is no anchor yet.
     """
-    anchor = state.anchor[stream, regime]
+    slot = slots(config, regime)
+    anchor = state.anchor[stream, slot]
     there = anchor > 0
     ratio = np.full(len(stream), np.nan, np.float32)
-    wanted = np.maximum(_rule(state, config, stream[there], regime[there]), config.floor)
+    wanted = np.maximum(_rule(state, config, stream[there], slot[there]), floors(config, regime[there]))
     ratio[there] = wanted / anchor[there]
     return ratio
+
+
+def slots(config: ThresholdConfig, regime: UInt8) -> UInt8:
+    """Which of a stream's thresholds each regime (M,) has: its own, or the one that all of them have."""
+    return regime if len(config.rows_to_learn) > 1 else np.zeros_like(regime)
+
+
+def floors(config: ThresholdConfig, regime: UInt8) -> Float64:
+    """Below what the threshold (M,) of these regimes never falls; nowhere above the cap."""
+    if not config.regime_levels:
+        return np.full(len(regime), config.floor, np.float64)
+    return np.minimum(config.floor * np.array(config.regime_levels)[regime], config.cap)
 
 
 def _rule(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8) -> Float64:
@@ -135,13 +150,14 @@ def learn(
 
     Changes `state`.
     """
-    regime = np.zeros(len(stream), np.uint8) if regime is None else regime
+    of = np.zeros(len(stream), np.uint8) if regime is None else regime
+    regime = slots(config, of)  # from here on by threshold
     state.last_tick[stream[frozen], regime[frozen]] = tick[frozen]
-    stream, regime, tick, score = stream[~frozen], regime[~frozen], tick[~frozen], score[~frozen]
+    stream, regime, tick, score, of = stream[~frozen], regime[~frozen], tick[~frozen], score[~frozen], of[~frozen]
     last = state.last_tick[stream, regime]
     age = np.where(last == NEW, 0, tick - last)
     state.histogram[stream, regime] *= np.exp(-age / config.horizon_ticks).astype(np.float32)[:, None]
-    _anchor(state, config, stream, regime, age)
+    _anchor(state, config, stream, of, age)
     silent = age > config.horizon_ticks
     _begin_anew(state, config, stream[silent], regime[silent])
     bin_ = np.log(np.maximum(score, LOWEST) / LOWEST) / np.log(RATIO)
@@ -157,13 +173,14 @@ def learn(
 
 def _anchor(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8, age: Int64) -> None:
     """Count the time that was learned, silences left out; after a horizon of it the threshold gets its anchor."""
-    waiting = state.anchor[stream, regime] == 0
-    stream, regime, age = stream[waiting], regime[waiting], age[waiting]
+    slot = slots(config, regime)
+    waiting = state.anchor[stream, slot] == 0
+    stream, regime, slot, age = stream[waiting], regime[waiting], slot[waiting], age[waiting]
     passed = np.clip(age, 1, config.min_rows)
-    state.to_anchor[stream, regime] = np.maximum(state.to_anchor[stream, regime] - passed, 0)
-    ripe = (state.to_anchor[stream, regime] == 0) & (state.to_learn[stream, regime] == 0)
+    state.to_anchor[stream, slot] = np.maximum(state.to_anchor[stream, slot] - passed, 0)
+    ripe = (state.to_anchor[stream, slot] == 0) & (state.to_learn[stream, slot] == 0)
     if ripe.any():
-        state.anchor[stream[ripe], regime[ripe]] = current(state, config, stream[ripe], regime[ripe])
+        state.anchor[stream[ripe], slot[ripe]] = current(state, config, stream[ripe], regime[ripe])
 
 
 def _begin_anew(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8) -> None:

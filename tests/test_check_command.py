@@ -123,7 +123,7 @@ def test_json_has_the_classes_or_the_mistakes(tmp_path: Path, capsys: pytest.Cap
     assert json.loads(capsys.readouterr().out) == {
         "good": True,
         "file": str(path),
-        "classes": [engine | {"model": "small", "regimes": regimes}],
+        "classes": [engine | {"model": "small", "regimes": regimes, "learned_regimes": []}],
         "mistakes": [],
     }
     assert main(["check", "--config", str(path), "--json", "--set", "alert.k=0"]) == 2

@@ -120,18 +120,39 @@ def _bar(part: int, whole: int) -> str:
     return f'<td><span class="bar"><i style="width:{width:.0f}%"></i></span>{part}</td>'
 
 
+REGIME_COLUMNS = (
+    "rows",
+    "share",
+    "anomalous",
+    "median score",
+    "99.9 % of normal",
+    "level",
+    "median threshold",
+    "false alarm rate",
+    "false alerts",
+    "a day",
+)
+
+
 def regimes(results: Results) -> str:
-    """What scores are like in each operating regime."""
-    heads = "".join(
-        f"<th>{name}</th>" for name in ("rows", "anomalous", "median score", "threshold", "false alarm rate")
-    )
-    rows = "".join(
-        f"<tr><th>{escape(each.name)}</th><td>{each.rows}</td><td>{each.anomalous}</td>"
-        f"<td>{number(each.score_median, digits=2)}</td><td>{number(each.threshold_median, digits=2)}</td>"
-        f"<td>{_percent(each.false_alarm_rate)}</td></tr>"
-        for each in results.regimes
-    )
-    return f"<thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody>"
+    """What scores and false alarms are like in each operating regime."""
+    heads = "".join(f"<th>{name}</th>" for name in REGIME_COLUMNS)
+    body = ""
+    for each in results.regimes:
+        cells = (
+            str(each.rows),
+            _percent(each.share),
+            str(each.anomalous),
+            number(each.score_median, digits=2),
+            number(each.score_tail, digits=2),
+            number(each.level, digits=2),
+            number(each.threshold_median, digits=2),
+            _percent(each.false_alarm_rate),
+            MISSING if each.false is None else str(each.false),
+            number(each.false_per_day, digits=2),
+        )
+        body += f"<tr><th>{escape(each.name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    return f"<thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody>"
 
 
 def _value(of: Figure, digits: int = 3) -> str:

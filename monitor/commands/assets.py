@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("asset", "class", "model", "status", "last heard", "incidents", "threshold")
 
+ALL = "all"  # the regime of a class that has one
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
@@ -40,7 +42,8 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "rename":
         return tell(options, "rename", asset=options.asset, name=options.name, why=options.why)
     rows = [row for row in known(state_folder(options)) if fnmatchcase(row["asset"], options.asset)]
-    show(rows if options.json else map(_told, rows), COLUMNS, as_json=options.json)
+    columns = COLUMNS if all(row["regime"] == ALL for row in rows) else (*COLUMNS, "regime")
+    show(rows if options.json else map(_told, rows), columns, as_json=options.json)
     return 0
 
 

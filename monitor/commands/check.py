@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import argparse
 
     from config.classes import ResolvedClass
+    from config.sections import ThresholdSettings
 
 EXIT_WRONG = 2
 SHOWN = 5  # names and globs of what is left out
@@ -37,11 +38,13 @@ def run(options: argparse.Namespace) -> int:
         else:
             sys.stderr.writelines(f"{line}\n" for line in error.lines)
         return EXIT_WRONG
+    usual = loaded.settings.threshold
     if options.json:
-        _write_json(file=loaded.path and str(loaded.path), classes=[_as_json(entry) for entry in classes])
+        _write_json(file=loaded.path and str(loaded.path), classes=[_as_json(entry, usual) for entry in classes])
         return 0
     sys.stdout.write(f"The settings are good: {loaded.path or 'no file'}\n")
-    sys.stdout.writelines(f"  {_described(entry, learns=loaded.settings.learning.enabled)}\n" for entry in classes)
+    learns = loaded.settings.learning.enabled
+    sys.stdout.writelines(f"  {_described(entry, usual, learns=learns)}\n" for entry in classes)
     return 0
 
 
@@ -50,8 +53,9 @@ def _write_json(**found: Any) -> None:
     sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
 
 
-def _as_json(entry: ResolvedClass) -> dict[str, Any]:
+def _as_json(entry: ResolvedClass, usual: ThresholdSettings) -> dict[str, Any]:
     """A class as it was understood; without a model `model` is null."""
+    learned = entry.regimes_of_model(usual)
     return {
         "name": entry.name,
         "sensors": entry.sensors,
@@ -60,10 +64,11 @@ def _as_json(entry: ResolvedClass) -> dict[str, Any]:
         "model": entry.model_name or None,
         "window": entry.window,
         "regimes": [{"name": rule.name, "scored": rule.scored} for rule in entry.regimes],
+        "learned_regimes": [] if learned is None else [each.name for each in learned.of],
     }
 
 
-def _described(entry: ResolvedClass, *, learns: bool) -> str:
+def _described(entry: ResolvedClass, usual: ThresholdSettings, *, learns: bool) -> str:
     """One line about a class; `learns` says what one without a model does."""
     count = len(entry.sensors)
     left_out = ", ".join(entry.ignore) if len(entry.ignore) <= SHOWN else f"{len(entry.ignore)} names"
@@ -78,4 +83,6 @@ def _described(entry: ResolvedClass, *, learns: bool) -> str:
         model = "no model and no learning: nothing is scored"
     names = [f"{rule.name}{'' if rule.scored else ' (not scored)'}" for rule in entry.regimes]
     regimes = f"; regimes {', '.join(names)}, else running" if names else ""
+    if learned := entry.regimes_of_model(usual):
+        regimes = f"; learned regimes: {'; '.join(each.name for each in learned.of)}; else unknown"
     return f"class {entry.name}: {sensors}; {model}{regimes}"

@@ -125,7 +125,7 @@ def evaluate(options: Namespace, console: Console) -> Evaluated:
         warnings=tuple(warnings),
         detectors=tuple(detectors),
         floors=tuple(curve(floors, setting)),
-        regimes=tuple(regimes(judged.truths, outcomes, spec.classes[0].regime.names)),
+        regimes=tuple(regimes(judged.truths, outcomes, judgements["daemon"].matched, spec.classes[0])),
     )
     timed = options.time_column is not None
     return Evaluated(results, evidence(both, outcomes, judgements, spec, header, timed=timed))

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
     from models.artifact import Header
     from models.evaluation import Judgement, Said, Setting, Truth
+    from models.events import Matched
     from monitor.commands.judged_line import Outcome
-    from monitor.spec import LineSpec
+    from monitor.records import UInt8
+    from monitor.spec import ClassSpec, LineSpec
     from simulator.recording import Recording
+
+DAY_MS = 86_400_000
+TAIL = 0.999
 
 
 def model_facts(header: Header) -> ModelFacts:
@@ -45,8 +50,10 @@ def curve(floors: Mapping[float, Sequence[Said]], setting: Setting) -> Iterator[
         yield CurvePoint(floor, total.found, total.false, HOURS_A_DAY * total.false / setting.hours, total.f1)
 
 
-def regimes(truths: Sequence[Truth], outcomes: Sequence[Outcome], names: Sequence[str]) -> Iterator[RegimeFacts]:
-    """What the scores are like in each operating regime."""
+def regimes(
+    truths: Sequence[Truth], outcomes: Sequence[Outcome], matched: Sequence[Matched], spec: ClassSpec
+) -> Iterator[RegimeFacts]:
+    """What the scores and the false alarms are like in each operating regime."""
     score, threshold, regime = (
         np.concatenate(
             [
@@ -57,10 +64,15 @@ def regimes(truths: Sequence[Truth], outcomes: Sequence[Outcome], names: Sequenc
         for column in ("score", "threshold", "regime")
     )
     anomalous = np.concatenate([truth.anomalous[truth.judged] for truth in truths])
-    for number, name in enumerate(names):
-        there = (regime == number) & ~np.isnan(score)
+    scored = ~np.isnan(score)
+    days = scored * spec.align.period_ms / DAY_MS
+    fired = _fired_in(outcomes, matched)
+    levels = spec.threshold.regime_levels
+    for number, name in enumerate(spec.regime.names):
+        there = (regime == number) & scored
         normal = there & ~anomalous
         some = bool(normal.any())
+        false = int((fired == number).sum())
         yield RegimeFacts(
             name=name,
             rows=int(there.sum()),
@@ -68,7 +80,22 @@ def regimes(truths: Sequence[Truth], outcomes: Sequence[Outcome], names: Sequenc
             false_alarm_rate=float(np.mean(score[normal] > threshold[normal])) if some else None,
             score_median=float(np.median(score[normal])) if some else None,
             threshold_median=float(np.nanmedian(threshold[normal])) if some else None,
+            share=float(there.sum() / scored.sum()) if scored.any() else None,
+            score_tail=float(np.quantile(score[normal], TAIL)) if some else None,
+            false=false,
+            false_per_day=false / float(days[there].sum()) if there.any() else None,
+            level=levels[number] if levels else None,
         )
+
+
+def _fired_in(outcomes: Sequence[Outcome], matched: Sequence[Matched]) -> UInt8:
+    """The regimes in which false incidents fired, one by one."""
+    found = [np.zeros(0, np.uint8)]
+    for outcome, each in zip(outcomes, matched, strict=True):
+        rows = outcome.rows
+        place = np.searchsorted(rows.tick, [one.fired for one in each.false], side="right") - 1
+        found.append(rows.regime[np.maximum(place, 0)] if len(rows.tick) else found[0])
+    return np.concatenate(found)
 
 
 def evidence(

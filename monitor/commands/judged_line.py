@@ -153,7 +153,7 @@ def score_line(of: LineSpec) -> LineSpec:
         model_hash=SCORE_HASH,
         align=replace(given.align, sensors=1, hold_ms=0, gap_ticks=1),
         window=WindowConfig(1, 1, 1, given.window.min_coverage),
-        threshold=replace(given.threshold, regime_rows=()),
+        threshold=replace(given.threshold, regime_rows=(), regime_levels=()),
         alert=replace(given.alert, sensors=(SCORE,), units=("",), regimes=()),
         sensor_check=None,
         regime=RegimeConfig(),

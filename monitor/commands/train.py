@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     sha256 = data_hash(recordings)
     if before is not None and before.data_sha256 != sha256:
         raise UserError(f"--resume {options.out}: the recordings are not those that the training began with")
-    trained, config = _train(runs, options, console, sha256, before)
+    trained, config = _train(runs, options, console, sha256, before, recordings[0].sensors)
     header = _save(options, plan, recordings, trained, config)
     unfinished.clear(options.out)
     for sentence in trained.doubts:
@@ -274,6 +274,7 @@ def _train(
     console: Console,
     sha256: str,
     before: unfinished.Unfinished | None,
+    sensors: Sequence[str],
 ) -> tuple[Trained, TrainingConfig]:
     from models import training  # noqa: PLC0415 - needs torch, an extra that is slow to import
 
@@ -296,7 +297,7 @@ def _train(
     try:
         with training_progress.shown(console, config.epochs) as show:
             state = None if before is None else before.state
-            return training.train(runs, config, show, keep=keep, resume=state), config
+            return training.train(runs, config, show, keep=keep, resume=state, sensors=sensors), config
     except training.TrainingError as error:
         if before is None:
             unfinished.abandon(options.out)  # it would end like this again
@@ -358,12 +359,14 @@ def _made(folder: Path, header: Header, trained: Trained, rows: int) -> dict[str
         "best_epoch": best.number,
         "error_held_out": best.stop_loss,
         "share_above_one": trained.false_alarm_share,
+        "regimes": [] if header.regimes is None else [each.name for each in header.regimes.of],
         "doubts": trained.doubts,
     }
 
 
 def _summary(made: dict[str, Any]) -> str:
     """The same for people."""
+    regimes = f"\nregimes: {'; '.join(made['regimes'])}" if made["regimes"] else ""
     ticks = "rows without time" if made["tabular"] else f"window {made['window']} x {made['period_ms']} ms"
     return """\
 {folder}: model {model}, {count} sensors, {ticks}
@@ -372,8 +375,14 @@ hash {hash}
 windows: {windows_fit} fit (one in {stride} taken), {windows_stop} stop the training, \
 {windows_calibration} calibrate
 best of {epochs} epochs: {best_epoch}, error {error_held_out:.4f} held out
-{percent:.2f} % of held-out windows score above 1.0
-""".format(**made, ticks=ticks, count=len(made["sensors"]), percent=100 * made["share_above_one"])
+{percent:.2f} % of held-out windows score above 1.0{regimes_in_words}
+""".format(
+        **made,
+        ticks=ticks,
+        regimes_in_words=regimes,
+        count=len(made["sensors"]),
+        percent=100 * made["share_above_one"],
+    )
 
 
 def since(text: str) -> int:
