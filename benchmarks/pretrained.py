@@ -2,6 +2,7 @@
 
     python -m benchmarks.pretrained build [--out FOLDER]     train it, judge it, write its card
     python -m benchmarks.pretrained judge [--out FOLDER]     judge it again, and write its card
+    python -m benchmarks.pretrained reach [--out FOLDER]     note what its training data reached, without training
     python -m benchmarks.pretrained verify                   build it again elsewhere and compare
 
 `build` needs the extra `train`, a quarter of an hour to train and half an hour of two cores to judge. The same
@@ -18,6 +19,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from benchmarks.pretrained_data import JUDGING_SEEDS, PERIOD_MS, training_data
@@ -25,9 +27,11 @@ from benchmarks.pretrained_judge import judged
 from benchmarks.pretrained_report import chapters, judged_card
 from config.files import load_asset_file
 from models import training
-from models.artifact import CARD, write_whole
+from models.artifact import ASSET, CARD, WEIGHT_FILES, Reached, save_artifact, write_whole
 from models.card import Origin, save_trained
+from models.reference import learn_reference
 from models.runtime import load_model
+from models.split import Part, split_runs
 from monitor.commands.recorded_windows import windows_of
 from simulator.fleet import Fleet
 from simulator.recording import data_hash
@@ -79,6 +83,23 @@ def judge(folder: Path, days: float) -> None:
     card.write_text(judged_card(card.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 
+def reach(folder: Path) -> None:
+    """Note what the training data reached, as training does, in the header of a model of these data."""
+    runs = windows_of(training_data(), period_ms=PERIOD_MS, window=WINDOW)
+    model = load_model(folder)
+    parts, _ = split_runs(runs, CONFIG.seed)
+    held_out = [
+        run.windows[rows]
+        for run, part in zip(runs, parts, strict=True)
+        if len(rows := np.flatnonzero(part == Part.CALIBRATION)[::WINDOW])
+    ]
+    scores = np.concatenate([model.score(np.stack(list(windows)))[2] for windows in held_out])
+    found = learn_reference([run.rows() for run in runs if len(run.tick)], scores)
+    reached = Reached(tuple(found.lowest.tolist()), tuple(found.highest.tolist()), found.score)
+    files = {name: (folder / name).read_bytes() for name in (*WEIGHT_FILES, ASSET, CARD)}
+    save_artifact(folder, msgspec.structs.replace(model.header, reached=reached), files)
+
+
 def verify() -> bool:
     """Whether a model built anew scores as the one that ships."""
     fleet = Fleet(16, seed=JUDGING_SEEDS[-1], period_ms=PERIOD_MS)
@@ -95,7 +116,7 @@ def verify() -> bool:
 def main() -> int:
     """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("build", "judge", "verify"))
+    parser.add_argument("command", choices=("build", "judge", "reach", "verify"))
     parser.add_argument("--out", type=Path, default=MODEL)
     parser.add_argument("--days", type=float, default=DAYS, help="engine-days for the false alarms (%(default)s)")
     parser.add_argument("--epochs", type=int, help="fewer, to try something")
@@ -106,6 +127,8 @@ def main() -> int:
             build(options.out, days=options.days, epochs=options.epochs, keep=options.keep)
         case "judge":
             judge(options.out, options.days)
+        case "reach":
+            reach(options.out)
         case _:
             return 0 if verify() else 1
     return 0

@@ -132,6 +132,14 @@ class Still(Block, frozen=True):
     stuck: Annotated[tuple[Annotated[int, Meta(ge=1)] | None, ...], Meta(min_length=1, max_length=MAX_SENSORS)]
 
 
+class Reached(Block, frozen=True):
+    """As `models.reference.Reference`: what normal data reached, to tell by when an asset has left it."""
+
+    lowest: PerSensor
+    highest: PerSensor
+    score: Positive
+
+
 class Data(Block, frozen=True):
     """What the model was trained on."""
 
@@ -180,6 +188,7 @@ class Header(Block, frozen=True, omit_defaults=True):
     levels: Levels | None = None  # None: all assets have the same
     lasting: Minutes | None = None  # None: windows are judged alone
     regimes: Regimes | None = None  # None: there is one
+    reached: Reached | None = None  # None: made before this was noted
     hash: str = ""  # never in the file itself
 
     def scaling(self) -> Scaler:
@@ -281,6 +290,8 @@ def _check(folder: Path, header: Header) -> None:
         "calibration.level": header.calibration.level,
         "still.stuck": header.still.stuck,
     }
+    if header.reached is not None:
+        lengths |= {"reached.lowest": header.reached.lowest, "reached.highest": header.reached.highest}
     if header.network.hidden_together:
         lengths["network.hidden_together"] = header.network.hidden_together
     if (whole := header.calibration.whole) is not None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from models.lasting import Lasting
+    from models.reference import Reference
     from models.residual import Whole
     from models.training import Levels, Trained, TrainingConfig
 
@@ -103,6 +104,7 @@ def _header(trained: Trained, config: TrainingConfig, origin: Origin) -> artifac
         levels=None if trained.levels is None else _levels(trained.levels),
         lasting=None if trained.lasting is None else _minutes(trained.lasting),
         regimes=trained.regimes.regimes,
+        reached=_reached(trained.reference),
     )
 
 
@@ -120,6 +122,10 @@ def _minutes(lasting: Lasting) -> artifact.Minutes:
 def _levels(levels: Levels) -> artifact.Levels:
     of = {name: artifact.Scaling(_numbers(each.center), _numbers(each.scale)) for name, each in levels.of.items()}
     return artifact.Levels(levels.rows, _numbers(levels.least), of)
+
+
+def _reached(reference: Reference) -> artifact.Reached:
+    return artifact.Reached(_numbers(reference.lowest), _numbers(reference.highest), reference.score)
 
 
 def _asset_file(origin: Origin) -> str:

@@ -16,6 +16,7 @@ from models.lasting import Lasting, NormalRun, calibrate_lasting
 from models.level import Level, assets_differ, fit_level, least_scale
 from models.masking import HiddenPrediction, deal
 from models.regime_learning import Found, learn_regimes, regimes_of, with_levels
+from models.reference import Reference, learn_reference
 from models.residual import Calibration, Energies, calibrate, energies, joined, judge, judged, stricter
 from models.scaling import Scaler, fit_scaler, network_input
 from models.split import Part, Run, split_in_time, split_runs
@@ -66,6 +67,7 @@ class Trained:
     lasting_why: str  # in words, by what, or why there is none
     stillness: Stillness
     regimes: Found
+    reference: Reference
     split: str  # in words
     runs: dict[Part, list[str]]  # names of the runs in each part
     windows: dict[Part, int]
@@ -140,6 +142,7 @@ def train(
         lasting_why=lasting_why,
         stillness=learn_stillness([run.rows() for run in runs if len(run.tick)]),
         regimes=regimes,
+        reference=learn_reference(_later_rows(runs, chosen, known), scores),
         split=split,
         runs={part: [run.name for run in chosen[part] if len(run.tick)] for part in Part},
         windows=windows,
@@ -173,6 +176,14 @@ def _levels(assets: dict[str, Float32]) -> Levels:
     least = least_scale(list(assets.values()))
     of = {name: fit_level(rows, least) for name, rows in assets.items() if len(rows)}
     return Levels(of, least, int(np.median([len(rows) for rows in assets.values()])))
+
+
+def _later_rows(runs: list[Run], chosen: dict[Part, list[Run]], levels: Levels | None) -> list[Float32]:
+    """The normal rows (N, C) of each asset; where it has a level, those behind what this is known from."""
+    if levels is None:
+        return list(_rows_of_assets(runs).values())
+    later = _rows_of_assets(chosen[Part.STOP] + chosen[Part.CALIBRATION])
+    return [levels.of[name].scaled(rows) for name, rows in later.items() if name in levels.of]
 
 
 def _about_level(run: Run, rows: slice, levels: Levels | None) -> Float32:

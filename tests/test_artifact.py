@@ -35,7 +35,18 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     assert tuple(sensor.name for sensor in loaded.sensors) == SENSORS
     assert loaded.scaling().scale.tolist() == trained().scaler.scale.tolist()
     assert loaded.usual().usual.spread.tolist() == trained().calibration.usual.spread.tolist()
+    assert loaded.reached is not None
+    assert loaded.reached.highest == tuple(trained().reference.highest.tolist())
     assert loaded.data.windows_calibration == trained().windows[Part.CALIBRATION]
+
+
+def test_a_model_made_before_it_was_noted_what_its_data_reached_is_loaded(tmp_path: Path) -> None:
+    place(tmp_path)
+    path = tmp_path / "header.json"
+    header = json.loads(path.read_text())
+    del header["reached"]
+    path.write_text(json.dumps(header))
+    assert load_header(tmp_path).reached is None
 
 
 def test_the_hash_is_of_the_file_that_names_the_weights(tmp_path: Path) -> None:
