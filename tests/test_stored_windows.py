@@ -131,5 +131,51 @@ def test_what_no_working_sensor_reports_is_missing(store: Store) -> None:
     np.testing.assert_array_equal(run.windows[-1, :, 1], [8, 10, 12, 14])
 
 
+def scored(scores: dict[int, float], *, upto: int, threshold: float = 1.0) -> StoredScores:
+    """Rows of seconds 0 to `upto`, scored 0.5 or as given, judged by `threshold`; three of five are many."""
+    made = rows(*range(upto))
+    score = np.array([scores.get(second, 0.5) for second in range(upto)], np.float32)
+    by = np.full(upto, threshold, np.float32)
+    return replace(made, rows=replace(made.rows, score=score, threshold=by))
+
+
+def test_a_fault_that_was_over_before_it_could_fire_is_left_out(store: Store) -> None:
+    """Scores of 3 in seconds 20 to 23, fewer than the on-delay: they and a window before, 17 to 23, are gone."""
+    stored = found(store, [scored(dict.fromkeys(range(20, 24), 3.0), upto=40)])
+    assert ends(stored) == [list(range(3, 17)), list(range(27, 40))]
+    assert (stored.read, stored.incidents, stored.suspect) == (40, 0, 7)
+    assert "0 of them in or before an incident, 7 in or before suspect scores; " in stored.words()
+
+
+def test_single_scores_above_the_threshold_are_normal_and_stay(store: Store) -> None:
+    """Two of any five, at the most."""
+    assert found(store, [scored({10: 3.0, 11: 3.0, 15: 3.0, 30: 9.0}, upto=40)]).suspect == 0
+
+
+def test_three_of_five_are_suspect_and_what_is_between_them_too(store: Store) -> None:
+    """Seconds 20, 22 and 24, with a window of four before each: 17 to 24."""
+    stored = found(store, [scored({20: 3.0, 22: 3.0, 24: 3.0}, upto=40)])
+    assert ends(stored) == [list(range(3, 17)), list(range(28, 40))]
+    assert stored.suspect == 8
+
+
+def test_scores_are_held_against_their_own_threshold(store: Store) -> None:
+    assert found(store, [scored(dict.fromkeys(range(20, 24), 3.0), upto=40, threshold=3.5)]).suspect == 0
+
+
+def test_what_was_not_judged_is_held_against_one(store: Store) -> None:
+    """As while a threshold re-learns."""
+    high = dict.fromkeys(range(20, 24), 3.0)
+    assert found(store, [scored(high, upto=40, threshold=float("nan"))]).suspect == 7
+
+
+def test_suspect_scores_of_an_incident_that_was_judged_false_stay(store: Store) -> None:
+    fired = transition(Transition.FIRED, 20, started=START + 20_000)
+    cleared = transition(Transition.CLEARED, 25, started=START + 20_000)
+    verdict = transition(Transition.VERDICT, 30, started=START + 20_000, summary="false")
+    stored = found(store, [scored(dict.fromkeys(range(20, 24), 3.0), upto=40)], [fired, cleared, verdict])
+    assert (stored.incidents, stored.suspect) == (0, 0)
+
+
 def test_nothing_is_nothing(store: Store) -> None:
     assert found(store, []).words().startswith("0 rows of 0 assets in the store")
