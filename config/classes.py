@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from config.regimes import RegimeRule
     from config.sections import ThresholdSettings
     from config.settings import ClassSettings
-    from models.artifact import Header
+    from models.artifact import Header, Reached
     from models.regimes import Regimes
 
 
@@ -49,6 +49,8 @@ class ResolvedClass:
     learned_stuck_s: tuple[float | None, ...] = ()  # C: the model's, where the file says nothing; empty: no model
     moved_within: int = 1  # ticks, of the model: within which a sensor that moves has moved
     learned_regimes: Regimes | None = None  # of the model; None: it has one regime, or there is no model
+    reached: Reached | None = None  # what the model's normal data reached; None: it does not say
+    compares_itself: bool = False  # that is in deviations from an asset's own level
     among: tuple[str, ...] = ()  # of an override: globs of the class, which must take an asset as well
 
     @property
@@ -168,6 +170,8 @@ def _learned(header: Header | None) -> dict[str, Any]:
         "learned_stuck_s": tuple(seconds),
         "moved_within": header.still.moved_within,
         "learned_regimes": header.regimes,
+        "reached": header.reached,
+        "compares_itself": header.levels is not None,
     }
 
 

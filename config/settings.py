@@ -22,6 +22,7 @@ from config.sections import (
     AlignSettings,
     Positive,
     SensorCheckSettings,
+    Share,
     ThresholdSettings,
     WindowSettings,
 )
@@ -172,6 +173,24 @@ class ShadowSettings(Section):
     )
 
 
+class DriftSettings(Section):
+    """Whether assets have left what their model was trained on: told, and no incident."""
+
+    enabled: bool = Field(True, description="look for it")
+    horizon_hours: Positive = Field(24.0, description="running over which what an asset did is forgotten")
+    after_hours: Positive = Field(6.0, description="an asset is judged after so much running")
+    share: Share = Field(
+        0.2, description="stale where a sensor is beyond all training data in more than this share of the running"
+    )
+    score_share: Share = Field(
+        0.5, description="stale where more than this share of the scores is above the 95 % quantile of training"
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What counts after some running is not forgotten by then."""
+        yield from in_order(self, "after_hours", "horizon_hours")
+
+
 class ScoreSettings(Section):
     """Running the model."""
 
@@ -257,6 +276,7 @@ class Settings(BaseSettings):
     score: ScoreSettings = Field(ScoreSettings(), description="the model")
     threshold: ThresholdSettings = Field(ThresholdSettings(), description="thresholds")
     alert: AlertSettings = Field(AlertSettings(), description="incidents")
+    drift: DriftSettings = Field(DriftSettings(), description="models that have gone stale")
     store: StoreSettings = Field(StoreSettings(), description="the store")
     influx: InfluxSettings = Field(InfluxSettings(), description="InfluxDB")
     notify: NotifySettings = Field(NotifySettings(), description="subscribers")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from monitor.alert import AlertConfig
 from monitor.align import AlignConfig
 from monitor.decode import ClassRoute, beside_templates, site_of, subscription
+from monitor.drift import DriftConfig
 from monitor.limits import BLOCKS, LimitsConfig
 from monitor.payloads.paths import Paths
 from monitor.regime import Regime, RegimeConfig, Step
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from config.classes import ResolvedClass
     from config.regimes import RegimeRule
     from config.sections import SensorCheckSettings, ThresholdSettings
-    from config.settings import Settings
+    from config.settings import DriftSettings, Settings
 
 HOUR_MS = 3_600_000
 STALE_PERIODS = 3  # a machine that reports each minute is not silent after one
@@ -116,6 +117,7 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
         ),
         wanted_ms=int(settings.learning.wanted_hours * HOUR_MS) if learns else 0,
         limits=_limits(settings, each) if learns and settings.learning.limits else None,
+        drift=_drift(settings.drift, each, window.stride) if settings.drift.enabled else None,
     )
 
 
@@ -127,6 +129,27 @@ def _limits(settings: Settings, each: ResolvedClass) -> LimitsConfig:
         min_ticks=max(1, math.ceil(given.limits_after_hours * HOUR_MS / each.period_ms)),
         margin=given.limits_margin,
         period_ms=each.period_ms,
+    )
+
+
+def _drift(given: DriftSettings, each: ResolvedClass, stride: int) -> DriftConfig | None:
+    """What the model was trained on; None where it does not say."""
+    if each.reached is None:
+        return None
+    row_ms = stride * each.period_ms
+    return DriftConfig(
+        sensors=each.sensors,
+        units=each.units,
+        own=each.compares_itself,
+        lowest=each.reached.lowest,
+        highest=each.reached.highest,
+        score=each.reached.score,
+        row_ms=row_ms,
+        horizon_rows=given.horizon_hours * HOUR_MS / row_ms,
+        # What is left of so many hours of rows.
+        min_rows=given.horizon_hours * HOUR_MS / row_ms * -math.expm1(-given.after_hours / given.horizon_hours),
+        share=given.share,
+        score_share=given.score_share,
     )
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from monitor.checkpoint import Checkpoint
     from monitor.journal import Journal
-    from monitor.records import Move, Record, StepResult
+    from monitor.records import Drift, Move, Record, StepResult
     from monitor.shelf import Shelf
     from monitor.store import Store
 
@@ -134,6 +134,7 @@ class Line:
             self.on_written(result)
         self._tell_refused(result)
         _tell_moves(result)
+        _tell_drifts(result.drifts)
         self.position = record.position
         if isinstance(payload, Command):
             self.on_reply(payload.id, result.done, result.reply)
@@ -283,6 +284,17 @@ def _tell_moves(result: StepResult) -> None:
         else:
             event, remedy = "assets_let_go", "no class takes them any more: see classes.assets"
         log.warning(event, count=len(assets), first=assets[0], left=left, taken=taken, remedy=remedy)
+
+
+def _tell_drifts(drifts: list[Drift]) -> None:
+    """One line for the assets that have left what their model was trained on, one for those that are back."""
+    for stale, event in ((True, "model_stale"), (False, "model_fits_again")):
+        assets = [each for each in drifts if each.stale == stale]
+        if assets:
+            first = assets[0]
+            more = {"why": "; ".join(first.why), "remedy": "see `enginewatch models drift`"} if stale else {}
+            tell = log.warning if stale else log.info
+            tell(event, count=len(assets), first=first.asset, **more)
 
 
 def books(state: LineState) -> dict[str, object]:

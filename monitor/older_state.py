@@ -1,7 +1,7 @@
 """What a checkpoint of an earlier release lacks, filled in: nothing that was learned is lost by an update. Pure.
 
-Before regimes were learned, and before there were levels, anchors and lasting deviations, a stream had none; they
-begin anew, and what was learned else stays.
+Before there were levels, anchors, lasting deviations, drift and learned regimes, a stream had none; they begin
+anew, and what was learned else stays.
 Before there were operating regimes a stream had one threshold, an incident point less, and neither regime, limits
 nor ledger. Such a state goes on as one whose regime is "all", and limits begin anew.
 """
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-LATER = frozenset(
-    {"regime", "limits", "ledger", "unscored", "level", "lasting"}
-)  # stages that earlier releases had not
+# Stages and columns that earlier releases had not.
+LATER = frozenset({"regime", "limits", "ledger", "unscored", "level", "lasting", "drift"})
 LATER_COLUMNS = frozenset(
     {
         ("sensor_check", "unmoved"),

@@ -15,6 +15,7 @@ from models import lasting
 from monitor import (
     alert,
     align,
+    drift,
     handover,
     ledger,
     level,
@@ -276,6 +277,7 @@ def _score_rounds(
     if model is not None and model.level_rows:
         cut_together, about = level.about(each.level, cast("LevelModel", model), each.keys, cut_together)
     scored = score(cut_together, model, without, about)
+    seen = np.column_stack([drift.inputs(cut_together.values[:, -1], about), scored.score])  # (B, C + 1)
     moment = Moment(each.keys, now)
     names = each.names()
     start = 0
@@ -298,6 +300,10 @@ def _score_rounds(
         frozen = alert.frozen(each.alert, stream) | held[there]
         learned = row.tick[there], row.score[there], row.regime[there]
         threshold.learn(each.threshold, config, stream, *learned, frozen=frozen)
+        if each.spec.drift is not None:
+            usual, rows = there[~frozen], seen[part]
+            at = row.stream[usual], row.tick[usual]
+            result.drifts.extend(drift.push(each.drift, each.spec.drift, each.keys, *at, rows[usual]))
     state.rows += np.bincount(scored.status, minlength=len(Status))
     spec, streams = each.spec, [each.keys[number] for number in scored.stream]
     time = scored.tick * spec.align.period_ms
@@ -353,6 +359,7 @@ def _obey(
             limits.relearn(each.limits, each.number[asked.asset])
             level.forget(each.level, each.number[asked.asset])
             lasting.forget(each.lasting, each.number[asked.asset])
+            drift.forget(each.drift, each.number[asked.asset])
     result.events.extend(done)
     said = [f"{event.incident_id} {event.transition}" for event in done]
     if asked.action == "accept":

@@ -306,6 +306,14 @@ class Move(NamedTuple):
     kept: bool = False  # between a class and its overrides: windows, thresholds and incidents go on
 
 
+class Drift(NamedTuple):
+    """An asset has left what its model was trained on, or is back in it."""
+
+    asset: str
+    stale: bool
+    why: tuple[str, ...]  # the worst first
+
+
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """What one record brought about: all that leaves the core."""
@@ -318,6 +326,7 @@ class StepResult:
     stretches: list[Stretches] = field(default_factory=list)
     requests: list[tuple[str, bytes]] = field(default_factory=list)  # to publish, at best: topic and payload
     moves: list[Move] = field(default_factory=list)
+    drifts: list[Drift] = field(default_factory=list)
 
 
 class Model(Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor import alert, align, regime, threshold
+from monitor import alert, align, drift, regime, threshold
 from monitor.records import Status
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _rows(state: LineState, each: ClassState, now: int) -> Iterator[dict[str, An
         each.regime.current[:count].tolist(),
         strict=True,
     )
-    for asset, status, heard, newest, incidents, by, creep, at in columns:
+    for number, (asset, status, heard, newest, incidents, by, creep, at) in enumerate(columns):
         plan = state.plans.get(asset)
         yield {
             "asset": asset,
@@ -54,6 +54,7 @@ def _rows(state: LineState, each: ClassState, now: int) -> Iterator[dict[str, An
             "incidents": incidents,
             "threshold": None if math.isnan(by) else by,
             "creep": None if math.isnan(creep) else creep,
+            "drift": drift.verdict(each.drift, each.spec.drift, number).report() if each.spec.model_hash else None,
             "maintenance": None
             if plan is None
             else {"since": plan.since, "until": plan.until, "begun": plan.begun, "who": plan.who, "why": plan.why},

@@ -9,6 +9,7 @@ import msgspec
 from monitor.alert import AlertConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.align import AlignConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.decode import ClassRoute  # noqa: TC001 - msgspec reads the annotations
+from monitor.drift import DriftConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.limits import LimitsConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.regime import RegimeConfig
 from monitor.sensor_check import SensorCheckConfig  # noqa: TC001 - msgspec reads the annotations
@@ -33,6 +34,7 @@ class ClassSpec:
     regime: RegimeConfig = RegimeConfig()  # noqa: RUF009 - frozen
     wanted_ms: int = 0  # without a model: so much normal running is to be recorded for one; 0 = it does not learn
     limits: LimitsConfig | None = None  # the simple limits that watch meanwhile; None = none do
+    drift: DriftConfig | None = None  # what the model was trained on; None = it does not say, or nobody asks
 
     @property
     def thresholds(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from models.lasting import LastingState
 from monitor import (
     alert,
     align,
+    drift,
     handover,
     ledger,
     level,
@@ -42,6 +43,7 @@ STAGES = (
     "level",
     "lasting",
     "threshold",
+    "drift",
     "ledger",
     "unscored",
     "alert",
@@ -61,6 +63,7 @@ class ClassState:
     level: level.LevelState
     lasting: LastingState
     threshold: threshold.ThresholdState
+    drift: drift.DriftState
     ledger: ledger.LedgerState
     unscored: unscored.UnscoredState
     alert: alert.AlertState
@@ -81,6 +84,7 @@ class ClassState:
             level.LevelState.empty(spec.align.sensors, capacity),
             LastingState.empty(spec.align.sensors, capacity),
             threshold.ThresholdState.empty(spec.threshold, capacity),
+            drift.DriftState.empty(spec.align.sensors, capacity),
             ledger.LedgerState.empty(capacity),
             unscored.UnscoredState.empty(capacity),
             alert.AlertState.empty(spec.alert, capacity),
@@ -118,7 +122,7 @@ class ClassState:
         names = self.spec.thresholds, spec.thresholds
         if spec.model_hash == self.spec.model_hash:
             fresh.threshold = threshold.under(self.threshold, names[0], fresh.threshold, names[1])
-            fresh.level, fresh.lasting = self.level, self.lasting
+            fresh.level, fresh.lasting, fresh.drift = self.level, self.lasting, self.drift
         fresh.regime = regime.under(self.regime, self.spec.regime, spec.regime)
         fresh.ledger, fresh.unscored = self.ledger, self.unscored
         if spec.keeps_limits_of(self.spec):
@@ -142,6 +146,7 @@ class ClassState:
         fresh.align.next_tick = align.regrid(self.align.next_tick, old, new)
         fresh.threshold.last_tick = align.regrid(fresh.threshold.last_tick, old, new)
         fresh.lasting.last_tick = align.regrid(fresh.lasting.last_tick, old, new)
+        fresh.drift.looked = align.regrid(fresh.drift.looked, old, new)
         fresh.regime.first_tick = align.regrid(fresh.regime.first_tick, old, new)
         fresh.alert.pending_tick = align.regrid(fresh.alert.pending_tick, old, new)
         fresh.alert.below_tick = align.regrid(fresh.alert.below_tick, old, new)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-COLUMNS = ("asset", "class", "model", "status", "last heard", "incidents", "threshold")
+COLUMNS = ("asset", "class", "model", "status", "last heard", "incidents", "threshold", "model fits")
+
+FITS = {"fits": "yes", "stale": "stale", "not yet": "not judged yet", "unknown": "unknown"}
 
 ALL = "all"  # the regime of a class that has one
 
@@ -80,5 +82,6 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
     return row | {
         "last heard": "" if heard is None else clock(heard),
         "incidents": row["incidents"] or "",
+        "model fits": FITS.get(row["drift"]["stands"]) if row["drift"] else None,
         "threshold": None if threshold is None else f"{threshold:.3g}",
     }

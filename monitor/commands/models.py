@@ -1,4 +1,4 @@
-"""`enginewatch models`: which model each class uses and used, how far learning is, and another one for it."""
+"""`enginewatch models`: which model each class uses and used, whether it still fits, and another one for it."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     sentences = {
         "list": "the models of each class, in use and earlier, and how far learning is",
         "show": "the card of the model in use, or of an earlier one",
+        "drift": "which assets have left what their model was trained on, and whose threshold has crept",
         "promote": "take a model into use, while the daemon runs",
         "rollback": "go back to the model before the one in use",
     }
@@ -55,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=sentence, description=sentence[0].upper() + sentence[1:] + ".")
         state_arguments(action)
         action.add_argument("--asset-class", default="", metavar="NAME", help="the class; not needed for only one")
-        json_argument(action, "one JSON object a line" if name == "list" else "one JSON object")
+        json_argument(action, "one JSON object a line" if name in {"list", "drift"} else "one JSON object")
         if name == "show":
             action.add_argument("model", nargs="?", default="", metavar="HASH", help="its first digits, as listed")
         if name == "promote":
@@ -73,6 +74,10 @@ def run(options: argparse.Namespace) -> int:
         return _list(options)
     if options.action == "show":
         return _show(options)
+    if options.action == "drift":
+        from monitor.commands.drifted import drift  # noqa: PLC0415 - the other actions need none of it
+
+        return drift(options, _known(state_folder(options), options.asset_class))
     return _ask_the_daemon(options)
 
 
