@@ -9,6 +9,7 @@ when some share is above its limit until all are below half of theirs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,18 +48,17 @@ class DriftConfig:
     share: float
     score_share: float
 
-    @property
-    def edges(self) -> tuple[Float32, Float32]:
-        """Lowest and highest (C + 1,), the score's last."""
-        return (
-            np.array([*self.lowest, -np.inf], np.float32),
-            np.array([*self.highest, self.score], np.float32),
-        )
 
-    @property
-    def limits(self) -> Float64:
-        """The largest share (C + 1, 1) of rows beyond."""
-        return np.array([[self.share]] * len(self.sensors) + [[self.score_share]])
+@lru_cache
+def _edges(config: DriftConfig) -> tuple[Float32, Float32]:
+    """Lowest and highest (C + 1,), the score's last; made once, for they are asked for with every round."""
+    lowest = np.array([*config.lowest, -np.inf], np.float32)
+    return lowest, np.array([*config.highest, config.score], np.float32)
+
+
+def _limits(config: DriftConfig) -> Float64:
+    """The largest share (C + 1, 1) of rows beyond."""
+    return np.array([[config.share]] * len(config.sensors) + [[config.score_share]])
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ def push(
 
     `keys` are the stream keys by stream number. Returns what has become stale, and what is not any more.
     """
-    lowest, highest = config.edges
+    lowest, highest = _edges(config)
     within = (rows >= lowest) & (rows <= highest)
     where = np.stack([rows < lowest, within, rows > highest], axis=2)  # (M, C + 1, 3)
     kept = np.float32(np.exp(-1 / config.horizon_rows))
@@ -126,8 +126,8 @@ def _look(state: DriftState, config: DriftConfig, keys: Sequence[str], stream: I
     shares = _shares(state, config, stream)  # (M, C + 1, 2)
     before = state.stale[stream]
     with np.errstate(invalid="ignore"):
-        beyond = (shares > config.limits).any(axis=(1, 2))
-        still = (shares > AGAIN * config.limits).any(axis=(1, 2))
+        beyond = (shares > _limits(config)).any(axis=(1, 2))
+        still = (shares > AGAIN * _limits(config)).any(axis=(1, 2))
     now = np.where(before, still, beyond)
     state.stale[stream] = now
     return [
@@ -166,12 +166,12 @@ def verdict(state: DriftState, config: DriftConfig | None, stream: int) -> Verdi
 
 def _reasons(config: DriftConfig, shares: Float64, hours: float) -> Iterator[str]:
     """What lies beyond, the worst first."""
-    over = np.nan_to_num(shares / config.limits)  # (C + 1, 2)
+    over = np.nan_to_num(shares / _limits(config))  # (C + 1, 2)
     for place in np.argsort(-over, axis=None, kind="stable").tolist():
         row, side = divmod(place, 2)
         if over[row, side] <= AGAIN:
             return
-        part = f"in {100 * shares[row, side]:.0f} % of the last {hours:.0f} h of running"
+        part = f"in {100 * shares[row, side]:.0f} % of the last {hours:.2g} h of running"
         if row == len(config.sensors):
             yield f"the score lies above {config.score:.3g} {part} (training {100 * SCORE_USUAL:.0f} %)"
         else:

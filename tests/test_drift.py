@@ -67,7 +67,7 @@ def test_nothing_is_said_before_six_hours_and_a_quarter_of_them_beyond_is_stale(
     assert stands(state, by) == "not yet"
     (told,) = fed(state, by, rows[-1:], begin=359)
     assert (told.asset, told.stale) == ("plant//a", True)
-    assert told.why == ("load lies above all training data (10 %) in 25 % of the last 5 h of running",)
+    assert told.why == ("load lies above all training data (10 %) in 25 % of the last 5.3 h of running",)
     assert verdict(state, by, 0).why == told.why
 
 
@@ -100,7 +100,7 @@ def test_scores_of_which_more_than_half_are_high_are_stale() -> None:
     by, state = config(), DriftState.empty(2, 1)
     fed(state, by, [[5.0, 0.0, 0.6 if minute % 5 < 3 else 0.4] for minute in range(400)])
     assert verdict(state, by, 0).why == (
-        "the score lies above 0.5 in 60 % of the last 6 h of running (training 5 %)",
+        "the score lies above 0.5 in 60 % of the last 5.8 h of running (training 5 %)",
     )
 
 

@@ -56,6 +56,7 @@ def test_json_has_every_figure(state: Path, capsys: pytest.CaptureFixture[str]) 
     assert found["stands"] == {"fits": 1, "stale": 1, "not yet": 0, "unknown": 0}
     assert [each["asset"] for each in found["stale"]] == ["plant//b"]
     assert set(found["creep"]) == {"plant//a", "plant//b"}
+    assert found["incidents"] == []
     assert found["suggestion"] == AGAIN.format(state)
 
 

@@ -62,6 +62,7 @@ def _of_class(name: str, models: ClassModels, rows: list[dict[str, Any]], where:
         "stale": [
             {"asset": row["asset"], "why": row["drift"]["why"], "hours": row["drift"]["hours"]} for row in stale
         ],
+        "incidents": [row["asset"] for row in own if row["incidents"]],
         "creep": {row["asset"]: row["creep"] for row in own},
         "crept": [row["asset"] for row in sorted(crept, key=lambda row: -row["creep"])],
         "suggestion": shlex.join(again) if stale or crept else None,
@@ -74,6 +75,10 @@ def _told(found: dict[str, Any]) -> Iterator[str]:
     yield f"class {found['class']}, model {found['model']}: {counts or 'no assets yet'}"
     for row in found["stale"]:
         yield f"  {row['asset']} is stale: {'; '.join(row['why'])}"
+    if found["incidents"]:
+        assets = ", ".join(found["incidents"])
+        yield f"  with open incidents, and not counted while one is an anomaly: {assets}"
+        yield "  (where it is false: `enginewatch incidents verdict`, then `enginewatch accept`)"
     for asset in found["crept"]:
         creep = found["creep"][asset]
         yield f"  {asset}: its recent scores would put its threshold at {creep:.2f} times where it stood at first"
