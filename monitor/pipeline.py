@@ -277,6 +277,7 @@ def _score_rounds(
     if model is not None and model.level_rows:
         cut_together, about = level.about(each.level, cast("LevelModel", model), each.keys, cut_together)
     scored = score(cut_together, model, without, about)
+    # The window's own score, as training has noted it: what lasts comes on top of it.
     seen = np.column_stack([drift.inputs(cut_together.values[:, -1], about), scored.score])  # (B, C + 1)
     moment = Moment(each.keys, now)
     names = each.names()
