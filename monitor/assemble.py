@@ -134,7 +134,7 @@ def _limits(settings: Settings, each: ResolvedClass) -> LimitsConfig:
 
 def _drift(given: DriftSettings, each: ResolvedClass, stride: int) -> DriftConfig | None:
     """What the model was trained on; None where it does not say."""
-    if each.reached is None:
+    if each.reached is None or each.model_hash is None:
         return None
     row_ms = stride * each.period_ms
     return DriftConfig(

@@ -60,6 +60,7 @@ def _with_model(spec: ClassSpec, header: Header) -> ClassSpec:
         sensor_check=check,
         wanted_ms=0,
         limits=None,
+        drift=None,
     )
 
 

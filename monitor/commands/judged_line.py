@@ -157,5 +157,6 @@ def score_line(of: LineSpec) -> LineSpec:
         alert=replace(given.alert, sensors=(SCORE,), units=("",), regimes=()),
         sensor_check=None,
         regime=RegimeConfig(),
+        drift=None,
     )
     return replace(of, classes=(made,))
