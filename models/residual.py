@@ -12,7 +12,8 @@ Each is divided by its own high quantile on held-out normal windows, so that sen
 not drown the others; the largest of the four is the sensor's. Beside the sensors stands Hotelling's T² of their
 mean(z) (Hotelling 1947), which sees what is a little wrong with many of them; an exponent bends it to the sensors'
 scale, so that both have the same median and the same tail on normal windows. The score is the largest of all,
-divided by the one number that makes 1.0 the 99.9 % quantile of normal windows.
+divided by the one number that makes 1.0 the 99.9 % quantile of normal windows; that is taken of windows whose
+sensors were judged by what is usual in other windows.
 
 Where assets are compared with themselves (`models.level`), a quantile is that of the asset in the middle: what the
 most restless of the assets does must not be normal of them all. A sensor that wanders from its level must not
@@ -22,7 +23,7 @@ decide alone then either: the score is the geometric mean of the sensors' 4-norm
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,9 @@ MIN_PRESENT = 0.5  # share of a sensor's judged cells that must be there for it 
 SMALLEST = 1e-30  # of the scores' quantile: normal data without any error must not divide by zero
 LIMIT = 1e6  # scaled units: keeps the squares of absurd readings finite
 WHOLE_SENSORS = 100  # more have no T²: its matrix would outgrow the header
+RIDGE = 1e-3  # added to correlations: sensors that repeat each other must not make a matrix singular
 EXPONENTS = 0.2, 1.0  # that T² may be bent by
+FOLDS = 4  # parts of the held-out windows, each of which is judged by what is usual in the others
 NORM = 4.0  # of sensors that decide together
 
 
@@ -56,12 +59,17 @@ class Energies:
 
     def of(self, rows: slice | Int) -> Energies:
         """Those of some windows."""
-        return Energies(*(getattr(self, field.name)[rows] for field in fields(Energies)))
+        return Energies(*(each[rows] for each in self.all))
+
+    @property
+    def all(self) -> tuple[Float32, ...]:
+        """All four, in their order."""
+        return self.spread, self.shift, self.step, self.level
 
 
 def joined(parts: list[Energies]) -> Energies:
     """The energies of several batches, one after the other."""
-    return Energies(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Energies)))
+    return Energies(*(np.concatenate(each) for each in zip(*(part.all for part in parts), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +117,8 @@ def energies(scaled: Float32, predicted: Float32) -> Energies:
         level=values.sum(axis=1) / count,
     )
     few = cells < max(MIN_PRESENT * last, 1)  # (B, C)
-    for field in fields(Energies):
-        getattr(found, field.name)[few] = np.nan
+    for each in found.all:
+        each[few] = np.nan
     return found
 
 
@@ -126,9 +134,9 @@ def calibrate(normal: Energies, fitted: Float32, asset: Int | None = None) -> Ca
     shared = asset is not None
     asset = np.zeros(len(normal.spread), np.int_) if asset is None else asset
     groups = [np.flatnonzero(asset == number) for number in np.unique(asset)]
-    usual = Energies(*(_quantiles(np.abs(getattr(normal, f.name)), groups) for f in fields(Energies)))
+    usual = Energies(*(_quantiles(np.abs(each), groups) for each in normal.all))
     seen = ~np.all(np.isnan(normal.spread), axis=1)  # (B,)
-    alone = _of_sensors(_larger(normal, usual), shared=shared)  # (B,)
+    alone = _unseen(normal, usual, groups, shared=shared)  # (B,)
     score = _tail(alone, groups, seen)
     whole = _fit_whole(normal, fitted, groups)
     if whole is not None:
@@ -139,8 +147,8 @@ def calibrate(normal: Energies, fitted: Float32, asset: Int | None = None) -> Ca
         exponent = math.log(middle[0]) / math.log(middle[1]) if min(middle) > 0 and max(middle) < 1 else 1.0
         whole = Whole(whole.precision, largest, min(max(exponent, EXPONENTS[0]), EXPONENTS[1]))
     # Both together are above 1.0 more or less often than either: once more, so that 1.0 is the score's quantile.
-    _, together = judge(normal, Calibration(usual, score, whole, shared))
-    final = max(_tail(np.nan_to_num(together), groups, seen), FLOOR)
+    together = _with_whole(alone / np.float32(score), normal, whole, shared=shared)
+    final = max(_tail(together, groups, seen), FLOOR)
     if whole is not None:
         whole = Whole(whole.precision, whole.usual * final ** (1 / whole.exponent), whole.exponent)
     return Calibration(usual, score * final, whole, shared)
@@ -164,14 +172,44 @@ def judge(found: Energies, calibration: Calibration) -> tuple[Float32, Float32]:
     (array([[1.5, 1. ]], dtype=float32), array([1.5], dtype=float32))
     """
     contribution = (_larger(found, calibration.usual) / calibration.score).astype(np.float32)  # (B, C)
-    score = _of_sensors(contribution, shared=calibration.shared)  # (B,)
-    if calibration.whole is not None:
-        whole = calibration.whole
-        bent = (_root(found, whole.precision) / whole.usual) ** whole.exponent  # (B,)
-        both = np.sqrt(score * bent) if calibration.shared else np.maximum(score, bent)
-        score = np.where(np.isnan(bent), score, both).astype(np.float32)
+    alone = _of_sensors(contribution, shared=calibration.shared)  # (B,)
+    score = _with_whole(alone, found, calibration.whole, shared=calibration.shared)  # (B,)
     score[np.isnan(contribution).all(axis=1)] = np.nan
     return contribution, score
+
+
+def _unseen(normal: Energies, usual: Energies, groups: list[Int], *, shared: bool) -> Float32:
+    """What the sensors of each normal window come to (B,), before it is calibrated.
+
+    The quantile of few windows is about their maximum: by it, not one of them would ever be unusual, and new ones
+    would be all the time. So each part of the windows is judged by what is usual in the others; but for the asset
+    in the middle, whom no single asset moves.
+    """
+    if shared:
+        return _of_sensors(_larger(normal, usual), shared=True)
+    (windows,) = groups
+    alone = np.empty(len(windows), np.float32)
+    for part in np.array_split(windows, FOLDS):
+        others = normal.of(np.setdiff1d(windows, part))
+        known = ~np.isnan(others.spread).all(axis=0)  # (C,)
+        left = Energies(
+            *(
+                np.where(known, _quantiles(np.abs(theirs), [np.arange(len(theirs))]), own)
+                for theirs, own in zip(others.all, usual.all, strict=True)
+            )
+        )
+        alone[part] = _of_sensors(_larger(normal.of(part), left), shared=False)
+    return alone
+
+
+def _with_whole(alone: Float32, found: Energies, whole: Whole | None, *, shared: bool) -> Float32:
+    """What the sensors come to (B,), together with the bent T² where that can be had."""
+    if whole is None:
+        return alone
+    bent = (_root(found, whole.precision) / whole.usual) ** whole.exponent  # (B,)
+    both = np.sqrt(alone * bent) if shared else np.maximum(alone, bent)
+    together: Float32 = np.where(np.isnan(bent), alone, both).astype(np.float32)
+    return together
 
 
 def _larger(found: Energies, usual: Energies) -> Float32:
@@ -215,9 +253,7 @@ def _fit_whole(normal: Energies, fitted: Float32, groups: list[Int]) -> Whole | 
         whole = [each[complete[each]] for each in groups if complete[each].any()]
         squares = [np.mean(normal.level[each] ** 2, axis=0) for each in whole]
         deviation = np.maximum(np.sqrt(np.median(squares, axis=0)), FLOOR)
-    shrunk = sensors / (sensors + len(rows))  # towards independent sensors, the more the fewer the rows
-    correlation = (1 - shrunk) * correlation + shrunk * np.eye(sensors)
-    precision = np.linalg.inv(correlation) / np.outer(deviation, deviation)
+    precision = np.linalg.inv(correlation + RIDGE * np.eye(sensors)) / np.outer(deviation, deviation)
     return Whole(precision.astype(np.float32), 1.0, 1.0)
 
 

@@ -146,6 +146,31 @@ def test_one_is_passed_by_one_normal_window_in_a_thousand() -> None:
         assert abs(np.count_nonzero(score > 1.0) - 20) < 3 * 20**0.5
 
 
+def test_few_windows_calibrate_so_that_new_ones_seldom_pass_one() -> None:
+    """One new value in 101 is above the largest of 100: of windows of twelve sensors that would be 11 %."""
+    random = np.random.default_rng(3)
+    few, new = (alike(random.gamma(4, 1, (count, 12)).astype(np.float32)) for count in (100, 20_000))
+    calibration = calibrate(few, np.empty((0, 12), np.float32))
+    own = (new.spread > few.spread.max(axis=0)).any(axis=1)
+    assert 0.08 < np.mean(own) < 0.15
+    _, score = judge(new, calibration)
+    assert np.mean(score > 1) < 0.01
+
+
+def test_two_sensors_that_repeat_each_other_may_not_part() -> None:
+    """Both at half of their deviation is usual, one at plus and one at minus that is not, by few windows too."""
+    random = np.random.default_rng(4)
+
+    def windows(count: int) -> Energies:
+        level = random.normal(size=(count, 1)) + 0.05 * random.normal(size=(count, 2))
+        return Energies(*[np.ones((count, 2), np.float32)] * 3, level.astype(np.float32))
+
+    whole = calibrate(windows(1000), windows(40).level).whole
+    assert whole is not None
+    together, apart = np.full(2, 0.5), np.array([0.5, -0.5])
+    assert apart @ whole.precision @ apart > 100 * together @ whole.precision @ together
+
+
 def test_no_sensor_drowns_the_others() -> None:
     """A sensor that is predicted 100 times worse is the largest as often as its equal, within chance."""
     random = np.random.default_rng(1)
