@@ -65,9 +65,9 @@ PLANTS = (
 )
 
 
-def _call(words: Sequence[str]) -> None:
+def call(words: Sequence[str]) -> None:
     """Print a command and run it. Ends the process where it fails."""
-    _say(f"$ enginewatch {shlex.join(words)}")
+    say(f"$ enginewatch {shlex.join(words)}")
     if code := enginewatch(list(words)):
         sys.exit(code)
 
@@ -77,10 +77,10 @@ def evaluated(plant: Plant, data: Path, models: Path, out: Path) -> Results:
     model, results = models / plant.name.lower(), out / plant.name.lower()
     source = str(data / plant.needs[0])
     if not (model / "header.json").is_file():
-        _call(["train", source, *plant.columns, *plant.train, "--out", str(model)])
+        call(["train", source, *plant.columns, *plant.train, "--out", str(model)])
     labels = [str(data / word) if word in plant.needs else word for word in plant.evaluate]
     given = ["--model", str(model), "--data", source, *plant.columns, *labels]
-    _call(["evaluate", *given, "--out", str(results), "--force"])
+    call(["evaluate", *given, "--out", str(results), "--force"])
     return msgspec.json.decode((results / RESULTS).read_bytes(), type=Results)
 
 
@@ -147,7 +147,8 @@ def _is_worse(now: float | None, was: Figure, *, less_is_better: bool) -> bool:
     return now > bound if less_is_better else now < bound
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print a line at once: a training may follow it."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -166,18 +167,18 @@ def main() -> None:
         for plant in PLANTS:
             missing = [file for file in plant.needs if not (options.data / file).is_file()]
             if missing:
-                _say(f"{plant.name} is left out: {options.data} has no {', '.join(missing)}")
+                say(f"{plant.name} is left out: {options.data} has no {', '.join(missing)}")
                 continue
             results = evaluated(plant, options.data, models, out)
             rows += bars(plant.name, results)
             found[plant.name] = figures(results)
-    _say("\n" + "\n".join(table(rows)))
+    say("\n" + "\n".join(table(rows)))
     if options.record:
         RECORDED.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     before = msgspec.json.decode(RECORDED.read_bytes(), type=dict[str, dict[str, Figure]])
     regressions = [sentence for name, now in found.items() for sentence in worse(name, now, before.get(name, {}))]
     for sentence in regressions:
-        _say(f"worse: {sentence}")
+        say(f"worse: {sentence}")
     sys.exit(1 if regressions else 0)
 
 

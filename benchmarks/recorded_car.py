@@ -15,11 +15,11 @@ import json
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.events import Event, Incident, match, summed
 from tests.rig import Daemon, json_lines, run, settings, until
 from tests.servers.brokers import Mosquitto
 from tests.servers.influxd import Influxd
@@ -53,38 +53,42 @@ def train(data: Path, drives: set[str], out: Path) -> None:
     )  # fmt: skip
 
 
-def spans(alerts: list[dict[str, Any]], start_time: dict[str, int]) -> list[tuple[str, int, int]]:
-    """(drive, first row, last row) of every anomaly incident; one that stays open ends with its drive."""
+def incidents(alerts: list[dict[str, Any]], start_time: dict[str, int]) -> dict[str, list[Incident]]:
+    """The anomaly incidents of each drive, in its rows; one that never cleared stays open."""
     ends = {event["incident_id"]: event["time"] for event in alerts if event["transition"] == "cleared"}
-    found = []
+    found: dict[str, list[Incident]] = {}
     for event in alerts:
         if event["kind"] == "anomaly" and event["transition"] == "fired":
             drive = event["stream"].rpartition("/")[2]
-            first = (event["started"] - start_time[drive]) // PERIOD_MS
             end = ends.get(event["incident_id"])
-            last = 1 << 30 if end is None else (end - start_time[drive]) // PERIOD_MS
-            found.append((drive, first, last))
+            fired, cleared = (
+                None if time is None else (time - start_time[drive]) // PERIOD_MS for time in (event["time"], end)
+            )
+            found.setdefault(drive, []).append(Incident(fired, cleared))
     return found
 
 
-def judge(found: list[tuple[str, int, int]], known: list[Fault], window: int) -> dict[str, Any]:
-    """Which faults an incident overlaps, by kind, and how many incidents overlap none.
-
-    A window still holds a fault for its own length after it: an incident that begins by then is the fault's.
-    """
-    hit = [
-        fault
-        for fault in known
-        if any(d == fault.drive and a <= fault.end + window and b >= fault.start for d, a, b in found)
-    ]
-    false = [
-        (d, a, b)
-        for d, a, b in found
-        if not any(d == fault.drive and a <= fault.end + window and b >= fault.start for fault in known)
-    ]
-    of = Counter(fault.kind for fault in known)
-    by_kind = {kind: f"{Counter(f.kind for f in hit)[kind]} of {count}" for kind, count in sorted(of.items())}
-    return {"incidents": len(found), "found": len(hit), "of": len(known), "by_kind": by_kind, "false": len(false)}
+def judge(found: dict[str, list[Incident]], known: list[Fault], window: int) -> dict[str, Any]:
+    """Which faults were told, by kind, and how many incidents were false: as `models.events` says."""
+    drives = sorted({fault.drive for fault in known} | set(found))
+    total = summed(
+        match(
+            [Event(each.start, each.end, each.kind) for each in known if each.drive == drive],
+            found.get(drive, ()),
+            window,
+        )
+        for drive in drives
+    )
+    return {
+        "incidents": sum(map(len, found.values())),
+        "found": total.found,
+        "of": total.events,
+        "hidden": total.hidden,
+        "by_kind": {
+            kind: f"{total.found_of_kind[kind]} of {count}" for kind, count in sorted(total.of_kind.items())
+        },
+        "false": total.false,
+    }
 
 
 def line(folder: Path, data: Path, model: Path, drives: set[str], extra: str) -> dict[str, Any]:
@@ -137,7 +141,7 @@ def main() -> None:
         window = json.loads((model / "header.json").read_text())["window"]
         made = line(folder, recording, model, drives, options.extra)
     hours = made["sent"]["messages"] * PERIOD_MS / 3_600_000
-    judged = judge(spans(made["alerts"], made["sent"]["start_time"]), known, window)
+    judged = judge(incidents(made["alerts"], made["sent"]["start_time"]), known, window)
     figures = {
         "values_acknowledged": made["sent"]["acknowledged_values"],
         **made["books"],

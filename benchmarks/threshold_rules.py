@@ -171,7 +171,7 @@ class Car:
         """Faults found, and by kind in alphabetical order; incidents without a fault, and per hour."""
         told = [msgspec.to_builtins(event) for event in judged(self.recorded, changed)]
         start_time = {fault.drive: BEGINNING for fault in self.faults}
-        result = recorded_car.judge(recorded_car.spans(told, start_time), self.faults, self.window)
+        result = recorded_car.judge(recorded_car.incidents(told, start_time), self.faults, self.window)
         kinds = " ".join(text.split()[0] for text in result["by_kind"].values())
         false = result["false"]
         return [f"{result['found']} ({kinds})", f"{false} ({false / self.hours:.2f})"]
