@@ -75,7 +75,8 @@ def linear(random: Random, wear: Float64) -> Float64:
     mixing, noises = fixed.normal(size=(4, 12)), fixed.normal(size=(12, 12)) / 4
     hidden = np.stack([_wander(random, len(wear), slow) for slow in (5, 20, 60, 200)], axis=1)
     worn = mixing + wear[:, None, None] * np.eye(4, 12, 2)  # (T, 4, 12) a hidden signal reaches sensors it did not
-    return np.einsum("th,thc->tc", hidden, worn) + random.normal(size=(len(wear), 12)) @ noises
+    exact: Float64 = np.einsum("th,thc->tc", hidden, worn)
+    return exact + random.normal(size=(len(wear), 12)) @ noises
 
 
 def tank(random: Random, wear: Float64) -> Float64:
@@ -118,13 +119,10 @@ def batch(random: Random, wear: Float64) -> Float64:
     # Of each phase: valve, heat, stirrer, cooling.
     phases = ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0.35, 1, 0), (0, 0, 1, 1), (-1, 0, 0, 0.5))
     states, level, warm = np.empty((ticks, 7)), 0.0, 25.0
-    phase = iter(())
-    for tick in range(ticks):
-        try:
-            valve, heat, stirrer, cooling = next(phase)
-        except StopIteration:
-            phase = iter([each for each in phases for _ in range(int(random.integers(20, 40)))])
-            valve, heat, stirrer, cooling = next(phase)
+    plan: list[tuple[float, float, float, float]] = []
+    while len(plan) < ticks:
+        plan += [each for each in phases for _ in range(int(random.integers(20, 40)))]
+    for tick, (valve, heat, stirrer, cooling) in enumerate(plan[:ticks]):
         level = float(np.clip(level + 3.5 * valve - 0.6 * wear[tick] * (level > 0), 0, 90))
         warm += (60 * heat - 35 * cooling - 0.5 * (warm - 25)) / (10 + level / 2)
         flow = 3.5 * valve if 0 < level < 90 else 0.0  # noqa: PLR2004 - full
@@ -174,7 +172,8 @@ def sisters(random: Random, wear: Float64) -> Float64:
         axis=1,
     )
     exact[:, 5] += 0.7 * wear
-    return offset + gain * exact + 0.25 * random.normal(size=exact.shape)
+    rows: Float64 = offset + gain * exact + 0.25 * random.normal(size=exact.shape)
+    return rows
 
 
 PLANTS = (
@@ -190,11 +189,13 @@ PLANTS = (
 
 
 def _offset(random: Random, own: Float64, spread: float) -> Float64:
-    return own + random.choice([-1, 1]) * random.uniform(0.8, 2) * spread
+    return own + float(random.choice([-1, 1])) * random.uniform(0.8, 2) * spread
 
 
 def _gain(random: Random, own: Float64, spread: float) -> Float64:
-    return own + (random.choice([0.4, 0.6, 1.5, 1.8]) - 1) * (own - own.mean()) + 0 * spread
+    del spread
+    larger = float(random.choice([0.4, 0.6, 1.5, 1.8])) - 1
+    return own + larger * (own - float(own.mean()))
 
 
 def _decoupled(random: Random, own: Float64, spread: float) -> Float64:
@@ -203,7 +204,7 @@ def _decoupled(random: Random, own: Float64, spread: float) -> Float64:
 
 
 def _drift(random: Random, own: Float64, spread: float) -> Float64:
-    return own + random.choice([-1, 1]) * random.uniform(1.5, 3) * spread * np.linspace(0, 1, len(own))
+    return own + float(random.choice([-1, 1])) * random.uniform(1.5, 3) * spread * np.linspace(0, 1, len(own))
 
 
 def _noise(random: Random, own: Float64, spread: float) -> Float64:
@@ -212,7 +213,8 @@ def _noise(random: Random, own: Float64, spread: float) -> Float64:
 
 def _spikes(random: Random, own: Float64, spread: float) -> Float64:
     where = random.random(len(own)) < 0.1  # noqa: PLR2004 - one in ten
-    return own + where * random.choice([-1, 1], size=len(own)) * random.uniform(2, 4) * spread
+    sign = 2.0 * random.integers(2, size=len(own)) - 1
+    return own + where * sign * random.uniform(2, 4) * spread
 
 
 def _stuck(random: Random, own: Float64, spread: float) -> Float64:

@@ -60,10 +60,9 @@ def incidents(alerts: list[dict[str, Any]], start_time: dict[str, int]) -> dict[
     for event in alerts:
         if event["kind"] == "anomaly" and event["transition"] == "fired":
             drive = event["stream"].rpartition("/")[2]
+            fired = (event["time"] - start_time[drive]) // PERIOD_MS
             end = ends.get(event["incident_id"])
-            fired, cleared = (
-                None if time is None else (time - start_time[drive]) // PERIOD_MS for time in (event["time"], end)
-            )
+            cleared = None if end is None else (end - start_time[drive]) // PERIOD_MS
             found.setdefault(drive, []).append(Incident(fired, cleared))
     return found
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from benchmarks.plants import misses
 from benchmarks.plants_made import KINDS, PLANTS, QUIET_TICKS, WARM_UP, Plant, faulty
 from benchmarks.recorded_car import Fault as CarFault
 from benchmarks.recorded_car import incidents, judge
-from models.evaluation import Detector, Figure
+from models.evaluation import Figure
 
 if TYPE_CHECKING:
+    from models.evaluation import Detector
     from models.results import Results
 
 TICKS = 1600
@@ -47,9 +49,9 @@ def results(behind: Figure) -> Results:
     class Only:
         def named(self, name: str) -> Detector:
             assert name == "t2"
-            return type("T2", (), {"ahead": behind})()
+            return cast("Detector", SimpleNamespace(ahead=behind))
 
-    return Only()  # type: ignore[return-value]
+    return cast("Results", Only())
 
 
 @pytest.mark.parametrize(

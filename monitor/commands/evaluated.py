@@ -74,6 +74,8 @@ def evaluate(options: Namespace, console: Console) -> Evaluated:
     taken = _taken(options, marked)
     judged = _judged(marked, truth_of(marked, taken, options, header.period_ms), options)
     warnings += _label_warnings(judged.truths)
+    if header.tabular:
+        warnings.append("the model takes rows without time: hours, delays and incidents count a row as a second")
     with _bar(console) as progress:
         outcomes = _daemon(options, judged, spec, header, progress)
         said = {

@@ -67,7 +67,8 @@ def evaluate_command(folder: Path, prepared: Prepared) -> str:
     """The call that judges a model on what was written."""
     call = f"enginewatch evaluate --model {folder / 'model'} --data {folder / EVALUATE} --label anomaly"
     columns = " --asset-column asset" + (" --time-column time" if prepared.parts[0].time is not None else "")
-    return call + columns + (f" --events {folder / EVENTS}" if prepared.events else "")
+    events = f" --events {folder / EVENTS}" if prepared.events else ""
+    return f"{call}{columns}{events} --normal {folder / TRAIN}"
 
 
 def _options(folder: Path, prepared: Prepared) -> list[str]:
