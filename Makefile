@@ -38,10 +38,12 @@ lint: setup
 faults: setup
 	ENGINEWATCH_KILLS=20 $(BIN)/pytest tests/faults
 
-# The shipped model built anew and compared, and detection on the recorded machines in the folder DATA (left out where
-# there is none): a quarter of an hour each. Fails where a figure became worse by more than its interval.
+# The shipped model built anew and compared, plants it knows nothing of, and detection on the recorded machines in the
+# folder DATA (left out where there is none): a quarter of an hour each. Fails where a figure became worse by more than
+# its interval.
 quality: setup
 	$(BIN)/python -m benchmarks.pretrained verify
+	$(BIN)/python -m benchmarks.plants
 	$(if $(DATA),$(BIN)/python -m benchmarks.detection --data $(DATA),@echo "make quality DATA=FOLDER judges detection too")
 
 format: setup
