@@ -33,6 +33,7 @@ from models.tails import tail
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int_]
+Bool = npt.NDArray[np.bool_]
 
 JUDGED = 3  # one so many-th of a window, its last ticks
 SENSOR_QUANTILE = 0.999  # of a sensor's own residuals; docs/models.md has the comparison with 0.99
@@ -231,11 +232,38 @@ def _of_sensors(larger: Float32, *, shared: bool) -> Float32:
 
 
 def _root(found: Energies, precision: Float32) -> Float32:
-    """The root of T² (B,); NaN where a sensor is missing, because all of them are needed."""
-    level = found.level.astype(np.float64)
-    square = np.einsum("bc,cd,bd->b", level, precision.astype(np.float64), level)
+    """The root of T² (B,) of the sensors that are there, which is never more than that of all; NaN without any.
+
+    One product for each set of sensors that are there, mostly a single one.
+    """
+    level, of_all = found.level.astype(np.float64), precision.astype(np.float64)
+    there = ~np.isnan(level)  # (B, C)
+    sets, which = (there[:1], np.zeros(len(there), np.int_)) if there.all() else _sets(there)
+    square = np.full(len(level), np.nan)
+    for number, known in enumerate(sets):
+        if known.any():
+            rows = which == number
+            part = level[rows][:, known]  # (b, c)
+            square[rows] = np.einsum("bc,cd,bd->b", part, _of_some(of_all, known), part)
     root: Float32 = np.sqrt(np.maximum(square, 0)).astype(np.float32)
     return root
+
+
+def _sets(there: Bool) -> tuple[Bool, Int]:
+    """The different rows of (B, C), and which of them each is (B,)."""
+    sets, which = np.unique(there, axis=0, return_inverse=True)
+    return sets, which.reshape(-1)
+
+
+def _of_some(precision: Float64, known: Bool) -> Float64:
+    """The precision (c, c) of some sensors alone: the inverse of just their covariance."""
+    if known.all():
+        return precision
+    between = precision[np.ix_(known, ~known)]  # (c, C - c)
+    own: Float64 = precision[np.ix_(known, known)] - between @ np.linalg.solve(
+        precision[np.ix_(~known, ~known)], between.T
+    )
+    return own
 
 
 def _fit_whole(normal: Energies, fitted: Float32, groups: list[Int]) -> Whole | None:
@@ -269,7 +297,7 @@ def _quantiles(energy: Float32, groups: list[Int]) -> Float32:
     return quantiles
 
 
-def _tail(score: Float32, groups: list[Int], seen: npt.NDArray[np.bool_]) -> float:
+def _tail(score: Float32, groups: list[Int], seen: Bool) -> float:
     """The level of the score that normal windows pass once in a thousand; of the asset in the middle."""
     tails = [tail(score[rows][seen[rows]], SCORE_QUANTILE) for rows in groups if seen[rows].any()]
     return max(float(np.median(tails)), SMALLEST)

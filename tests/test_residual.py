@@ -115,13 +115,29 @@ def test_a_stricter_calibration_divides_every_score() -> None:
 
 
 def test_missing_sensors_leave_the_score_to_the_others() -> None:
-    """Nothing is made up where nothing is there: no sensor, no score; the whole needs all sensors."""
+    """Nothing is made up where nothing is there: no sensor, no score."""
     size = np.array([[NAN, 2], [NAN, NAN]], np.float32)
-    whole = Whole(np.eye(2, dtype=np.float32), 1e-3, 1.0)
+    whole = Whole(np.eye(2, dtype=np.float32), 1.0, 1.0)
     contribution, score = judge(alike(size), Calibration(ones().usual, 1.0, whole))
     assert score[0] == 2
     assert np.isnan(contribution[0, 0])
     assert np.isnan(score[1])
+
+
+def test_the_whole_of_some_sensors_is_by_their_own_covariance() -> None:
+    """Three sensors, a window of all and two windows of two each: T² by the inverse of just their covariance."""
+    covariance = np.array([[2, 1, 0.5], [1, 3, 1], [0.5, 1, 1]])
+    whole = Whole(np.linalg.inv(covariance).astype(np.float32), 1.0, 1.0)
+    level = np.array([[3, -4, 5], [3, NAN, 5], [NAN, -4, 5]], np.float32)
+    little = np.where(np.isnan(level), NAN, 1e-6).astype(np.float32)
+    usual = Calibration(alike(np.full(3, 1e3, np.float32)), 1.0, whole)
+    _, score = judge(Energies(little, little, little, level), usual)
+    expected = []
+    for row in level.astype(float):
+        known = ~np.isnan(row)
+        inverse = np.linalg.inv(covariance[np.ix_(known, known)])
+        expected.append(np.sqrt(row[known] @ inverse @ row[known]))
+    np.testing.assert_allclose(score, expected, rtol=1e-4)
 
 
 def test_no_windows_give_no_scores() -> None:
