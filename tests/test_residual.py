@@ -179,7 +179,8 @@ def test_two_sensors_that_repeat_each_other_may_not_part() -> None:
 
     def windows(count: int) -> Energies:
         level = random.normal(size=(count, 1)) + 0.05 * random.normal(size=(count, 2))
-        return Energies(*[np.ones((count, 2), np.float32)] * 3, level.astype(np.float32))
+        same = np.ones((count, 2), np.float32)
+        return Energies(same, same, same, level.astype(np.float32))
 
     whole = calibrate(windows(1000), windows(40).level).whole
     assert whole is not None
