@@ -15,8 +15,8 @@ from models.fitting import Epoch, Fit, TrainingConfig, TrainingError, read_saved
 from models.lasting import Lasting, NormalRun, calibrate_lasting
 from models.level import Level, assets_differ, fit_level, least_scale
 from models.masking import HiddenPrediction, deal
-from models.regime_learning import Found, learn_regimes, regimes_of, with_levels
 from models.reference import Reference, learn_reference
+from models.regime_learning import Found, learn_regimes, regimes_of, with_levels
 from models.residual import Calibration, Energies, calibrate, energies, joined, judge, judged, stricter
 from models.scaling import Scaler, fit_scaler, network_input
 from models.split import Part, Run, split_in_time, split_runs
