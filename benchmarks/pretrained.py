@@ -1,6 +1,7 @@
 """Makes the model that comes with the package, and judges it.
 
     python -m benchmarks.pretrained build [--out FOLDER]     train it, judge it, write its card
+    python -m benchmarks.pretrained limits [--out FOLDER]    learn the sensor check's limits, and nothing else
     python -m benchmarks.pretrained judge [--out FOLDER]     judge it again, and write its card
     python -m benchmarks.pretrained reach [--out FOLDER]     note what its training data reached, without training
     python -m benchmarks.pretrained verify                   build it again elsewhere and compare
@@ -27,8 +28,8 @@ from benchmarks.pretrained_judge import judged
 from benchmarks.pretrained_report import chapters, judged_card
 from config.files import load_asset_file
 from models import training
-from models.artifact import ASSET, CARD, WEIGHT_FILES, Reached, save_artifact, write_whole
-from models.card import Origin, save_trained
+from models.artifact import ASSET, CARD, HEADER, WEIGHT_FILES, Reached, load_header, save_artifact, write_whole
+from models.card import Origin, rough_block, rough_words, save_trained
 from models.reference import learn_reference
 from models.runtime import load_model
 from models.split import Part, split_runs
@@ -76,6 +77,20 @@ def build(out: Path, *, days: float, epochs: int | None = None, keep: Path | Non
         judge(out, days)
 
 
+def limits(folder: Path) -> None:
+    """Give a model the limits for the sensor check that its training data have now; its network stays."""
+    header = load_header(folder)
+    runs = windows_of(training_data(), period_ms=PERIOD_MS, window=header.window)
+    learned = training.roughness_of(runs)
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != HEADER}
+    names, units = ([getattr(sensor, key) for sensor in header.sensors] for key in ("name", "unit"))
+    card = files[CARD].decode().replace(rough_words(header.rough, names, units), "")
+    beginning, stillness, rest = card.partition("moved within the last ")
+    ticks, end, rest = rest.partition("\n")
+    files[CARD] = (beginning + stillness + ticks + end + rough_words(learned, names, units) + rest).encode()
+    save_artifact(folder, msgspec.structs.replace(header, rough=rough_block(learned)), files)
+
+
 def judge(folder: Path, days: float) -> None:
     """Find out what the model finds, and write it into its card in place of what stood there."""
     text = chapters(*judged(folder, JUDGING_SEEDS, days))
@@ -116,7 +131,7 @@ def verify() -> bool:
 def main() -> int:
     """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("build", "judge", "reach", "verify"))
+    parser.add_argument("command", choices=("build", "judge", "limits", "reach", "verify"))
     parser.add_argument("--out", type=Path, default=MODEL)
     parser.add_argument("--days", type=float, default=DAYS, help="engine-days for the false alarms (%(default)s)")
     parser.add_argument("--epochs", type=int, help="fewer, to try something")
@@ -125,6 +140,8 @@ def main() -> int:
     match options.command:
         case "build":
             build(options.out, days=options.days, epochs=options.epochs, keep=options.keep)
+        case "limits":
+            limits(options.out)
         case "judge":
             judge(options.out, options.days)
         case "reach":

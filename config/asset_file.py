@@ -9,6 +9,7 @@ from pydantic import Field
 from config.regimes import RegimeRule, RegimeSettings, rules
 from config.regimes import mistakes as regime_mistakes
 from config.section import Mistake, Section, in_order
+from config.sections import Positive
 from config.units import conversion
 
 if TYPE_CHECKING:
@@ -27,6 +28,21 @@ class AssetSensor(Section):
         gt=0,
         description="not changing for so many seconds, while most others do, is a fault; "
         "give at least twice as long as it stands still in normal running; none: not checked",
+    )
+    max_step: Positive | None = Field(
+        None,
+        description="a change from one tick to the next that is larger is a leap, which no working sensor makes; "
+        "none, as of the next three: as the model has learned it",
+    )
+    max_spike: Positive | None = Field(
+        None, description="a single value that is above or below both of its neighbours by more is a spike"
+    )
+    max_noise: Positive | None = Field(
+        None,
+        description="values that are above or below both of their neighbours by more on the average are noise",
+    )
+    max_missing: float | None = Field(
+        None, gt=0, le=1, description="a larger share of missing readings, while others report, is a fault"
     )
     alias: str = Field("", description="name in payloads and topics, where it is published under another")
     scale: float = Field(1.0, description="value = published x scale + offset")

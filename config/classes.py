@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from config.regimes import RegimeRule
     from config.sections import ThresholdSettings
     from config.settings import ClassSettings
-    from models.artifact import Header, Reached
+    from models.artifact import Header, Reached, Rough
     from models.regimes import Regimes
 
 
@@ -51,6 +51,11 @@ class ResolvedClass:
     learned_regimes: Regimes | None = None  # of the model; None: it has one regime, or there is no model
     reached: Reached | None = None  # what the model's normal data reached; None: it does not say
     compares_itself: bool = False  # that is in deviations from an asset's own level
+    max_step: tuple[float | None, ...] = ()  # C, as the next three: the file's; empty: it says nothing
+    max_spike: tuple[float | None, ...] = ()
+    max_noise: tuple[float | None, ...] = ()
+    max_missing: tuple[float | None, ...] = ()
+    learned_rough: Rough | None = None  # the model's, where the file says nothing
     among: tuple[str, ...] = ()  # of an override: globs of the class, which must take an asset as well
 
     @property
@@ -126,6 +131,10 @@ def _join(entry: ClassSettings, asset: AssetFile | None, header: Header | None) 
         lowest=tuple(sensor.min for sensor in limits),
         highest=tuple(sensor.max for sensor in limits),
         stuck_s=tuple(sensor.stuck_s for sensor in limits),
+        max_step=tuple(sensor.max_step for sensor in limits),
+        max_spike=tuple(sensor.max_spike for sensor in limits),
+        max_noise=tuple(sensor.max_noise for sensor in limits),
+        max_missing=tuple(sensor.max_missing for sensor in limits),
         **_learned(header),
         period_ms=described.period_ms,
         lateness_ms=asset.allowed_lateness_ms if asset else grid["allowed_lateness_ms"].default,
@@ -169,6 +178,7 @@ def _learned(header: Header | None) -> dict[str, Any]:
     return {
         "learned_stuck_s": tuple(seconds),
         "moved_within": header.still.moved_within,
+        "learned_rough": header.rough,
         "learned_regimes": header.regimes,
         "reached": header.reached,
         "compares_itself": header.levels is not None,

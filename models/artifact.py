@@ -140,6 +140,20 @@ class Reached(Block, frozen=True):
     score: Positive
 
 
+Limits = Annotated[tuple[Positive | None, ...], Meta(min_length=1, max_length=MAX_SENSORS)]
+
+
+class Rough(Block, frozen=True):
+    """As `models.roughness.Roughness`, in the sensors' units."""
+
+    horizon: Annotated[int, Meta(ge=1)]
+    spike_ticks: Annotated[int, Meta(ge=1)]
+    step: Limits
+    spike: Limits
+    noise: Limits
+    missing: Limits
+
+
 class Data(Block, frozen=True):
     """What the model was trained on."""
 
@@ -189,6 +203,7 @@ class Header(Block, frozen=True, omit_defaults=True):
     lasting: Minutes | None = None  # None: windows are judged alone
     regimes: Regimes | None = None  # None: there is one
     reached: Reached | None = None  # None: made before this was noted
+    rough: Rough | None = None  # None: models of before, and of rows without time
     hash: str = ""  # never in the file itself
 
     def scaling(self) -> Scaler:
@@ -292,6 +307,9 @@ def _check(folder: Path, header: Header) -> None:
     }
     if header.reached is not None:
         lengths |= {"reached.lowest": header.reached.lowest, "reached.highest": header.reached.highest}
+    if (rough := header.rough) is not None:
+        names = ("step", "spike", "noise", "missing")
+        lengths |= {f"rough.{name}": getattr(rough, name) for name in names}
     if header.network.hidden_together:
         lengths["network.hidden_together"] = header.network.hidden_together
     if (whole := header.calibration.whole) is not None:

@@ -11,9 +11,11 @@ from models import artifact
 from models.export import onnx_bytes, safetensors_bytes
 from models.lasting import SETTLE
 from models.residual import FLOOR, MIN_PRESENT, SENSOR_QUANTILE, judged
+from models.roughness import SPIKES
 from models.split import Part
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from models.lasting import Lasting
     from models.reference import Reference
     from models.residual import Whole
+    from models.roughness import Roughness
     from models.training import Levels, Trained, TrainingConfig
 
 CURVE_ROWS = 10
@@ -77,6 +80,7 @@ def _header(trained: Trained, config: TrainingConfig, origin: Origin) -> artifac
             shared=usual.shared,
         ),
         still=artifact.Still(trained.stillness.moved_within, trained.stillness.stuck),
+        rough=rough_block(trained.roughness),
         data=artifact.Data(
             sha256=origin.data_sha256,
             assets=origin.assets,
@@ -106,6 +110,13 @@ def _header(trained: Trained, config: TrainingConfig, origin: Origin) -> artifac
         regimes=trained.regimes.regimes,
         reached=_reached(trained.reference),
     )
+
+
+def rough_block(given: Roughness | None) -> artifact.Rough | None:
+    """The limits as the header has them."""
+    if given is None:
+        return None
+    return artifact.Rough(given.horizon, given.spike_ticks, given.step, given.spike, given.noise, given.missing)
 
 
 def _together(whole: Whole) -> artifact.Together:
@@ -206,7 +217,7 @@ Share of the windows of the second part, which does not calibrate, that score ab
 Usual is the {100 * SENSOR_QUANTILE:g} % quantile on the third part, over the last {judged(network.window)} ticks
 of a window, in scaled units, never below {FLOOR:g}. Stuck is a sensor after so many ticks without moving while the
 machine runs: most of its other sensors moved within the last {trained.stillness.moved_within} ticks.
-
+{rough_words(trained.roughness, origin.sensors, origin.units)}
 {_whole_words(trained)}
 
 {_lasting_words(trained)}
@@ -224,6 +235,24 @@ wrong during the recordings counts as normal. Neighbouring windows overlap, so t
 independent windows than the table says. A sensor with less than {100 * MIN_PRESENT:g} % of its values in a
 window is not judged.
 {doubts}
+"""
+
+
+def rough_words(given: Roughness | artifact.Rough | None, sensors: Sequence[str], units: Sequence[str]) -> str:
+    """The limits of leaps, spikes, noise and missing readings as a table; empty where there are none."""
+    if given is None:
+        return ""
+    limits = (given.step, given.spike, given.noise, given.missing)
+    words = [["not checked" if each is None else f"{each:.4g}" for each in column] for column in limits]
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in zip(sensors, units, *words, strict=True))
+    return f"""
+Beyond these limits a sensor is faulty too. They are in its unit, but for missing, which is a share. A value stands
+out by how much it is above both of its neighbours, or below both; noise is how much values do on the
+average of {given.horizon} ticks, missing is over as many, and {SPIKES} spikes in {given.spike_ticks} are a fault.
+
+| sensor | unit | leaps by more than | a spike stands out by | noise | missing |
+|---|---|---|---|---|---|
+{rows}
 """
 
 

@@ -87,6 +87,16 @@ class Run:
         last = self.windows[:, -1]
         return np.concatenate([self.windows[0, :-1], last]) if len(self.tick) else last
 
+    def stretches(self) -> list[Float32]:
+        """The same rows, in parts (N, C) within which each tick follows the one before."""
+        breaks = np.flatnonzero(np.diff(self.tick) != 1) + 1
+        firsts, ends = [0, *breaks.tolist()], [*breaks.tolist(), len(self.tick)]
+        return [
+            np.concatenate([self.windows[first, :-1], self.windows[first:end, -1]])
+            for first, end in zip(firsts, ends, strict=True)
+            if first < end
+        ]
+
     def of(self, rows: Int64) -> Run:
         """The run of some of its windows, which are not copied."""
         windows = self.windows.of(rows) if isinstance(self.windows, Taken) else Taken(self.windows, rows)

@@ -18,6 +18,7 @@ from models.masking import HiddenPrediction, deal
 from models.reference import Reference, learn_reference
 from models.regime_learning import Found, learn_regimes, regimes_of, with_levels
 from models.residual import Calibration, Energies, calibrate, energies, joined, judge, judged, stricter
+from models.roughness import Roughness, learn_roughness
 from models.scaling import Scaler, fit_scaler, network_input
 from models.split import Part, Run, split_in_time, split_runs
 from models.stillness import Stillness, learn_stillness
@@ -66,6 +67,7 @@ class Trained:
     lasting: Lasting | None  # what lasts for minutes
     lasting_why: str  # in words, by what, or why there is none
     stillness: Stillness
+    roughness: Roughness | None  # None: rows without time
     regimes: Found
     reference: Reference
     split: str  # in words
@@ -141,6 +143,7 @@ def train(
         lasting=lasting,
         lasting_why=lasting_why,
         stillness=learn_stillness([run.rows() for run in runs if len(run.tick)]),
+        roughness=roughness_of(runs),
         regimes=regimes,
         reference=learn_reference(_later_rows(runs, chosen, known), scores),
         split=split,
@@ -155,6 +158,13 @@ def train(
             *_many(false_alarm_share, windows[Part.STOP]),
         ],
     )
+
+
+def roughness_of(runs: list[Run]) -> Roughness | None:
+    """What normal runs say of leaps, spikes, noise and missing readings; None of rows without time."""
+    if runs[0].windows.shape[1] == 1:
+        return None
+    return learn_roughness([stretch for run in runs for stretch in run.stretches()])
 
 
 def _parts_of(runs: list[Run], parts: list[Int], part: Part) -> list[Run]:

@@ -13,6 +13,7 @@ from monitor.drift import DriftConfig
 from monitor.limits import BLOCKS, LimitsConfig
 from monitor.payloads.paths import Paths
 from monitor.regime import Regime, RegimeConfig, Step
+from monitor.roughness import RoughnessConfig
 from monitor.sensor_check import SensorCheckConfig
 from monitor.spec import ClassSpec, LineSpec
 from monitor.threshold import ThresholdConfig
@@ -224,4 +225,29 @@ def _sensor_check(given: SensorCheckSettings, each: ResolvedClass) -> SensorChec
         period_ms=each.period_ms,
         learned_ticks=tuple(None if seconds is None else ticks(seconds) for seconds in each.learned_stuck_s),
         moved_within=each.moved_within,
+        rough=_roughness(each),
     )
+
+
+def _roughness(each: ResolvedClass) -> RoughnessConfig | None:
+    """The limits of the asset file, and the model's where that says nothing; None where neither says anything."""
+    learned = each.learned_rough
+    own = {
+        "step": each.max_step,
+        "spike": each.max_spike,
+        "noise": each.max_noise,
+        "missing": each.max_missing,
+    }
+    nothing = (None,) * len(each.sensors)
+    limits = {
+        name: tuple(
+            mine or seen for mine, seen in zip(given or nothing, getattr(learned, name, nothing), strict=True)
+        )
+        for name, given in own.items()
+    }
+    if not any(any(given) for given in limits.values()):
+        return None
+    config = RoughnessConfig(limits["step"], limits["spike"], limits["noise"], limits["missing"])
+    if learned is None:
+        return config
+    return replace(config, horizon=learned.horizon, spike_ticks=learned.spike_ticks)

@@ -1,7 +1,8 @@
 """What a checkpoint of an earlier release lacks, filled in: nothing that was learned is lost by an update. Pure.
 
 Before there were levels, anchors, lasting deviations, drift and learned regimes, a stream had none; they begin
-anew, and what was learned else stays.
+anew, and what was learned else stays. Before a sensor's leaps, spikes and noise were checked, there were three faults
+of sensors; they stay.
 Before there were operating regimes a stream had one threshold, an incident point less, and neither regime, limits
 nor ledger. Such a state goes on as one whose regime is "all", and limits begin anew.
 """
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monitor.alert import BLIND
+from monitor.sensor_check import GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
+WAS_GOOD = 3  # the number of no fault, behind those of three
 # Stages and columns that earlier releases had not.
-LATER = frozenset({"regime", "limits", "ledger", "unscored", "level", "lasting", "drift"})
+LATER = frozenset({"regime", "limits", "ledger", "unscored", "level", "lasting", "roughness", "drift"})
 LATER_COLUMNS = frozenset(
     {
         ("sensor_check", "unmoved"),
@@ -41,6 +44,10 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
     if key not in arrays and (stage, name) in LATER_COLUMNS:
         return np.repeat(room[:1], streams, axis=0)
     found = arrays[key]
+    if stage == "sensor_check" and name == "since" and found.shape[1] < room.shape[1]:
+        return np.concatenate([found, np.repeat(room[:1, found.shape[1] :], streams, axis=0)], axis=1)
+    if stage == "sensor_check" and name == "fault" and arrays[f"{index}.{stage}.since"].shape[1] == WAS_GOOD:
+        return np.where(found == WAS_GOOD, GOOD, found).astype(found.dtype)
     if stage == "threshold" and found.ndim == room.ndim - 1:
         return found[:, None]  # (S, …) -> (S, 1, …)
     if stage == "alert" and room.ndim > 1 and found.shape[1] == room.shape[1] - 1:

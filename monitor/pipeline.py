@@ -222,7 +222,7 @@ def _check_sensors(each: ClassState, frames: Frames, now: int, result: StepResul
     if config is None:
         return None
     rests = regime.resting(each.regime, each.spec.regime, frames.stream)
-    masks, changes = sensor_check.push(each.sensor_check, config, frames, rests)
+    masks, changes = sensor_check.push(each.sensor_check, config, frames, rests, each.roughness)
     changes = [change for change in changes if each.held is None or not each.held[change.stream]]
     if changes:
         moment = Moment(each.keys, now)
@@ -235,7 +235,7 @@ def _follow_regimes(each: ClassState, frames: Frames, masks: Masks | None) -> No
     if len(each.spec.regime.names) > 1:
         values = frames.values
         if masks is not None:
-            faulty = each.sensor_check.fault[frames.stream] != sensor_check.GOOD  # (N, C)
+            faulty = sensor_check.withheld(each.sensor_check.fault[frames.stream])  # (N, C)
             values = np.where(masks.value | faulty, np.float32(np.nan), values)
         regime.push(each.regime, each.spec.regime, frames.stream, frames.tick, values, frames.gap)
 

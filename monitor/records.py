@@ -64,6 +64,9 @@ class Kind(StrEnum):
     SENSOR_DROPOUT = "sensor_dropout"  # a sensor is missing while others report
     BLIND = "blind"  # readings arrive, and nothing of the asset is scored
     LIMIT = "limit"  # sensors are beyond what was seen of them, where there is no model yet to judge it
+    SENSOR_NOISE = "sensor_noise"  # a sensor is rougher from tick to tick than it ever is
+    SENSOR_RATE = "sensor_rate"  # a sensor changes faster than it can
+    SENSOR_SPIKES = "sensor_spikes"  # single values of a sensor stand out, more often than they do
     # Checkpoints number the kinds: a further one goes behind these.
 
 
@@ -194,6 +197,7 @@ class Masks:
     value: Bool  # (N, C) this value is no measurement
     sensor: Bool  # (N, C) the sensor is faulty or suspect: nothing of it, for as long as this holds
     history: Bool  # (N, C) what came of the sensor before was none either, as was just found
+    before: Bool  # (N, C) the value of the tick before was none, as was just found
 
 
 @dataclass(frozen=True, slots=True)

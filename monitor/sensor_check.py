@@ -1,8 +1,9 @@
-"""Whether what a sensor reports can be a measurement: in range, moving, and there at all.
+"""Whether what a sensor reports can be a measurement: in range, moving as it does, and there at all.
 
 Pure: time is ticks. A sensor fault is not an engine fault, so it must not reach the model: a value out of range is
-masked alone and at once; a sensor that is faulty, or suspected of being stuck, is withheld for as long as that
-lasts; and when it turns out to have been stuck, what the window holds of it is taken out as well.
+masked alone and at once, and so is a spike; a sensor that is faulty otherwise, or suspected of being stuck, is
+withheld for as long as that lasts; and when it turns out to have been stuck, what the window holds of it is taken
+out as well. What `roughness` says of leaps, spikes and noise is judged here beside the rest.
 
 Ticks in which the asset reports nothing say nothing of any sensor. A sensor is still only in ticks in which most
 of the asset's other sensors have moved lately: where all stand still, it is the machine that stands. How lately is
@@ -19,16 +20,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from monitor import roughness
 from monitor.incident import after
 from monitor.records import Kind, Masks, SensorChange
+from monitor.roughness import RoughnessConfig  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
     from monitor.records import Bool, Float32, Frames, Int32, Int64, UInt8
+    from monitor.roughness import Findings, RoughnessState
 
 # F faults, in the order in which one wins where a tick shows two.
-FAULTS = (Kind.SENSOR_RANGE, Kind.SENSOR_STUCK, Kind.SENSOR_DROPOUT)
-RANGE, STUCK, DROPOUT = range(len(FAULTS))
-GOOD = np.uint8(len(FAULTS))
+FAULTS = (
+    Kind.SENSOR_RANGE,
+    Kind.SENSOR_STUCK,
+    Kind.SENSOR_DROPOUT,
+    Kind.SENSOR_NOISE,
+    Kind.SENSOR_RATE,
+    Kind.SENSOR_SPIKES,
+)
+RANGE, STUCK, DROPOUT, NOISE, RATE, SPIKES = range(len(FAULTS))
+COUNTED = 3  # of them are a matter of how long something lasts
+GOOD = np.uint8(255)
 
 # A sensor is suspect before it is stuck, or the model would see it stand still for long enough to call the engine
 # faulty: when it has stood for twice as long as it ever did before it moved again. One with noise on it, of which
@@ -57,6 +69,7 @@ class SensorCheckConfig:
         int | None, ...
     ] = ()  # C: as stuck_ticks, of the model, where that says nothing; empty: none
     moved_within: int = 1  # ticks within which a sensor that moves has moved
+    rough: RoughnessConfig | None = None  # of leaps, spikes, noise and missing readings; None = not checked
 
 
 @dataclass(slots=True)
@@ -65,8 +78,8 @@ class SensorCheckState:
 
     value: Float32  # (S, C) the last one reported, NaN = none yet
     unmoved: Int32  # (S, C) ticks since it moved
-    count: Int32  # (S, F, C) ticks for which it has been out of range, still, missing
-    since: Int64  # (S, F, C) the first of them
+    count: Int32  # (S, COUNTED, C) ticks for which it has been out of range, still, missing
+    since: Int64  # (S, F, C) when it began, of the latest
     usual: Int32  # (S, C) ticks for which it was still at the longest without being stuck
     fault: UInt8  # (S, C) the index of the fault it was found with, or GOOD
     good: Int32  # (S, C) ticks for which a faulty sensor has been good
@@ -77,7 +90,7 @@ class SensorCheckState:
         return cls(
             value=np.full((streams, sensors), np.nan, np.float32),
             unmoved=np.full((streams, sensors), NEVER),
-            count=np.zeros((streams, len(FAULTS), sensors), np.int32),
+            count=np.zeros((streams, COUNTED, sensors), np.int32),
             since=np.full((streams, len(FAULTS), sensors), NO_TICK),
             usual=np.zeros((streams, sensors), np.int32),
             fault=np.full((streams, sensors), GOOD),
@@ -90,17 +103,22 @@ class _Limits(NamedTuple):
 
     lowest: Float32  # (C,)
     highest: Float32  # (C,)
-    ticks: Int32  # (F, C) for so long makes a fault
+    ticks: Int32  # (COUNTED, C) for so long makes a fault
     suspect: Int32  # (C,) still for so long makes a suspicion at the latest
     soonest: Int32  # (C,) and at the soonest
 
 
 def push(
-    state: SensorCheckState, config: SensorCheckConfig, frames: Frames, resting: Bool | None = None
+    state: SensorCheckState,
+    config: SensorCheckConfig,
+    frames: Frames,
+    resting: Bool | None = None,
+    rough: RoughnessState | None = None,
 ) -> tuple[Masks, list[SensorChange]]:
-    """Take in one closed tick per stream; changes `state`. Returns what to mask, and what was found.
+    """Take in one closed tick per stream; changes `state` and `rough`. Returns what to mask, and what was found.
 
     `resting` (N,) says which machines are at rest: there a sensor may stand still while others move. None = none.
+    Without `rough`, or without limits for it, there are no leaps, spikes and noise.
     """
     limits = _limits(config)
     _restart(state, frames.stream[frames.gap])
@@ -109,6 +127,7 @@ def push(
     known = ~np.isnan(values)  # (N, C)
     there = known & here  # (N, C)
     outside = known & ((values < limits.lowest) | (values > limits.highest))  # (N, C)
+    rests = np.zeros(len(stream), np.bool_) if resting is None else resting
 
     before = state.value[stream]  # (N, C)
     changed = there & (values != before)
@@ -118,39 +137,87 @@ def push(
     unmoved = np.where(changed, 0, unmoved + (here & (unmoved < NEVER)))
     state.unmoved[stream] = unmoved
     still = there & ~changed & _others_moved(there & (fault == GOOD), unmoved < config.moved_within)
-    if resting is not None:
-        still &= ~resting[:, None]
+    still &= ~rests[:, None]
     missing = here & ~known & ~np.isnan(before)
-    goes_on = np.stack([outside & here, still, missing], axis=1)  # (N, F, C)
-    ends = np.stack([there & ~outside, changed, there], axis=1)  # (N, F, C)
-    count = state.count[stream]  # (N, F, C)
+    goes_on = np.stack([outside & here, still, missing], axis=1)  # (N, COUNTED, C)
+    ends = np.stack([there & ~outside, changed, there], axis=1)  # (N, COUNTED, C)
+    count = state.count[stream]  # (N, COUNTED, C)
+    seen = None
+    if rough is not None and config.rough is not None:
+        seen = roughness.push(rough, config.rough, frames, outside, count[:, RANGE] > 0, rests)
     suspect = _suspect_after(state, limits, stream, np.where(changed, count[:, STUCK], 0))  # (N, C)
     count = np.where(ends, 0, count + goes_on)
     state.count[stream] = count
     row, which, sensor = np.nonzero(goes_on & (count == 1))
     state.since[stream[row], which, sensor] = frames.tick[row]
 
-    found = count >= limits.ticks  # (N, F, C)
-    is_faulty = found[:, RANGE] | found[:, STUCK] | found[:, DROPOUT]  # (N, C)
+    found = _found(count >= limits.ticks, seen)  # (N, F, C)
+    is_faulty = found.any(axis=1)  # (N, C)
     fires = is_faulty & (fault == GOOD)
-    good = np.where(is_faulty | outside | ~known | (fault == GOOD), 0, state.good[stream] + here)  # (N, C)
+    gives_way = found[:, :RATE].any(axis=1) & ((fault == RATE) | (fault == SPIKES))
+    wrong = is_faulty | outside | ~known
+    if seen is not None:
+        wrong |= seen.pending
+    good = np.where(wrong | (fault == GOOD), 0, state.good[stream] + here)  # (N, C)
     clears = (fault != GOOD) & (good >= config.clear_ticks)
-    news = fires | clears
+    news = fires | clears | gives_way
     if news.any():
-        row, sensor = np.nonzero(fires)
+        row, sensor = np.nonzero(fires | gives_way)
         fault[row, sensor] = found[row, :, sensor].argmax(axis=1)
+        _begins(state, rough, frames, fault, row, sensor)
         fault[clears] = GOOD
         state.fault[stream] = fault
     state.good[stream] = good
 
+    nothing = np.zeros_like(known)
     masks = Masks(
-        value=outside | found[:, STUCK],
-        sensor=(fault != GOOD) | (count[:, STUCK] >= suspect),
+        value=outside | found[:, STUCK] | (nothing if seen is None else seen.pending),
+        sensor=withheld(fault) | (count[:, STUCK] >= suspect),
         history=still & (count[:, STUCK] == limits.ticks[STUCK]),
+        before=nothing if seen is None else seen.before,
     )
     if not news.any():
         return masks, []
-    return masks, [_change(state, config, frames, *place) for place in np.argwhere(news).tolist()]
+    changes = []
+    for place in np.argwhere(news).tolist():
+        if gives_way[tuple(place)]:
+            changes.append(_passed(config, frames, *place))
+        changes.append(_change(state, config, frames, rough, *place))
+    return masks, changes
+
+
+def withheld(fault: UInt8) -> Bool:
+    """Whether a sensor with this fault is withheld wholly: spikes are left out one by one."""
+    wholly: Bool = (fault != GOOD) & (fault != SPIKES)
+    return wholly
+
+
+def _found(lasts: Bool, seen: Findings | None) -> Bool:
+    """The faults (N, F, C) that a tick shows, of what lasts long enough (N, COUNTED, C) and of roughness."""
+    streams, _, sensors = lasts.shape
+    found = np.zeros((streams, len(FAULTS), sensors), np.bool_)
+    found[:, :COUNTED] = lasts
+    if seen is not None:
+        found[:, DROPOUT] |= seen.losing
+        found[:, NOISE], found[:, RATE], found[:, SPIKES] = seen.noisy, seen.leapt, seen.spiking
+    return found
+
+
+def _begins(
+    state: SensorCheckState,
+    rough: RoughnessState | None,
+    frames: Frames,
+    fault: UInt8,
+    row: Int64,
+    sensor: Int64,
+) -> None:
+    """Note since when these sensors have a fault of those that are not counted."""
+    stream, which = frames.stream[row], fault[row, sensor]
+    begun = np.where(which < COUNTED, state.since[stream, which, sensor], frames.tick[row])
+    if rough is not None:
+        begun = np.where(which == RATE, rough.leapt[stream, sensor], begun)
+        begun = np.where(which == SPIKES, rough.spikes[stream, -1, sensor], begun)
+    state.since[stream, which, sensor] = begun
 
 
 def _others_moved(telling: Bool, lately: Bool) -> Bool:
@@ -180,7 +247,12 @@ def _restart(state: SensorCheckState, stream: Int32) -> None:
 
 
 def _change(
-    state: SensorCheckState, config: SensorCheckConfig, frames: Frames, row: int, sensor: int
+    state: SensorCheckState,
+    config: SensorCheckConfig,
+    frames: Frames,
+    rough: RoughnessState | None,
+    row: int,
+    sensor: int,
 ) -> SensorChange:
     """What was found of one sensor, in words."""
     stream, tick = int(frames.stream[row]), int(frames.tick[row])
@@ -194,11 +266,52 @@ def _change(
     seconds = (tick + 1 - since) * config.period_ms / 1000
     if fault == STUCK:
         text = f"{name} stuck at {value} for {seconds:.6g} s"
-    elif fault == DROPOUT:
+    elif fault == DROPOUT and state.count[stream, DROPOUT, sensor] >= _limits(config).ticks[DROPOUT, sensor]:
         text = f"{name} has not been reported for {seconds:.6g} s"
-    else:
+    elif fault == RANGE:
         text = f"{name} {value}, {_bounds(config.lowest[sensor], config.highest[sensor])}{unit}"
+    else:
+        assert rough is not None  # it has found this
+        assert config.rough is not None
+        text = f"{name} {_in_words(rough, config.rough, config.period_ms, frames, row, sensor, fault, unit)}"
     return SensorChange(stream, sensor, FAULTS[fault], since, tick, text)
+
+
+def _passed(config: SensorCheckConfig, frames: Frames, row: int, sensor: int) -> SensorChange:
+    """The end of a fault that gives way to another."""
+    tick = int(frames.tick[row])
+    text = f"{config.sensors[sensor]}: no longer faulty in this way but in another"
+    return SensorChange(int(frames.stream[row]), sensor, None, tick, tick, text)
+
+
+def _in_words(
+    rough: RoughnessState,
+    config: RoughnessConfig,
+    period_ms: int,
+    frames: Frames,
+    row: int,
+    sensor: int,
+    fault: int,
+    unit: str,
+) -> str:
+    """What `roughness` found of one sensor, with the bound that it is beyond."""
+    stream, tick = int(frames.stream[row]), int(frames.tick[row])
+    horizon = f"{config.horizon * period_ms / 1000:.6g} s"
+    if fault == DROPOUT:
+        share = float(rough.missing[stream, sensor])
+        return f"misses {share:.0%} of its readings over {horizon}; normal is up to {config.missing[sensor]:.0%}"
+    if fault == NOISE:
+        size = float(rough.rough[stream, sensor]) ** 2
+        normal = f"normal is up to {config.noise[sensor]:.3g}{unit}"
+        return f"is noisy: values stand out by {size:.3g}{unit} over {horizon}; {normal}"
+    if fault == RATE:
+        leap = (
+            f"leapt from {rough.origin[stream, sensor]:.6g} to {frames.values[row, sensor]:.6g}{unit} and stayed"
+        )
+        return f"{leap}; normal is up to {config.step[sensor]:.3g}{unit} in {period_ms / 1000:.6g} s"
+    seconds = (tick + 1 - int(rough.spikes[stream, -1, sensor])) * period_ms / 1000
+    normal = f"normal values stand out by up to {config.spike[sensor]:.3g}{unit}"
+    return f"has had {roughness.SPIKES} spikes in {seconds:.6g} s; {normal}"
 
 
 def _bounds(lowest: float | None, highest: float | None) -> str:

@@ -69,15 +69,16 @@ class ClassSpec:
     def keeps_sensor_faults_of(self, other: ClassSpec) -> bool:
         """Whether what was found of sensors under the other description would have been found here.
 
-        Another model may have seen sensors stand still for longer; what was found before goes on until it is over.
+        Another model may have seen sensors stand still for longer, or leap further; what was found before goes on
+        until it is over.
         """
-        same = (self.route.measures, self.units, self.align.period_ms, _but_stillness(self.sensor_check))
-        theirs = _but_stillness(other.sensor_check)
+        same = (self.route.measures, self.units, self.align.period_ms, _but_learned(self.sensor_check))
+        theirs = _but_learned(other.sensor_check)
         return same == (other.route.measures, other.units, other.align.period_ms, theirs)
 
 
-def _but_stillness(config: SensorCheckConfig | None) -> SensorCheckConfig | None:
-    return None if config is None else replace(config, learned_ticks=(), moved_within=1)
+def _but_learned(config: SensorCheckConfig | None) -> SensorCheckConfig | None:
+    return None if config is None else replace(config, learned_ticks=(), moved_within=1, rough=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from monitor import (
     level,
     limits,
     regime,
+    roughness,
     sensor_check,
     threshold,
     unscored,
@@ -37,6 +38,7 @@ FIRST_ROOM = 16  # streams that a class has room for at first; it doubles when i
 STAGES = (
     "align",
     "sensor_check",
+    "roughness",
     "regime",
     "limits",
     "window",
@@ -57,6 +59,7 @@ class ClassState:
     spec: ClassSpec
     align: align.AlignState
     sensor_check: sensor_check.SensorCheckState
+    roughness: roughness.RoughnessState
     regime: regime.RegimeState
     limits: limits.LimitsState
     window: window.WindowState
@@ -78,6 +81,7 @@ class ClassState:
             spec,
             align.AlignState.empty(spec.align, capacity),
             sensor_check.SensorCheckState.empty(spec.align.sensors, capacity),
+            roughness.RoughnessState.empty(spec.align.sensors, capacity),
             regime.RegimeState.empty(spec.regime, capacity),
             limits.LimitsState.empty(spec.limits, spec.align.sensors, capacity),
             window.WindowState.empty(spec.window, capacity),
@@ -131,6 +135,7 @@ class ClassState:
         fresh.limits.normal = ran_ms // spec.align.period_ms  # it stays recorded
         if spec.keeps_sensor_faults_of(self.spec):
             fresh.sensor_check, fresh.alert = self.sensor_check, self.alert
+            fresh.roughness = self.roughness
         else:
             fresh.alert = handover.with_sensors(self.alert, fresh.alert)
         if spec.keeps_windows_of(self.spec):

@@ -69,6 +69,9 @@ def push(state: WindowState, config: WindowConfig, frames: Frames, masks: Masks 
         if masks.history.any():
             row, sensor = np.nonzero(masks.history)
             state.ring[stream[row], :, sensor] = np.nan
+        if masks.before.any():
+            row, sensor = np.nonzero(masks.before)
+            state.ring[stream[row], state.position[stream[row]] - 1, sensor] = np.nan
     state.withheld[stream] = False if masks is None else masks.sensor
     state.latest[stream] = frames.values
     state.ring[stream, state.position[stream]] = values

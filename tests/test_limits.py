@@ -107,7 +107,7 @@ def test_what_is_beyond_is_not_learned_and_nothing_while_frozen() -> None:
 def test_what_is_masked_is_neither_judged_nor_learned() -> None:
     state = fed([100] * 6)
     nothing, mark = np.zeros((1, 1), np.bool_), np.ones((1, 1), np.bool_)
-    for masks in (Masks(mark, nothing, nothing), Masks(nothing, mark, nothing)):
+    for masks in (Masks(mark, nothing, nothing, nothing), Masks(nothing, mark, nothing, nothing)):
         before = state.age.copy()
         assert len(push(state, 6, [500], masks=masks).scores.stream) == 0
         assert state.age == before

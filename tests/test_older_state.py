@@ -13,13 +13,17 @@ import pytest
 from monitor.checkpoint import decode
 from monitor.columns import pack, unpack
 from monitor.records import Status
+from monitor.sensor_check import FAULTS, GOOD, RANGE
 from monitor.spec import LineSpec
 from monitor.store import Store
-from tests.line_samples import Line, pump, shipped, telemetry
+from tests.line_samples import START, Line, pump, shipped, telemetry
 from tests.store_samples import batch, result
 
 # By the release before regimes, after 62 records: two pumps, the first with an anomaly that is acknowledged.
 OLDER = Path(__file__).parent / "data" / "checkpoint-before-regimes"
+
+# By the release before spikes and noise: the load of one pump is out of its range, the other's flow is missing.
+BEFORE_ROUGHNESS = OLDER.with_name("checkpoint-before-roughness")
 
 
 def test_an_older_checkpoint_goes_on_as_that_release_did() -> None:
@@ -46,6 +50,30 @@ def test_what_was_learned_is_still_there() -> None:
     assert pumps.threshold.histogram[1].sum() == pytest.approx(weights, rel=1e-5)
     assert pumps.threshold.to_learn[1].tolist() == [600 - 41]
     assert pumps.spec.regime.names == ("all",)
+
+
+def test_a_sensor_fault_of_before_spikes_and_noise_goes_on() -> None:
+    """A range fault that was open stays one and clears; a sensor that was good and missing for five drops out."""
+    found = decode(BEFORE_ROUGHNESS.read_bytes())
+    line = Line()
+    line.state, line.position = found.state, found.position
+    checked = found.state.classes[0].sensor_check
+    assert checked.fault[:2].tolist() == [[RANGE, GOOD], [GOOD, GOOD]]
+    assert checked.since.shape[1:] == (len(FAULTS), 2)
+    for second in range(40, 60):
+        first, second_pump = pump(50 + second % 3), pump(50 + second % 3)
+        if second < 50:
+            del second_pump["flow"]
+        line.send(
+            second * 1000, telemetry("p0", second * 1000, first), telemetry("p1", second * 1000, second_pump)
+        )
+    assert line.told() == [
+        ("plant//p1", "sensor_dropout", "fired"),
+        ("plant//p0", "sensor_range", "cleared"),
+        ("plant//p1", "sensor_dropout", "cleared"),
+    ]
+    assert line.events[0].started == START + 35_000
+    assert line.events[1].incident_id == "918c6252be42652f"
 
 
 def test_a_description_without_regimes_is_one_with_a_single_regime() -> None:

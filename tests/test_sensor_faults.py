@@ -15,6 +15,7 @@ from monitor import alert
 from monitor.assemble import line_spec
 from monitor.incident import incident_id
 from monitor.records import Change, Float32, Outcome, Status
+from monitor.roughness import RoughnessConfig
 from tests.line_samples import HASH, START, Line, asked, spec_of, telemetry
 
 if TYPE_CHECKING:
@@ -138,6 +139,31 @@ def test_a_stuck_sensor_is_told_as_such_and_is_no_anomaly() -> None:
     assert fired.summary == f"heat stuck at {np.float32(healthy(100)['heat']):.6g} °C for 20 s"
     assert fired.incident_id == incident_id(KEY, "sensor_stuck", "heat", START + 101_000) == cleared.incident_id
     assert (fired.severity, fired.score, fired.threshold) == ("warning", None, None)
+
+
+def test_a_noisy_sensor_is_found_out_and_the_anomaly_it_raised_settles() -> None:
+    """A deviation of twelve degrees from second 100 to 160; the model takes it for the engine's at first."""
+    spec = engine()
+    assert spec.sensor_check is not None
+    none = (None,) * len(LAW)
+    limits = RoughnessConfig(none, none, (None, None, None, 1.0), none)
+    line = line_of(replace(spec, sensor_check=replace(spec.sensor_check, rough=limits)))
+    random = np.random.default_rng(1)
+    rough = {second: healthy(second)["heat"] + random.normal(0, 12) for second in range(100, 160)}
+    run(line, 0, 100)
+    run(line, 100, 160, lambda second: {"heat": rough[second]})
+    run(line, 160, 250)
+    assert sorted(told(line)) == [
+        ("anomaly", "", "cleared"),
+        ("anomaly", "", "fired"),
+        ("sensor_noise", "heat", "cleared"),
+        ("sensor_noise", "heat", "fired"),
+    ]
+    fired, cleared = (event for event in line.events if event.sensor == "heat")
+    assert fired.summary.startswith("heat is noisy: values stand out by ")
+    contribution = cells(line, "contribution")[:, list(LAW).index("heat")]
+    assert np.isnan(contribution[seconds(fired)[1] : seconds(cleared)[1]]).all()
+    assert not np.isnan(contribution[seconds(cleared)[1] :]).any()
 
 
 def test_without_the_check_the_same_fault_passes_for_the_engines() -> None:

@@ -113,9 +113,9 @@ def test_a_flush_gives_a_row_to_what_no_row_covers_yet_and_to_nothing_else() -> 
     assert cuts(flush(state, strided, last)) == []
 
 
-def masks(*, value: bool = False, sensor: bool = False, history: bool = False) -> Masks:
+def masks(*, value: bool = False, sensor: bool = False, history: bool = False, before: bool = False) -> Masks:
     """What the sensor check says of the first sensor of one stream."""
-    return Masks(*(np.array([[each, False]]) for each in (value, sensor, history)))
+    return Masks(*(np.array([[each, False]]) for each in (value, sensor, history, before)))
 
 
 def test_what_the_model_must_not_see_is_left_out_of_the_window_and_told_as_it_was_reported() -> None:
@@ -133,6 +133,15 @@ def test_what_the_model_must_not_see_is_left_out_of_the_window_and_told_as_it_wa
         [[None, -3], [None, -4], [None, -5]],
     ]
     assert [each.actual[0].tolist() for each in found] == [[tick, -tick] for tick in range(6)]
+
+
+def test_a_spike_that_the_next_tick_tells_is_taken_out_behind_it() -> None:
+    """In the third tick it is told of the second, and in the fourth, where the ring begins anew, of the third."""
+    state = WindowState.empty(config(min_coverage=0.0), 1)
+    said = [masks(), masks(), masks(before=True), masks(before=True)]
+    for tick, each in enumerate(said):
+        found = push(state, config(min_coverage=0.0), frames((0, tick, (tick, -tick), 2, False)), each)
+    assert table(found.values[0]) == [[None, -1], [None, -2], [3, -3]]
 
 
 def test_a_flush_and_an_unchecked_tick_know_what_is_withheld() -> None:

@@ -1,0 +1,183 @@
+"""How a sensor moves from tick to tick: leaps, spikes, noise, and how much is missing in between.
+
+Pure: time is ticks. A value *stands out* by how much it is above both of its neighbours, or below both. The
+machine's own movement goes one way for a while, and so hardly stands out, however fast it is.
+
+* A *leap* is a step further than any of normal data. Its value is withheld until it is known what it is: it comes
+  back, and was a spike; or it stays away for RATE_TICKS in which nothing stands out, and then the value has
+  changed faster than it can.
+* A *spike* is what came back, or a single value that stands out further than normal ones do. The next tick tells.
+* *Noise* is that values stand out all the time: the mean of the roots of by how much, over a horizon. A root,
+  because many that stand out a little are noise and a few that do by much are not.
+* *Missing* is the share of the ticks, over the same horizon, in which the sensor did not report and others did.
+
+What many sensors do at once the machine does: leaps, spikes and noise count where no more than a quarter of them
+shows the same. Ticks at rest and ticks without any report say nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from monitor.records import Bool, Float32, Frames, Int32, Int64
+
+RATE_TICKS = 4  # away for so long, a value is not coming back; noise hardly runs one way for longer
+SPIKES = 3  # within `spike_ticks` are a fault
+APART = 4  # ticks; of what stands out sooner after another only the first is counted, or noise would be spikes
+# In the mean for noise a value stands out by no more than so many times the limit: 20 spikes a minute at 2 Hz are
+# hardly noise then, and noise itself is known within some 15 ticks.
+MOST = 16.0
+IN_COMPANY = 0.5  # of the limit's root: so rough, others keep a noisy one company
+AT_ONCE = 0.25  # share of the sensors; one is always few enough
+NO_TICK = np.int64(-(2**62))
+
+
+@dataclass(frozen=True, slots=True)
+class RoughnessConfig:
+    """Limits of each sensor (C,), of the asset file or learned by the model; None = not checked."""
+
+    step: tuple[float | None, ...]  # in the sensor's unit: from one tick to the next
+    spike: tuple[float | None, ...]  # in its unit: by so much a single value may stand out
+    noise: tuple[float | None, ...]  # in its unit: and by so much on the average
+    missing: tuple[float | None, ...]  # share of the ticks
+    horizon: int = 30  # ticks that noise and missing are averaged over, by exponential weights
+    spike_ticks: int = 600  # ticks within which spikes are counted
+
+
+@dataclass(slots=True)
+class RoughnessState:
+    """S streams."""
+
+    last: Float32  # (S, 2, C) the values of the last tick and the one before, NaN = not reported
+    rough: Float32  # (S, C) the mean root of by how much values stood out
+    missing: Float32  # (S, C) the share missing, NaN = never reported
+    away: Int32  # (S, C) ticks since a leap that is not settled, itself included; 0 = none
+    origin: Float32  # (S, C) the value before that leap
+    leapt: Int64  # (S, C) its tick
+    outlier: Int64  # (S, C) the tick of the latest spike, counted or not
+    spikes: Int64  # (S, SPIKES, C) the ticks of the latest that were counted, newest first
+
+    @classmethod
+    def empty(cls, sensors: int, streams: int) -> RoughnessState:
+        """The state of streams that have not closed a tick yet."""
+        return cls(
+            last=np.full((streams, 2, sensors), np.nan, np.float32),
+            rough=np.zeros((streams, sensors), np.float32),
+            missing=np.full((streams, sensors), np.nan, np.float32),
+            away=np.zeros((streams, sensors), np.int32),
+            origin=np.full((streams, sensors), np.nan, np.float32),
+            leapt=np.full((streams, sensors), NO_TICK),
+            outlier=np.full((streams, sensors), NO_TICK),
+            spikes=np.full((streams, SPIKES, sensors), NO_TICK),
+        )
+
+
+class Findings(NamedTuple):
+    """What one round of N ticks says of C sensors; each (N, C)."""
+
+    pending: Bool  # this value leapt, and is not settled
+    before: Bool  # the value of the tick before was a spike
+    noisy: Bool
+    leapt: Bool  # a leap has stayed: told once
+    spiking: Bool  # spikes are too many
+    losing: Bool  # too much is missing
+
+
+class _Limits(NamedTuple):
+    step: Float32  # (C,) as all; infinite where not checked
+    spike: Float32
+    noise: Float32
+    root: Float32  # of `noise`
+    missing: Float32
+
+
+def push(
+    state: RoughnessState, config: RoughnessConfig, frames: Frames, outside: Bool, was_outside: Bool, rests: Bool
+) -> Findings:
+    """Take in one closed tick per stream; changes `state`.
+
+    `outside` and `was_outside` (N, C) say which values are out of their range, now and when last reported: those
+    are no leaps. `rests` (N,) says which machines are at rest.
+    """
+    limits = limits_of(config)
+    restart(state, frames.stream[frames.gap])
+    stream, tick = frames.stream, frames.tick[:, None]
+    here = ((frames.count > 0) & ~rests)[:, None]  # (N, 1)
+    values = np.where(here, frames.values, np.float32(np.nan))  # (N, C)
+    there = ~np.isnan(values)
+    last = state.last[stream]  # (N, 2, C)
+    before, earlier = last[:, 0], last[:, 1]  # (N, C)
+    state.last[stream] = np.stack([values, before], axis=1)
+
+    missing = np.where(there & np.isnan(state.missing[stream]), np.float32(0), state.missing[stream])
+    missing += np.where(here, (~there - missing) / np.float32(config.horizon), np.float32(0))
+    state.missing[stream] = missing
+
+    with np.errstate(over="ignore", invalid="ignore"):  # values may be of any size
+        out, back = before - earlier, values - before  # (N, C)
+        returns = np.abs(values - state.origin[stream]) <= limits.step
+    height = np.where((out > 0) == (back > 0), np.float32(0), np.minimum(np.abs(out), np.abs(back)))
+    height[np.isnan(out) | np.isnan(back)] = np.nan
+    stands = _few(height > limits.spike)
+    rough = state.rough[stream]
+    root = np.sqrt(np.minimum(height, MOST * limits.noise))
+    rough += np.where(np.isnan(root), np.float32(0), (root - rough) / np.float32(config.horizon))
+    state.rough[stream] = rough
+    beyond = rough > limits.root
+    noisy = beyond & _few(rough > IN_COMPANY * limits.root)
+
+    away = state.away[stream]
+    spike = stands | (returns & (away > 0) & there)
+    leaps = (np.abs(back) > limits.step) & ~spike & (away == 0) & ~outside & ~was_outside
+    row, sensor = np.nonzero(leaps)
+    state.origin[stream[row], sensor] = before[row, sensor]
+    state.leapt[stream[row], sensor] = frames.tick[row]
+    away = np.where(spike | rests[:, None], 0, away + (there & (leaps | (away > 0))))
+    away = np.where(_few(away > 0), away, 0)
+    leapt = away >= RATE_TICKS
+    state.away[stream] = np.where(leapt, 0, away)
+
+    counts = spike & ~beyond & (tick - state.outlier[stream] > APART)
+    row, sensor = np.nonzero(spike)
+    state.outlier[stream[row], sensor] = frames.tick[row]
+    row, sensor = np.nonzero(counts)
+    state.spikes[stream[row], 1:, sensor] = state.spikes[stream[row], :-1, sensor]
+    state.spikes[stream[row], 0, sensor] = frames.tick[row]
+    return Findings(
+        pending=away > 0,
+        before=stands,
+        noisy=noisy,
+        leapt=leapt,
+        spiking=np.isfinite(limits.spike) & (tick - state.spikes[stream, -1] < config.spike_ticks),
+        losing=missing > limits.missing,
+    )
+
+
+def restart(state: RoughnessState, stream: Int32) -> None:
+    """After a gap all begins anew; what was reported once can be missed."""
+    fresh = RoughnessState.empty(state.rough.shape[1], 1)
+    for name in ("last", "rough", "away", "spikes"):
+        getattr(state, name)[stream] = getattr(fresh, name)
+    state.missing[stream] *= 0
+
+
+def _few(shown: Bool) -> Bool:
+    """Where (N, C) so few sensors of the asset show it that it is theirs and not the machine's."""
+    most = max(1, int(AT_ONCE * shown.shape[1]))
+    few: Bool = shown & (np.count_nonzero(shown, axis=1, keepdims=True) <= most)
+    return few
+
+
+@lru_cache(maxsize=256)
+def limits_of(config: RoughnessConfig) -> _Limits:
+    """The limits as arrays."""
+    step, spike, noise, missing = (
+        np.array([np.inf if limit is None else limit for limit in limits], np.float32)
+        for limits in (config.step, config.spike, config.noise, config.missing)
+    )
+    return _Limits(step, spike, noise, np.sqrt(noise), missing)
