@@ -99,7 +99,7 @@ def test_a_missing_sensor_contributes_nothing_and_the_others_go_on(model: Runtim
     contribution, expected, score = model.score(values)
     assert np.isnan(contribution[:, TEMPERATURE]).all()
     others = np.delete(contribution, TEMPERATURE, axis=1)
-    np.testing.assert_array_equal(score, others.max(axis=1))
+    assert (score >= others.max(axis=1)).all(), "T² of the others may be more"
     assert np.median(score) < 1.5
     assert np.isfinite(expected).all()  # also what the missing one would be
 
