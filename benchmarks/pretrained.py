@@ -1,9 +1,7 @@
 """Makes the model that comes with the package, and judges it.
 
     python -m benchmarks.pretrained build [--out FOLDER]     train it, judge it, write its card
-    python -m benchmarks.pretrained limits [--out FOLDER]    learn the sensor check's limits, and nothing else
     python -m benchmarks.pretrained judge [--out FOLDER]     judge it again, and write its card
-    python -m benchmarks.pretrained reach [--out FOLDER]     note what its training data reached, without training
     python -m benchmarks.pretrained verify                   build it again elsewhere and compare
 
 `build` needs the extra `train`, a quarter of an hour to train and half an hour of two cores to judge. The same
@@ -20,7 +18,6 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from benchmarks.pretrained_data import JUDGING_SEEDS, PERIOD_MS, training_data
@@ -28,11 +25,9 @@ from benchmarks.pretrained_judge import judged
 from benchmarks.pretrained_report import chapters, judged_card
 from config.files import load_asset_file
 from models import training
-from models.artifact import ASSET, CARD, HEADER, WEIGHT_FILES, Reached, load_header, save_artifact, write_whole
-from models.card import Origin, rough_block, rough_words, save_trained
-from models.reference import learn_reference
+from models.artifact import CARD, write_whole
+from models.card import Origin, save_trained
 from models.runtime import load_model
-from models.split import Part, split_runs
 from monitor.commands.recorded_windows import windows_of
 from simulator.fleet import Fleet
 from simulator.recording import data_hash
@@ -60,6 +55,7 @@ def build(out: Path, *, days: float, epochs: int | None = None, keep: Path | Non
         lambda epoch: _say(f"epoch {epoch.number}: {epoch.stop_loss:.5f}"),
         keep=(lambda _state: None) if keep is None else (lambda state: write_whole(keep, state)),
         resume=keep.read_bytes() if keep is not None and keep.exists() else None,
+        sensors=tuple(SENSORS),
     )
     asset = load_asset_file(ASSET_FILE)
     origin = Origin(
@@ -77,42 +73,11 @@ def build(out: Path, *, days: float, epochs: int | None = None, keep: Path | Non
         judge(out, days)
 
 
-def limits(folder: Path) -> None:
-    """Give a model the limits for the sensor check that its training data have now; its network stays."""
-    header = load_header(folder)
-    runs = windows_of(training_data(), period_ms=PERIOD_MS, window=header.window)
-    learned = training.roughness_of(runs)
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != HEADER}
-    names, units = ([getattr(sensor, key) for sensor in header.sensors] for key in ("name", "unit"))
-    card = files[CARD].decode().replace(rough_words(header.rough, names, units), "")
-    beginning, stillness, rest = card.partition("moved within the last ")
-    ticks, end, rest = rest.partition("\n")
-    files[CARD] = (beginning + stillness + ticks + end + rough_words(learned, names, units) + rest).encode()
-    save_artifact(folder, msgspec.structs.replace(header, rough=rough_block(learned)), files)
-
-
 def judge(folder: Path, days: float) -> None:
     """Find out what the model finds, and write it into its card in place of what stood there."""
     text = chapters(*judged(folder, JUDGING_SEEDS, days))
     card = folder / CARD
     card.write_text(judged_card(card.read_text(encoding="utf-8"), text), encoding="utf-8")
-
-
-def reach(folder: Path) -> None:
-    """Note what the training data reached, as training does, in the header of a model of these data."""
-    runs = windows_of(training_data(), period_ms=PERIOD_MS, window=WINDOW)
-    model = load_model(folder)
-    parts, _ = split_runs(runs, CONFIG.seed)
-    held_out = [
-        run.windows[rows]
-        for run, part in zip(runs, parts, strict=True)
-        if len(rows := np.flatnonzero(part == Part.CALIBRATION)[::WINDOW])
-    ]
-    scores = np.concatenate([model.score(np.stack(list(windows)))[2] for windows in held_out])
-    found = learn_reference([run.rows() for run in runs if len(run.tick)], scores)
-    reached = Reached(tuple(found.lowest.tolist()), tuple(found.highest.tolist()), found.score)
-    files = {name: (folder / name).read_bytes() for name in (*WEIGHT_FILES, ASSET, CARD)}
-    save_artifact(folder, msgspec.structs.replace(model.header, reached=reached), files)
 
 
 def verify() -> bool:
@@ -131,7 +96,7 @@ def verify() -> bool:
 def main() -> int:
     """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("build", "judge", "limits", "reach", "verify"))
+    parser.add_argument("command", choices=("build", "judge", "verify"))
     parser.add_argument("--out", type=Path, default=MODEL)
     parser.add_argument("--days", type=float, default=DAYS, help="engine-days for the false alarms (%(default)s)")
     parser.add_argument("--epochs", type=int, help="fewer, to try something")
@@ -140,12 +105,8 @@ def main() -> int:
     match options.command:
         case "build":
             build(options.out, days=options.days, epochs=options.epochs, keep=options.keep)
-        case "limits":
-            limits(options.out)
         case "judge":
             judge(options.out, options.days)
-        case "reach":
-            reach(options.out)
         case _:
             return 0 if verify() else 1
     return 0

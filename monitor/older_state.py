@@ -1,8 +1,8 @@
 """What a checkpoint of an earlier release lacks, filled in: nothing that was learned is lost by an update. Pure.
 
 Before there were levels, anchors, lasting deviations, drift and learned regimes, a stream had none; they begin
-anew, and what was learned else stays. Before a sensor's leaps, spikes and noise were checked, there were three faults
-of sensors; they stay.
+anew, and what was learned else stays. Before a sensor's leaps, spikes and noise were checked, there were three
+faults of sensors; they stay.
 Before there were operating regimes a stream had one threshold, an incident point less, and neither regime, limits
 nor ledger. Such a state goes on as one whose regime is "all", and limits begin anew.
 """
