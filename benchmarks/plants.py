@@ -1,4 +1,4 @@
-"""Detection on plants that no default was chosen on, by the plain commands with nothing set, beside T² and others.
+"""Detection on plants unlike engine and pumps, by the plain commands with nothing set, beside T² and others.
 
     python -m benchmarks.plants [--only NAMES] [--folder FOLDER] [--record]
 
