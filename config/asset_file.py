@@ -9,7 +9,6 @@ from pydantic import Field
 from config.regimes import RegimeRule, RegimeSettings, rules
 from config.regimes import mistakes as regime_mistakes
 from config.section import Mistake, Section, in_order
-from config.sections import Positive
 from config.units import conversion
 
 if TYPE_CHECKING:
@@ -29,16 +28,21 @@ class AssetSensor(Section):
         description="not changing for so many seconds, while most others do, is a fault; "
         "give at least twice as long as it stands still in normal running; none: not checked",
     )
-    max_step: Positive | None = Field(
+    max_step: float | None = Field(
         None,
-        description="a change from one tick to the next that is larger is a leap, which no working sensor makes; "
-        "none, as of the next three: as the model has learned it",
+        gt=0,
+        description="a change from one tick to the next that is larger and stays is a fault, because no working "
+        "sensor makes it; none: one larger than the model has learned is withheld until it is known whether it stays",
     )
-    max_spike: Positive | None = Field(
-        None, description="a single value that is above or below both of its neighbours by more is a spike"
-    )
-    max_noise: Positive | None = Field(
+    max_spike: float | None = Field(
         None,
+        gt=0,
+        description="a single value that is above or below both of its neighbours by more is a spike; "
+        "none, as of the next two: as the model has learned it",
+    )
+    max_noise: float | None = Field(
+        None,
+        gt=0,
         description="values that are above or below both of their neighbours by more on the average are noise",
     )
     max_missing: float | None = Field(

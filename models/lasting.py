@@ -4,15 +4,14 @@ For one sensor, r is what its latest value differs by from what the others say o
 held-out normal windows, and cut at LIMIT times that. Of every asset are kept
 
     recent   the exponentially weighted means of r over a few windows, and over more (EWMA, Roberts 1959)
-    latest   the same over a part of a window
-    usual    the mean of r over many windows: what this asset always differs by, as castings and sensors do; a row
-             counts the less the nearer to a fault it is
+    latest   the same over one window
+    usual    the mean of r over many windows: what this asset always differs by, as castings and sensors do
 
 and judged is recent - usual, all sensors together, by Hotelling's T² (MEWMA, Lowry, Woodall, Champ and Rigdon
-1992): its root over the root's own high quantile on held-out normal runs, of the two the larger. It counts no more
-than latest - usual does by the same measure, so that what is mended is over soon. An asset is not judged until it
-has a usual, and never taken to differ by more than assets do in normal data: a fault that was there from the
-start, or that grows slowly, is not learned away.
+1992): its root over the root's own high quantile on held-out normal runs, of the two the larger. It counts as far
+as the next shorter mean less the usual still has that deviation, along its direction, so that what is mended is
+over soon. An asset is not judged until it has a usual, and never taken to differ by more than assets do in normal
+data: a fault that was there from the start, or that grows slowly, is not learned away.
 """
 
 from __future__ import annotations
@@ -38,7 +37,8 @@ Int64 = npt.NDArray[np.int64]
 
 # In windows, so that they fit machines that are fast and slow.
 RECENT = (6.0, 30.0)  # what the recent means forget over
-LATEST = 1 / 3
+LATEST = 1.0
+STILL = 1.25  # times the share of a deviation that the shorter mean has: one, and room for its noise
 SETTLE = 20.0  # rows that make a usual; the first mean of a few would be one of the state the machine is in
 FORGET = 1440.0  # what the usual forgets over at the most
 READY = 0.5  # weight that a mean must have: of one without a pause it is 1 in the end
@@ -49,7 +49,6 @@ MARGIN = 1.1
 MARGIN_FEW = 2.0  # over the root of the horizons that calibrate: few runs have not shown the worst
 MOST_SENSORS = 100  # more have none: the matrix would outgrow the header
 LEAST_RUNS = 20.0  # horizons of RECENT, in the runs that calibrate
-LEAST_TRUST = 0.25  # what a row that is no incident counts at the least for what is usual
 LEAST_BOUND = 1.0  # |usual| may always be as large: few assets do not show how much assets differ
 BOUND = 1.5  # times the largest that was seen
 NOISE = 0.1  # of a sensor's deviation, that no direction varies less than
@@ -111,13 +110,11 @@ def push(
     row, ticks = _remember(state, lasting, stream, tick, residual)
     contribution = np.full(row.shape, np.nan, np.float32)
     score = np.full(len(row), np.nan, np.float32)
-    latest, *recent = _deviations(state, lasting, stream)
-    for usual, deviation in zip(lasting.recent, recent, strict=False):
-        found = _judge(usual, deviation, latest, there)
+    deviations = _deviations(state, lasting, stream)
+    for usual, recent, shorter in zip(lasting.recent, deviations[1:], deviations, strict=False):
+        found = _judge(usual, recent, shorter, there)
         contribution, score = np.fmax(contribution, found[0]), np.fmax(score, found[1])
-    # The nearer to a fault, the less of it is taken for usual; but a first usual that was chance must not stay.
-    trust = np.where(frozen, 0, np.clip(1 - np.nan_to_num(score), LEAST_TRUST, 1))  # (B,)
-    _learn(state, lasting, stream, row, ticks * there * trust[:, None])
+    _learn(state, lasting, stream, row, ticks * there * ~frozen[:, None])
     return contribution, score
 
 
@@ -147,11 +144,11 @@ def _remember(
 
 
 def _deviations(state: LastingState, lasting: Lasting, stream: Int32) -> list[Float32]:
-    """Latest less the usual, and the recent ones (B, C) each, NaN = not ready."""
+    """The means less the usual, from the shortest on, (B, C) each, NaN = not ready."""
     settled = state.learned[stream] >= SETTLE * lasting.window  # (B, C)
     usual = np.clip(state.usual[stream], -lasting.bound, lasting.bound)
     ready = settled[:, None] & (state.weight[stream] >= READY)  # (B, M, C)
-    ready &= ready[:, :1]  # without the latest there is nothing to say
+    ready = np.logical_and.accumulate(ready, axis=1)  # without the shorter mean there is nothing to say
     deviation = np.where(ready, state.mean[stream] - usual[:, None], np.float32(np.nan))
     return list(np.moveaxis(deviation, 1, 0))
 
@@ -163,7 +160,7 @@ def _learn(state: LastingState, lasting: Lasting, stream: Int32, row: Float32, t
     state.learned[stream] = learned
 
 
-def _judge(usual: Recent, recent: Float32, latest: Float32, there: Bool) -> tuple[Float32, Float32]:
+def _judge(usual: Recent, recent: Float32, shorter: Float32, there: Bool) -> tuple[Float32, Float32]:
     """Contribution (B, C) and score (B,) by deviations from the usual (B, C), NaN = not ready."""
     contribution = np.full(recent.shape, np.nan, np.float32)
     score = np.full(len(recent), np.nan, np.float32)
@@ -172,23 +169,16 @@ def _judge(usual: Recent, recent: Float32, latest: Float32, there: Bool) -> tupl
     if not len(rows):
         return contribution, score
     precision = usual.precision.astype(np.float64)  # differences of nearly equal numbers are what counts
-    latest = np.where(ready, latest, np.float32(np.nan))
-    long, short = (_completed(each[rows].astype(np.float64), precision) for each in (recent, latest))
-    root = _root(long, precision)  # (b,)
-    counted = np.minimum(root, _root(short, precision))
-    score[rows] = counted / usual.score
+    shorter = np.where(ready, shorter, np.float32(np.nan))
+    long, short = (_completed(each[rows].astype(np.float64), precision) for each in (recent, shorter))
+    weighted = long @ precision  # (b, C)
+    square = np.maximum((long * weighted).sum(axis=1), SMALLEST**2)  # (b,) T²
+    still = np.clip(STILL * (short * weighted).sum(axis=1) / square, 0, 1)
+    score[rows] = np.sqrt(square) * still / usual.score
     # How far each sensor is from what the others make it, in its own deviations: large of those that are to blame.
-    alone = np.abs(long @ precision) / np.sqrt(np.diag(precision))  # (b, C)
-    scale = counted / np.maximum(root, 1e-30) / usual.score
-    contribution[rows] = np.where(ready[rows] & there[rows], alone * scale[:, None], np.nan)
+    alone = np.abs(weighted) / np.sqrt(np.diag(precision)) * (still / usual.score)[:, None]  # (b, C)
+    contribution[rows] = np.where(ready[rows] & there[rows], alone, np.nan)
     return contribution, score
-
-
-def _root(deviation: Float64, precision: Float64) -> Float64:
-    """The root of T² (B,)."""
-    square = np.einsum("bc,cd,bd->b", deviation, precision, deviation, optimize=True)
-    root: Float64 = np.sqrt(np.maximum(square, 0))
-    return root
 
 
 def _completed(deviation: Float64, precision: Float64) -> Float64:
@@ -257,12 +247,12 @@ class _Followed:
     run: Int  # (N,)
     ticks: Float32  # (N,) that each stands for
     recent: Float32  # (N, C) less the usual, NaN = not ready
-    latest: Float32  # (N, C)
+    shorter: Float32  # (N, C) the next shorter mean, likewise
     usual: Float32  # (N, C)
 
     def of(self, rows: Bool) -> _Followed:
         """Some of the rows."""
-        means = self.recent[rows], self.latest[rows], self.usual[rows]
+        means = self.recent[rows], self.shorter[rows], self.usual[rows]
         return _Followed(self.run[rows], self.ticks[rows], *means)
 
     def half(self) -> Bool:
@@ -297,12 +287,12 @@ def _followed(draft: Lasting, runs: Sequence[NormalRun]) -> list[_Followed]:
         stream = np.flatnonzero(lengths > index).astype(np.int32)
         here = residual[index, stream]
         row, ticks = _remember(state, draft, stream, tick[index, stream], here)
-        latest, *recent = _deviations(state, draft, stream)
-        for kept, each in zip(parts, recent, strict=True):
+        deviations = _deviations(state, draft, stream)
+        for kept, each, shorter in zip(parts, deviations[1:], deviations, strict=False):
             ready = np.flatnonzero(2 * (~np.isnan(each)).sum(axis=1) > sensors)
             usual = state.usual[stream[ready]]
             kept.append(
-                _Followed(stream[ready].astype(np.int_), ticks[ready, 0], each[ready], latest[ready], usual)
+                _Followed(stream[ready].astype(np.int_), ticks[ready, 0], each[ready], shorter[ready], usual)
             )
         _learn(state, draft, stream, row, ticks * ~np.isnan(here))
     return [_together(kept) for kept in parts]
@@ -313,7 +303,7 @@ def _together(parts: list[_Followed]) -> _Followed:
         np.concatenate([each.run for each in parts]),
         np.concatenate([each.ticks for each in parts]),
         np.concatenate([each.recent for each in parts]),
-        np.concatenate([each.latest for each in parts]),
+        np.concatenate([each.shorter for each in parts]),
         np.concatenate([each.usual for each in parts]),
     )
 
@@ -325,7 +315,7 @@ def _quantile(rows: _Followed, horizon: float) -> float:
         known, asked = rows.of(half != one), rows.of(half == one)
         if len(known.run) and len(asked.run):
             usual = Recent(0, _precision(known, horizon), 1.0)
-            found.append(_judge(usual, asked.recent, asked.latest, ~np.isnan(asked.recent))[1])
+            found.append(_judge(usual, asked.recent, asked.shorter, ~np.isnan(asked.recent))[1])
     count = float(rows.ticks.sum()) / horizon
     return max(tail(np.concatenate(found), QUANTILE) * (MARGIN + MARGIN_FEW / math.sqrt(count)), SMALLEST)
 

@@ -247,7 +247,8 @@ def _roughness(each: ResolvedClass) -> RoughnessConfig | None:
     }
     if not any(any(given) for given in limits.values()):
         return None
-    config = RoughnessConfig(limits["step"], limits["spike"], limits["noise"], limits["missing"])
+    stated = tuple(given is not None for given in each.max_step or nothing)
+    config = RoughnessConfig(limits["step"], limits["spike"], limits["noise"], limits["missing"], stated)
     if learned is None:
         return config
     return replace(config, horizon=learned.horizon, spike_ticks=learned.spike_ticks)

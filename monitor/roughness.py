@@ -4,8 +4,9 @@ Pure: time is ticks. A value *stands out* by how much it is above both of its ne
 machine's own movement goes one way for a while, and so hardly stands out, however fast it is.
 
 * A *leap* is a step further than any of normal data. Its value is withheld until it is known what it is: it comes
-  back, and was a spike; or it stays away for RATE_TICKS in which nothing stands out, and then the value has
-  changed faster than it can.
+  back, and was a spike; or it stays away for RATE_TICKS in which nothing stands out. Then the value has changed
+  faster than it can, where the asset file says how fast that is; else the model judges it: that nothing changed so
+  fast in normal data does not say that nothing can.
 * A *spike* is what came back, or a single value that stands out further than normal ones do. The next tick tells.
 * *Noise* is that values stand out all the time: the mean of the roots of by how much, over a horizon. A root,
   because many that stand out a little are noise and a few that do by much are not.
@@ -45,6 +46,7 @@ class RoughnessConfig:
     spike: tuple[float | None, ...]  # in its unit: by so much a single value may stand out
     noise: tuple[float | None, ...]  # in its unit: and by so much on the average
     missing: tuple[float | None, ...]  # share of the ticks
+    stated: tuple[bool, ...] = ()  # whether the asset file gives `step`: only then is a leap that stays a fault
     horizon: int = 30  # ticks that noise and missing are averaged over, by exponential weights
     spike_ticks: int = 600  # ticks within which spikes are counted
 
@@ -83,13 +85,14 @@ class Findings(NamedTuple):
     pending: Bool  # this value leapt, and is not settled
     before: Bool  # the value of the tick before was a spike
     noisy: Bool
-    leapt: Bool  # a leap has stayed: told once
+    leapt: Bool  # a leap has stayed that the asset file rules out: told once
     spiking: Bool  # spikes are too many
     losing: Bool  # too much is missing
 
 
 class _Limits(NamedTuple):
     step: Float32  # (C,) as all; infinite where not checked
+    stated: Bool
     spike: Float32
     noise: Float32
     root: Float32  # of `noise`
@@ -139,8 +142,8 @@ def push(
     state.leapt[stream[row], sensor] = frames.tick[row]
     away = np.where(spike | rests[:, None], 0, away + (there & (leaps | (away > 0))))
     away = np.where(_few(away > 0), away, 0)
-    leapt = away >= RATE_TICKS
-    state.away[stream] = np.where(leapt, 0, away)
+    stayed = away >= RATE_TICKS
+    state.away[stream] = np.where(stayed, 0, away)
 
     counts = spike & ~beyond & (tick - state.outlier[stream] > APART)
     row, sensor = np.nonzero(spike)
@@ -152,7 +155,7 @@ def push(
         pending=away > 0,
         before=stands,
         noisy=noisy,
-        leapt=leapt,
+        leapt=stayed & limits.stated,
         spiking=np.isfinite(limits.spike) & (tick - state.spikes[stream, -1] < config.spike_ticks),
         losing=missing > limits.missing,
     )
@@ -180,4 +183,5 @@ def limits_of(config: RoughnessConfig) -> _Limits:
         np.array([np.inf if limit is None else limit for limit in limits], np.float32)
         for limits in (config.step, config.spike, config.noise, config.missing)
     )
-    return _Limits(step, spike, noise, np.sqrt(noise), missing)
+    stated = np.array(config.stated or (False,) * len(step))
+    return _Limits(step, stated, spike, noise, np.sqrt(noise), missing)
