@@ -32,7 +32,7 @@ class AssetSensor(Section):
         None,
         gt=0,
         description="a change from one tick to the next that is larger and stays is a fault, because no working "
-        "sensor makes it; none: one larger than the model has learned is withheld until it is known whether it stays",
+        "sensor makes it; none: one beyond what the model has learned is withheld until it is known to stay",
     )
     max_spike: float | None = Field(
         None,

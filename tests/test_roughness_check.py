@@ -27,7 +27,13 @@ NAN = math.nan
 C = 5  # sensors, of which one alone may be at fault at a time
 HEAT = 1
 LIMITS = RoughnessConfig(
-    step=(10.0,) * C, spike=(2.0,) * C, noise=(0.5,) * C, missing=(0.4,) * C, horizon=4, spike_ticks=50
+    step=(10.0,) * C,
+    spike=(2.0,) * C,
+    noise=(0.5,) * C,
+    missing=(0.4,) * C,
+    stated=(True,) * C,
+    horizon=4,
+    spike_ticks=50,
 )
 RULE = SensorCheckConfig(
     sensors=("speed", "heat", "flow", "load", "oil"),
@@ -123,6 +129,15 @@ def test_a_leap_that_stays_is_a_fault_and_clears_by_itself_at_the_new_level() ->
     assert one.ticks("sensor") == [5, 6, 7]
     summary = "heat leapt from 20 to 61.5 °C and stayed; normal is up to 10 °C in 0.5 s"
     assert one.changes[0].summary == summary
+
+
+def test_a_leap_beyond_what_was_learned_is_withheld_until_it_has_stayed_and_is_no_fault() -> None:
+    """Nothing so fast was in normal data: that does not say that nothing can be. The model judges it from tick 6 on."""
+    learned = replace(LIMITS, stated=())
+    one = One(rough=learned).run(20, 20, 60, 60.5, 61, 61.5, *[62.0] * 8)
+    assert one.said() == []
+    assert one.ticks("value") == [2, 3, 4, 5]
+    assert one.ticks("sensor") == []
 
 
 def test_a_fast_climb_is_one_fault_for_as_long_as_it_lasts() -> None:
