@@ -160,7 +160,7 @@ def judge(name: str, label: str, role: str, said: Sequence[Said], setting: Setti
     roc, precision, vus, ranked, drawn = _ranking(said, setting, weights)
     matched = told(said, setting)
     alarms = [each.alarm for each in said]
-    opened = [_while_open(each.incidents, truth.tick) for each, truth in zip(said, truths, strict=True)]
+    opened = [while_open(each.incidents, truth.tick) for each, truth in zip(said, truths, strict=True)]
     figures = Detector(
         name=name,
         label=label,
@@ -314,7 +314,7 @@ def _matched(said: Said, truth: Truth, reach: int) -> Matched:
     )
 
 
-def _while_open(incidents: Sequence[Incident], tick: Int64) -> Bool:
+def while_open(incidents: Sequence[Incident], tick: Int64) -> Bool:
     """Whether an incident was open at each of these ticks (N,)."""
     opened = np.zeros(len(tick), np.bool_)
     for each in incidents:

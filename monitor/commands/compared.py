@@ -13,10 +13,11 @@ import numpy as np
 
 from models.baselines import BASELINES
 from models.baselines.compare import fit, level
-from models.evaluation import Said
+from models.evaluation import Said, while_open
 from monitor.commands.judged_line import MODELS, SCORE, first_tick, score_line, through
 from monitor.commands.recorded_windows import windows_of
 from monitor.records import Kind
+from monitor.sensor_check import FAULTS
 from simulator.recording import Recording
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 # Floors of the threshold that the curve is made of.
 FLOORS = (0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0)
+# What a row is worth, at the least, while the sensor check says of a sensor that it is faulty: the highest that a
+# threshold rises to. The model does not see that sensor, so its score says nothing of it.
+FAULTY = 10.0
 
 
 def said_of(truths: Sequence[Truth], outcomes: Sequence[Outcome], *, everything: bool) -> list[Said]:
@@ -42,7 +46,9 @@ def said_of(truths: Sequence[Truth], outcomes: Sequence[Outcome], *, everything:
         rows = outcome.rows
         score, threshold = (by_tick(truth, rows.tick, column) for column in (rows.score, rows.threshold))
         told = [each for each in outcome.incidents if everything or each.kind == Kind.ANOMALY]
-        said.append(Said(score, _above(score, threshold), tuple(told)))
+        above = _above(score, threshold)
+        faulty = while_open([each for each in told if each.kind in FAULTS], truth.tick)
+        said.append(Said(np.where(faulty, np.fmax(score, np.float32(FAULTY)), score), above | faulty, tuple(told)))
     return said
 
 
