@@ -45,7 +45,7 @@ LIMIT = 1e6  # scaled units: keeps the squares of absurd readings finite
 WHOLE_SENSORS = 100  # more have no T²: its matrix would outgrow the header
 RIDGE = 1e-3  # added to correlations: sensors that repeat each other must not make a matrix singular
 EXPONENTS = 0.2, 1.0  # that T² may be bent by
-FOLDS = 4  # parts of the held-out windows, each of which is judged by what is usual in the others
+FOLDS = 10  # parts of the held-out windows, each of which is judged by what is usual in the others
 NORM = 4.0  # of sensors that decide together
 
 

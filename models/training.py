@@ -17,11 +17,23 @@ from models.level import Level, assets_differ, fit_level, least_scale
 from models.masking import HiddenPrediction, deal
 from models.reference import Reference, learn_reference
 from models.regime_learning import Found, learn_regimes, regimes_of, with_levels
-from models.residual import Calibration, Energies, calibrate, energies, joined, judge, judged, stricter
+from models.residual import (
+    SCORE_QUANTILE,
+    SMALLEST,
+    Calibration,
+    Energies,
+    calibrate,
+    energies,
+    joined,
+    judge,
+    judged,
+    stricter,
+)
 from models.roughness import Roughness, learn_roughness
 from models.scaling import Scaler, fit_scaler, network_input
 from models.split import Part, Run, split_in_time, split_runs
 from models.stillness import Stillness, learn_stillness
+from models.tails import tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -319,7 +331,9 @@ def _regimes(
         return found
     every = _every(held_out)
     regime = [each[::every] for each in regimes_of(found.regimes, held_out)]
-    own = np.split(scores, np.cumsum([len(each) for each in regime])[:-1])
+    # Held against all windows' quantile, which is 1.0 only where nothing made the scores stricter.
+    relative = scores / max(tail(scores[~np.isnan(scores)], SCORE_QUANTILE), SMALLEST)
+    own = np.split(relative, np.cumsum([len(each) for each in regime])[:-1])
     apart = max(fit[0].windows.shape[1] // every, 1)
     return Found(with_levels(found.regimes, own, regime, apart), found.why)
 

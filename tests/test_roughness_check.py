@@ -132,7 +132,7 @@ def test_a_leap_that_stays_is_a_fault_and_clears_by_itself_at_the_new_level() ->
 
 
 def test_a_leap_beyond_what_was_learned_is_withheld_until_it_has_stayed_and_is_no_fault() -> None:
-    """Nothing so fast was in normal data: that does not say that nothing can be. The model judges it from tick 6 on."""
+    """Nothing in normal data was so fast; the model judges it from tick 6 on."""
     learned = replace(LIMITS, stated=())
     one = One(rough=learned).run(20, 20, 60, 60.5, 61, 61.5, *[62.0] * 8)
     assert one.said() == []
