@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
 # Floors of the threshold that the curve is made of.
 FLOORS = (0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0)
-# What a row is worth, at the least, while the sensor check says of a sensor that it is faulty: the highest that a
-# threshold rises to. The model does not see that sensor, so its score says nothing of it.
-FAULTY = 10.0
+# What a row is worth, at the least, while the sensor check withholds a sensor as faulty: a score of 1.0.
+# The model does not see that sensor then, so its score says nothing of it.
+FAULTY = 1.0
+WITHHELD = frozenset(FAULTS) - {Kind.SENSOR_SPIKES}
 
 
 def said_of(truths: Sequence[Truth], outcomes: Sequence[Outcome], *, everything: bool) -> list[Said]:
@@ -47,7 +48,7 @@ def said_of(truths: Sequence[Truth], outcomes: Sequence[Outcome], *, everything:
         score, threshold = (by_tick(truth, rows.tick, column) for column in (rows.score, rows.threshold))
         told = [each for each in outcome.incidents if everything or each.kind == Kind.ANOMALY]
         above = _above(score, threshold)
-        faulty = while_open([each for each in told if each.kind in FAULTS], truth.tick)
+        faulty = while_open([each for each in told if each.kind in WITHHELD], truth.tick)
         said.append(Said(np.where(faulty, np.fmax(score, np.float32(FAULTY)), score), above | faulty, tuple(told)))
     return said
 
