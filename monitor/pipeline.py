@@ -7,7 +7,7 @@ records from the same state give the same results, bit for bit, wherever they ru
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,11 +22,9 @@ from monitor import (
     limits,
     moves,
     orders,
-    regime,
-    sensor_check,
+    rounds,
     threshold,
     unscored,
-    window,
 )
 from monitor.decode import encode_telemetry
 from monitor.incident import Moment, words
@@ -39,27 +37,20 @@ from monitor.records import (
     Move,
     Outcome,
     Readings,
-    Scores,
-    Status,
     StepResult,
-    StoredScores,
-    Windows,
 )
-from monitor.score import score
 from monitor.spec import LineSpec
-from monitor.state import ClassState, LineState, decoder, joined, of_rows, together
+from monitor.state import ClassState, LineState, decoder, together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from models.lasting import Lasting
     from monitor.decode import ClassReadings
     from monitor.moves import Flush
-    from monitor.records import Bool, Float32, Frames, LevelModel, Masks, Message, Model, Record
+    from monitor.records import Bool, Message, Model, Record
     from monitor.spec import ClassSpec
 
 SWEEP_MS = 200  # what time alone brings about is looked for this often, and not with every record
-WINDOWS_AT_ONCE = 2_048  # bounds the memory of a batch, whatever its size
 REMEMBERED_COMMANDS = 1_000  # a command that comes again is known by its id
 
 
@@ -91,7 +82,7 @@ def _sweep(state: LineState, now: int, models: Mapping[str, Model], result: Step
     for index, each in enumerate(state.classes):
         if state.listening_since is not None:
             closed = align.tick_over(each.align, each.spec.align, now, state.listening_since)
-            _judge(state, index, closed, now, models, result)
+            rounds.judge(state, index, closed, now, models, result)
         heard, since = each.align.last_arrival, state.listening_since
         moment = Moment(each.keys, now)
         watched = alert.watch(each.alert, each.spec.alert, heard, each.latest(), since, moment, each.held)
@@ -140,7 +131,7 @@ def _take_messages(
         heard.append((each, readings))
         frames, quarantined = align.push(each.align, each.spec.align, readings, since, state.outcomes)
         result.dead_letters.extend(_quarantine_letters(each, readings, quarantined))
-        _judge(state, index, frames, now, models, result)
+        rounds.judge(state, index, frames, now, models, result)
     for report in decoded.reports:
         each = state.classes[report.asset_class]
         stream = each.number.get(report.stream)
@@ -185,155 +176,6 @@ def _quarantine_letters(each: ClassState, readings: Readings, quarantined: Bool)
         payload = encode_telemetry(time=time, boot="", seq=0, values=values)
         reason = f"quarantined: its time lies {(time - arrival) / 1000:.1f} s in the future"
         yield DeadLetter(arrival, each.keys[readings.stream[row]], payload, reason, 0)
-
-
-def _judge(
-    state: LineState,
-    index: int,
-    frames: Iterable[Frames],
-    now: int,
-    models: Mapping[str, Model],
-    result: StepResult,
-) -> None:
-    """From closed ticks, in rounds of at most one a stream, to score rows and events."""
-    each = state.classes[index]
-    rounds: list[Windows] = []
-    waiting = 0
-    for closed in frames:
-        masks = _check_sensors(each, closed, now, result)
-        _follow_regimes(each, closed, masks)
-        if each.spec.wanted_ms:
-            _watch_limits(each, closed, masks, now, result)
-        cut = window.push(each.window, each.spec.window, closed, masks)
-        cut = regime.mark(each.regime, each.spec.regime, cut, each.spec.window.length)
-        if len(cut.stream):
-            rounds.append(cut)
-            waiting += len(cut.stream)
-        if waiting >= WINDOWS_AT_ONCE:
-            _score_rounds(state, index, rounds, now, models, result)
-            rounds, waiting = [], 0
-    if rounds:
-        _score_rounds(state, index, rounds, now, models, result)
-
-
-def _check_sensors(each: ClassState, frames: Frames, now: int, result: StepResult) -> Masks | None:
-    """What the model must not see of these ticks; None where sensors are not checked."""
-    config = each.spec.sensor_check
-    if config is None:
-        return None
-    rests = regime.resting(each.regime, each.spec.regime, frames.stream)
-    masks, changes = sensor_check.push(each.sensor_check, config, frames, rests, each.roughness)
-    changes = [change for change in changes if each.held is None or not each.held[change.stream]]
-    if changes:
-        moment = Moment(each.keys, now)
-        result.events.extend(alert.sensors(each.alert, each.spec.alert, changes, moment))
-    return masks
-
-
-def _follow_regimes(each: ClassState, frames: Frames, masks: Masks | None) -> None:
-    """In which regimes the machines are, by what was measured: a faulty sensor says nothing of that."""
-    if len(each.spec.regime.names) > 1:
-        values = frames.values
-        if masks is not None:
-            faulty = sensor_check.withheld(each.sensor_check.fault[frames.stream])  # (N, C)
-            values = np.where(masks.value | faulty, np.float32(np.nan), values)
-        regime.push(each.regime, each.spec.regime, frames.stream, frames.tick, values, frames.gap)
-
-
-def _watch_limits(each: ClassState, frames: Frames, masks: Masks | None, now: int, result: StepResult) -> None:
-    """Where there is no model yet: what the limits say of these ticks, and how many are normal running."""
-    rests = regime.resting(each.regime, each.spec.regime, frames.stream)
-    unscored.pause(each.alert, frames.stream[rests])
-    runs = ~rests & (frames.tick >= each.regime.first_tick[frames.stream]) & ~each.of_held(frames.stream)
-    if not runs.all():  # what a model would not be judged on is not for the limits either
-        frames, masks = of_rows(frames, runs), None if masks is None else of_rows(masks, runs)
-    config, stream = each.spec.limits, frames.stream
-    if config is not None:
-        judged = limits.judge(each.limits, config, frames, masks)
-        sensors, units = each.spec.route.sensors, each.spec.units
-        moment = Moment(each.keys, now)
-        told = alert.judge(
-            each.alert, each.spec.alert, judged.scores, moment, lambda row: judged.words(row, sensors, units)
-        )
-        result.events.extend(told)
-        frozen = alert.frozen(each.alert, stream)
-        limits.learn(each.limits, config, frames, masks, judged, frozen=frozen)
-    each.limits.normal[stream] += (frames.count > 0) & ~alert.open_at_all(each.alert, stream)
-
-
-def _score_rounds(
-    state: LineState,
-    index: int,
-    rounds: list[Windows],
-    now: int,
-    models: Mapping[str, Model],
-    result: StepResult,
-) -> None:
-    """Score all rounds in one call of the model, then judge them one after the other."""
-    each = state.classes[index]
-    without = Status.LEARNING if each.spec.wanted_ms else Status.NO_MODEL
-    cut_together, model = joined(Windows, rounds), models.get(each.spec.model_hash)
-    about = None
-    if model is not None and model.level_rows:
-        cut_together, about = level.about(each.level, cast("LevelModel", model), each.keys, cut_together)
-    scored = score(cut_together, model, without, about)
-    # The window's own score, as training has noted it: what lasts comes on top of it.
-    seen = np.column_stack([drift.inputs(cut_together.values[:, -1], about), scored.score])  # (B, C + 1)
-    moment = Moment(each.keys, now)
-    names = each.names()
-    start = 0
-    for cut in rounds:
-        part = slice(start, start + len(cut.stream))
-        start = part.stop
-        state.outcomes[Outcome.IN_ROW] += int(cut.count.sum())
-        if model is not None and model.lasting is not None:
-            _judge_lasting(each, scored, part, model.lasting, None if about is None else about[1])
-        _threshold(each, scored, part)
-        row, held = of_rows(scored, part), each.of_held(scored.stream[part])
-        if not each.spec.wanted_ms:  # else the limits have seen to it, tick by tick
-            unscored.pause(each.alert, row.stream[row.status == Status.REGIME])
-        unscored.see(each.unscored, row.stream, row.status, now)
-        result.stretches.extend(ledger.rows(each.ledger, names, row, cut.ticks, each.spec.align.period_ms, held))
-        judged = of_rows(row, ~held) if held.any() else row
-        result.events.extend(alert.judge(each.alert, each.spec.alert, judged, moment))
-        there = np.flatnonzero(~np.isnan(row.score))
-        stream, config = row.stream[there], each.spec.threshold
-        frozen = alert.frozen(each.alert, stream) | held[there]
-        learned = row.tick[there], row.score[there], row.regime[there]
-        threshold.learn(each.threshold, config, stream, *learned, frozen=frozen)
-        if each.spec.drift is not None:
-            usual, rows = there[~frozen], seen[part]
-            at = row.stream[usual], row.tick[usual]
-            result.drifts.extend(drift.push(each.drift, each.spec.drift, each.keys, *at, rows[usual]))
-    state.rows += np.bincount(scored.status, minlength=len(Status))
-    spec, streams = each.spec, [each.keys[number] for number in scored.stream]
-    time = scored.tick * spec.align.period_ms
-    stored = StoredScores(0, spec.name, spec.model, spec.route.sensors, streams, time, scored, spec.regime.names)
-    result.scores.append(stored)
-
-
-def _judge_lasting(each: ClassState, scored: Scores, part: slice, usual: Lasting, scale: Float32 | None) -> None:
-    """Raise the score of the rows of one round to that of what lasts; `scale` (B, C) is that of their levels."""
-    rows = part.start + np.flatnonzero(scored.status[part] == Status.SCORED)
-    stream = scored.stream[rows]
-    residual = scored.actual[rows] - scored.expected[rows]  # (M, C)
-    if scale is not None:
-        residual /= scale[rows]
-    residual[np.isnan(scored.contribution[rows])] = np.nan
-    frozen = alert.frozen(each.alert, stream) | each.of_held(stream)
-    contribution, score = lasting.push(each.lasting, usual, stream, scored.tick[rows], residual, frozen=frozen)
-    scored.contribution[rows] = np.fmax(scored.contribution[rows], contribution)
-    scored.score[rows] = np.fmax(scored.score[rows], score)
-
-
-def _threshold(each: ClassState, scored: Scores, part: slice) -> None:
-    """Write down what the rows of one round are judged by; rows that re-learn say so."""
-    status = scored.status[part]  # a view
-    judged = np.flatnonzero(status == Status.SCORED)
-    stream, regime_of = scored.stream[part][judged], scored.regime[part][judged]
-    by = threshold.current(each.threshold, each.spec.threshold, stream, regime_of)
-    scored.threshold[part][judged] = by
-    status[judged[np.isnan(by)]] = Status.RELEARNING
 
 
 def _obey(
@@ -413,15 +255,4 @@ def _handed_over(old: ClassSpec, new: ClassSpec) -> str:
 
 
 def _flusher(now: int, models: Mapping[str, Model], result: StepResult) -> Flush:
-    return lambda state, index: _flush(state, index, now, models, result)
-
-
-def _flush(state: LineState, index: int, now: int, models: Mapping[str, Model], result: StepResult) -> None:
-    """Give every value that still waits its row, because what it waits in ends here."""
-    each = state.classes[index]
-    closed = align.tick_over(each.align, each.spec.align, int(align.NEVER), int(align.NONE))
-    _judge(state, index, closed, now, models, result)
-    cut = window.flush(each.window, each.spec.window, each.align.last_frame)
-    if len(cut.stream):
-        cut = regime.mark(each.regime, each.spec.regime, cut, each.spec.window.length)
-        _score_rounds(state, index, [cut], now, models, result)
+    return lambda state, index: rounds.flush(state, index, now, models, result)
