@@ -150,7 +150,8 @@ def _score_rounds(
         start = part.stop
         state.outcomes[Outcome.IN_ROW] += int(cut.count.sum())
         if model is not None and model.lasting is not None:
-            _judge_lasting(each, scored, part, model.lasting, None if about is None else about[1])
+            seen_at_last, scale = cut_together.values[part, -1], None if about is None else about[1][part]
+            _judge_lasting(each, scored, part, model.lasting, seen_at_last, scale)
         _threshold(each, scored, part)
         row, held = of_rows(scored, part), each.of_held(scored.stream[part])
         if not each.spec.wanted_ms:  # else the limits have seen to it, tick by tick
@@ -175,13 +176,20 @@ def _score_rounds(
     result.scores.append(stored)
 
 
-def _judge_lasting(each: ClassState, scored: Scores, part: slice, usual: Lasting, scale: Float32 | None) -> None:
-    """Raise the score of the rows of one round to that of what lasts; `scale` (B, C) is that of their levels."""
-    rows = part.start + np.flatnonzero(scored.status[part] == Status.SCORED)
+def _judge_lasting(
+    each: ClassState, scored: Scores, part: slice, usual: Lasting, latest: Float32, scale: Float32 | None
+) -> None:
+    """Raise the score of the rows of one round to that of what lasts.
+
+    `latest` (M, C) are the values of the last tick as the model saw them, NaN where it did not: a spike that is left out
+    of the window must not come in here. `scale` (M, C) is that of the rows' levels.
+    """
+    ready = np.flatnonzero(scored.status[part] == Status.SCORED)
+    rows = part.start + ready
     stream = scored.stream[rows]
-    residual = scored.actual[rows] - scored.expected[rows]  # (M, C)
+    residual = latest[ready] - scored.expected[rows]
     if scale is not None:
-        residual /= scale[rows]
+        residual /= scale[ready]
     residual[np.isnan(scored.contribution[rows])] = np.nan
     frozen = alert.frozen(each.alert, stream) | each.of_held(stream)
     contribution, score = lasting.push(each.lasting, usual, stream, scored.tick[rows], residual, frozen=frozen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ from models.lasting import (
     calibrate_lasting,
     push,
 )
-from tests.line_samples import FAST, HASH, START, Balance, Line, asked, pump, telemetry
+from tests.line_samples import FAST, HASH, START, Balance, Line, asked, pump, shipped, telemetry
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
@@ -349,6 +349,30 @@ def test_the_line_finds_what_no_window_shows_and_clears_it_soon() -> None:
     cleared = [event for event in line.events if str(event.transition) == "cleared"]
     assert (cleared[0].time - START) / 1000 - WELL - 300 < 4 * Balance.window + 30
     assert all(score < 1.01 for _, _, score, _ in line.rows("plant//p")[30:WELL] if not math.isnan(score))
+
+
+def test_what_the_model_must_not_see_does_not_come_in_by_what_lasts() -> None:
+    """Values out of range, now and then, leave the same means as readings that lack the flow there."""
+
+    def ran(*, absurd: bool) -> LastingState:
+        spec = shipped()
+        assert spec.sensor_check is not None
+        bounds = replace(spec.sensor_check, highest=(None, 500.0))
+        line = Line(replace(spec, sensor_check=bounds), models={HASH: Watchful()}).listen()
+        for second in range(300):
+            values = pump(50 + second % 7)
+            if second % 10 == 0:
+                values["flow"] = 1000.0
+                if not absurd:
+                    del values["flow"]
+            line.send(second * 1000, telemetry("p", second * 1000, values))
+        line.wait(400_000)
+        return line.state.classes[0].lasting
+
+    absurd, missing = ran(absurd=True), ran(absurd=False)
+    assert missing.learned[0].min() > 200
+    for each in fields(LastingState):
+        np.testing.assert_array_equal(getattr(absurd, each.name), getattr(missing, each.name))
 
 
 def test_a_model_that_judges_windows_alone_says_nothing_of_it() -> None:
