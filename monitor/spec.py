@@ -42,6 +42,11 @@ class ClassSpec:
         return self.regime.names if len(self.threshold.rows_to_learn) > 1 else ("all",)
 
     @property
+    def checks_roughness(self) -> bool:
+        """Whether anything says how far sensors may leap, spike and be noisy."""
+        return self.sensor_check is not None and self.sensor_check.rough is not None
+
+    @property
     def family(self) -> str:
         """The class whose model this is: CLASS/OVERRIDE has that of CLASS."""
         return self.name.partition("/")[0]

@@ -126,7 +126,8 @@ class ClassState:
         names = self.spec.thresholds, spec.thresholds
         if spec.model_hash == self.spec.model_hash:
             fresh.threshold = threshold.under(self.threshold, names[0], fresh.threshold, names[1])
-            fresh.level, fresh.lasting, fresh.drift = self.level, self.lasting, self.drift
+            if spec.align.sensors == self.spec.align.sensors:  # a class without a model may have others now
+                fresh.level, fresh.lasting, fresh.drift = self.level, self.lasting, self.drift
         fresh.regime = regime.under(self.regime, self.spec.regime, spec.regime)
         fresh.ledger, fresh.unscored = self.ledger, self.unscored
         if spec.keeps_limits_of(self.spec):
@@ -135,7 +136,8 @@ class ClassState:
         fresh.limits.normal = ran_ms // spec.align.period_ms  # it stays recorded
         if spec.keeps_sensor_faults_of(self.spec):
             fresh.sensor_check, fresh.alert = self.sensor_check, self.alert
-            fresh.roughness = self.roughness
+            if self.spec.checks_roughness:  # else what it holds is of a time that is long over
+                fresh.roughness = self.roughness
         else:
             fresh.alert = handover.with_sensors(self.alert, fresh.alert)
         if spec.keeps_windows_of(self.spec):

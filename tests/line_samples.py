@@ -16,10 +16,12 @@ from config.settings import ClassSettings, Settings
 from monitor.align import AlignConfig
 from monitor.assemble import line_spec
 from monitor.decode import TELEMETRY_TOPIC, encode_status, encode_telemetry, fill
+from monitor.drift import DriftConfig
 from monitor.limits import LimitsConfig
 from monitor.pipeline import step
 from monitor.records import Batch, Change, Clock, Command, Message, Readings, Record, Scores, Status, StepResult
 from monitor.regime import Regime, RegimeConfig, Step
+from monitor.roughness import RoughnessConfig
 from monitor.spec import ClassSpec, LineSpec
 from monitor.state import LineState
 
@@ -159,6 +161,24 @@ def shipped(
     return line_spec(Settings(), [resolved]).classes[0]
 
 
+def learning(*sensors: str) -> ClassSpec:
+    """The class before it has a model, with these sensors."""
+    nothing = (None,) * len(sensors)
+    resolved = ResolvedClass(
+        settings=ClassSettings(name="pumps"),
+        name="pumps",
+        sensors=sensors,
+        units=("",) * len(sensors),
+        lowest=nothing,
+        highest=nothing,
+        stuck_s=nothing,
+        period_ms=1000,
+        lateness_ms=2000,
+        one_reading_per_tick=True,
+    )
+    return line_spec(Settings(), [resolved]).classes[0]
+
+
 def in_regimes(spec: ClassSpec, *, blank_ticks: int = 0, **rules: str) -> ClassSpec:
     """The same class with regimes by these rules; `off` is not scored, and has blanking."""
     regimes = RegimeConfig(
@@ -281,7 +301,9 @@ def journals(draw: DrawFn) -> list[tuple[int, Payload]]:
     assert spec.sensor_check is not None
     check = replace(spec.sensor_check, highest=(100.0, None), stuck_ticks=(3, 3))
     check = replace(check, range_ticks=2, dropout_ticks=2, clear_ticks=2)
-    spec = replace(spec, sensor_check=check)
+    leaps = RoughnessConfig((60.0, None), (2.0, 20.0), (None, 5.0), (0.4, 0.4), horizon=4, spike_ticks=30)
+    beyond = DriftConfig(SENSORS, spec.units, False, (0.0, 100.0), (60.0, 120.0), 1.0, 1000, 10.0, 3.0, 0.2, 0.5)
+    spec = replace(spec, sensor_check=replace(check, rough=leaps), drift=beyond)
     strict = replace(spec, threshold=replace(spec.threshold, floor=3.0))
     wider = replace(spec, sensor_check=replace(check, highest=(500.0, None)))
     longer = replace(spec, window=replace(spec.window, length=7))

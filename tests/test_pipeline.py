@@ -6,24 +6,28 @@ import math
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.lasting import Lasting, Recent
 from monitor import checkpoint
 from monitor.decode import encode_status
 from monitor.pipeline import clock_suspect, step
 from monitor.records import Change, Outcome, Record, Status, StepResult
 from monitor.spec import LineSpec
-from monitor.state import LineState
+from monitor.state import FIRST_ROOM, LineState
 from tests.line_samples import (
     FAST,
-    MODELS,
+    HASH,
     ROOT,
     START,
+    Balance,
     Line,
     asked,
     journals,
+    learning,
     pump,
     quick,
     shipped,
@@ -33,7 +37,7 @@ from tests.line_samples import (
 )
 
 if TYPE_CHECKING:
-    from monitor.records import Payload
+    from monitor.records import Model, Payload
 
 KEY = "plant//a"
 
@@ -324,6 +328,17 @@ def test_a_class_that_is_taken_away_clears_its_incidents_and_rows_what_waits() -
     assert line.state.streams() == 0
 
 
+def test_a_class_that_learns_may_come_to_have_another_sensor() -> None:
+    """Room for more assets, and a checkpoint, are of the new sensors in every stage."""
+    line = Line(learning("load", "flow")).listen()
+    running(line, 0, 3)
+    line.take(3000, Change(line=spec_of(learning("load", "flow", "oil"))))
+    for number in range(2 * FIRST_ROOM):
+        line.send(4000, telemetry(f"p{number}", 4000, {**pump(50), "oil": 300.0}))
+    restored = checkpoint.decode(checkpoint.encode(1, line.state)).state
+    assert restored.classes[0].keys == line.state.classes[0].keys
+
+
 def test_a_description_is_the_same_after_encoding() -> None:
     spec = LineSpec(ROOT, 7, (shipped("one", assets="plant//a"), quick(shipped("two"))))
     assert LineSpec.decode(spec.encode()) == spec
@@ -345,7 +360,15 @@ def plain(result: StepResult) -> Any:
         (each.streams, each.start.tolist(), each.end.tolist(), each.status, each.regime)
         for each in result.stretches
     ]
-    return batches, result.events, result.dead_letters, result.reply, stretches
+    return batches, result.events, result.dead_letters, result.reply, stretches, result.drifts
+
+
+class Patient(Balance):
+    """Judges what lasts for six ticks as well, twenty after an asset was heard first."""
+
+    lasting = Lasting(
+        1, np.ones(2, np.float32), np.ones(2, np.float32), (Recent(6.0, np.eye(2, dtype=np.float32), 1.0),)
+    )
 
 
 @FAST
@@ -354,14 +377,15 @@ def test_from_a_checkpoint_at_any_record_the_line_goes_on_as_if_it_had_not_stopp
     journal: list[tuple[int, Payload]], cut: int
 ) -> None:
     """The same rows, events, dead letters and replies, bit for bit; and the same books and checkpoint."""
+    models: dict[str, Model] = {HASH: Patient()}
     records = [Record(number, START + time, payload) for number, (time, payload) in enumerate(journal, start=1)]
     straight = LineState.empty(LineSpec(ROOT, 100, ()))
-    wanted = [plain(step(straight, record, MODELS)) for record in records]
+    wanted = [plain(step(straight, record, models)) for record in records]
 
     stopped = LineState.empty(LineSpec(ROOT, 100, ()))
-    found = [plain(step(stopped, record, MODELS)) for record in records[:cut]]
+    found = [plain(step(stopped, record, models)) for record in records[:cut]]
     restored = checkpoint.decode(checkpoint.encode(cut, stopped))
     assert restored.position == cut
-    found += [plain(step(restored.state, record, MODELS)) for record in records[cut:]]
+    found += [plain(step(restored.state, record, models)) for record in records[cut:]]
     assert found == wanted
     assert checkpoint.encode(99, restored.state) == checkpoint.encode(99, straight)
