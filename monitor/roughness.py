@@ -34,6 +34,7 @@ APART = 4  # ticks; of what stands out sooner after another only the first is co
 # hardly noise then, and noise itself is known within some 15 ticks.
 MOST = 16.0
 IN_COMPANY = 0.5  # of the limit's root: so rough, others keep a noisy one company
+LINGERS = 0.8  # of the limits of noise (its root) and missing: a sensor that was beyond is not good until below
 AT_ONCE = 0.25  # share of the sensors; one is always few enough
 NO_TICK = np.int64(-(2**62))
 
@@ -88,6 +89,8 @@ class Findings(NamedTuple):
     leapt: Bool  # a leap has stayed that the asset file rules out: told once
     spiking: Bool  # spikes are too many
     losing: Bool  # too much is missing
+    still_noisy: Bool  # as these two, but by what a fault that was found has to fall below
+    still_losing: Bool
 
 
 class _Limits(NamedTuple):
@@ -158,7 +161,14 @@ def push(
         leapt=stayed & limits.stated,
         spiking=np.isfinite(limits.spike) & (tick - state.spikes[stream, -1] < config.spike_ticks),
         losing=missing > limits.missing,
+        still_noisy=rough > LINGERS * limits.root,
+        still_losing=missing > LINGERS * limits.missing,
     )
+
+
+def forget_spikes(state: RoughnessState, stream: Int32, sensor: Int64) -> None:
+    """What stood out of these sensors (K,) was noise, which has been told; changes `state`."""
+    state.spikes[stream, :, sensor] = NO_TICK
 
 
 def restart(state: RoughnessState, stream: Int32) -> None:

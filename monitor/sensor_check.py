@@ -155,9 +155,10 @@ def push(
     is_faulty = found.any(axis=1)  # (N, C)
     fires = is_faulty & (fault == GOOD)
     gives_way = found[:, :RATE].any(axis=1) & ((fault == RATE) | (fault == SPIKES))
-    wrong = is_faulty | outside | ~known
+    # Spikes are counted for minutes: what else was wrong with a sensor may be over before.
+    wrong = found[:, :SPIKES].any(axis=1) | (found[:, SPIKES] & (fault == SPIKES)) | outside | ~known
     if seen is not None:
-        wrong |= seen.pending
+        wrong |= seen.pending | (seen.still_noisy & (fault == NOISE)) | (seen.still_losing & (fault == DROPOUT))
     good = np.where(wrong | (fault == GOOD), 0, state.good[stream] + here)  # (N, C)
     clears = (fault != GOOD) & (good >= config.clear_ticks)
     news = fires | clears | gives_way
@@ -165,6 +166,9 @@ def push(
         row, sensor = np.nonzero(fires | gives_way)
         fault[row, sensor] = found[row, :, sensor].argmax(axis=1)
         _begins(state, rough, frames, fault, row, sensor)
+        if rough is not None:
+            row, sensor = np.nonzero(clears & (fault == NOISE))
+            roughness.forget_spikes(rough, stream[row], sensor)
         fault[clears] = GOOD
         state.fault[stream] = fault
     state.good[stream] = good

@@ -180,6 +180,22 @@ def test_noise_is_that_values_stand_out_all_the_time() -> None:
     assert one.said()[1:] == [(17, None, 17)]
 
 
+def test_noise_about_the_limit_is_told_once() -> None:
+    """Roots of 0.7 and 0.8 in turn, of a limit of 0.707 and an end at 0.566, are one incident; quiet ends it."""
+    rough = [20 + (0.49 if tick // 20 % 2 else 0.64) / 2 * (-1) ** tick for tick in range(200)]
+    one = One().run(*rough, *[20.0] * 20)
+    assert [kind for _, kind, _ in one.said()] == [NOISE, None]
+    assert one.said()[1][0] >= 200
+
+
+def test_noise_that_is_over_does_not_wait_for_spikes_to_be_forgotten() -> None:
+    """The spikes of ticks 5, 15 and 25 count until 56; of the noise after them only ten ticks are left at 39."""
+    spikes = [25.0 if tick in {5, 15, 25} else 20.0 for tick in range(28)]
+    one = One().run(*spikes, *(20 + 0.9 * (-1) ** tick for tick in range(11)), *[20.9] * 60)
+    assert [kind for _, kind, _ in one.said()] == [MANY, None, NOISE, None]
+    assert one.said()[-1][0] < 39 + 10
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_strong_noise_is_told_as_noise_though_it_leaps_and_stands_out(seed: int) -> None:
     noise = 40 + 10 * np.random.default_rng(seed).standard_normal(100)
