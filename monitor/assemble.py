@@ -100,7 +100,8 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
             cap=threshold.cap,
             creep=threshold.creep,
             regime_rows=_regime_rows(threshold, each, len(regimes.names)),
-            regime_levels=learned.levels if learned else (),
+            # Lower floors made three times as many incidents (docs/regimes.md).
+            regime_levels=tuple(max(level, 1.0) for level in learned.levels) if learned else (),
         ),
         alert=AlertConfig(
             sensors=each.sensors,

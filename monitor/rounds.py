@@ -181,8 +181,8 @@ def _judge_lasting(
 ) -> None:
     """Raise the score of the rows of one round to that of what lasts.
 
-    `latest` (M, C) are the values of the last tick as the model saw them, NaN where it did not: a spike that is left out
-    of the window must not come in here. `scale` (M, C) is that of the rows' levels.
+    `latest` (M, C) are the values of the last tick as the model saw them, NaN where it did not: a spike that is
+    left out of the window must not come in here. `scale` (M, C) is that of the rows' levels.
     """
     ready = np.flatnonzero(scored.status[part] == Status.SCORED)
     rows = part.start + ready
@@ -193,8 +193,10 @@ def _judge_lasting(
     residual[np.isnan(scored.contribution[rows])] = np.nan
     frozen = alert.frozen(each.alert, stream) | each.of_held(stream)
     contribution, score = lasting.push(each.lasting, usual, stream, scored.tick[rows], residual, frozen=frozen)
-    scored.contribution[rows] = np.fmax(scored.contribution[rows], contribution)
-    scored.score[rows] = np.fmax(scored.score[rows], score)
+    # What lasts is calibrated over all regimes together: a regime's lower floor must not make more of it.
+    level_of = threshold.levels(each.spec.threshold, scored.regime[rows]).astype(np.float32)
+    scored.contribution[rows] = np.fmax(scored.contribution[rows], contribution * level_of[:, None])
+    scored.score[rows] = np.fmax(scored.score[rows], score * level_of)
 
 
 def _threshold(each: ClassState, scored: Scores, part: slice) -> None:

@@ -117,9 +117,14 @@ def slots(config: ThresholdConfig, regime: UInt8) -> UInt8:
 
 def floors(config: ThresholdConfig, regime: UInt8) -> Float64:
     """Below what the threshold (M,) of these regimes never falls; nowhere above the cap."""
+    return np.minimum(config.floor * levels(config, regime), np.maximum(config.cap, config.floor))
+
+
+def levels(config: ThresholdConfig, regime: UInt8) -> Float64:
+    """How many times `floor` the floor (M,) of these regimes is."""
     if not config.regime_levels:
-        return np.full(len(regime), config.floor, np.float64)
-    return np.minimum(config.floor * np.array(config.regime_levels)[regime], config.cap)
+        return np.ones(len(regime))
+    return np.array(config.regime_levels, np.float64)[regime]
 
 
 def _rule(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8) -> Float64:

@@ -226,10 +226,10 @@ def pumps(**changes: object) -> ClassSpec:
 
 
 def test_on_the_line_each_row_has_its_regime_and_is_judged_by_its_floor() -> None:
-    """A breach of 0.7 is an anomaly at low load, whose floor is 0.5, and none at high load, where it is 1.5."""
+    """A breach of 1.2 is an anomaly at low load, whose floor is 1.0, and none at high load, where it is 1.5."""
     line = Line(quick(pumps(), threshold=pumps().threshold)).listen()  # so few rows leave it at its floor
     for second in range(60):
-        load, breach = (20, 0.0) if second < 20 else (80, 1.4) if second < 40 else (20, 1.4)
+        load, breach = (20, 0.0) if second < 20 else (80, 2.4) if second < 40 else (20, 2.4)
         line.send(second * 1000, telemetry("p", second * 1000, pump(load, breach=breach)))
     found = {}
     for stored in (each for result in line.results for each in result.scores):
@@ -238,7 +238,7 @@ def test_on_the_line_each_row_has_its_regime_and_is_judged_by_its_floor() -> Non
         ):
             if status == Status.SCORED:
                 found[tick - line_tick()] = stored.regimes[regime], float(by)
-    assert found[19] == ("load low", 0.5)
+    assert found[19] == ("load low", 1.0)
     assert found[30] == ("load high", 1.5)
     fired = [event for event in line.events if event.transition == "fired"]
     assert len(fired) == 1
@@ -275,7 +275,7 @@ def test_a_description_of_the_release_before_goes_on_without_learned_regimes() -
 
 def test_rules_come_first_and_without_a_model_or_by_the_settings_there_are_none() -> None:
     assert pumps().regime.names == ("load low", "load high", "unknown")
-    assert pumps().threshold.regime_levels == (0.5, 1.5, 1.0)
+    assert pumps().threshold.regime_levels == (1.0, 1.5, 1.0)  # a level below 1, here of 0.5, lowers no floor
     assert pumps().threshold.rows_to_learn == (600,)
     own = ClassSettings(name="pumps", threshold=ThresholdSettings(learned_regimes="own"))
     assert pumps(settings=own).threshold.rows_to_learn == (600, 600, 600)

@@ -375,6 +375,21 @@ def test_what_the_model_must_not_see_does_not_come_in_by_what_lasts() -> None:
         np.testing.assert_array_equal(getattr(absurd, each.name), getattr(missing, each.name))
 
 
+@pytest.mark.parametrize("level", [0.5, 1.0, 2.0])
+def test_the_floor_of_a_regime_makes_no_more_and_no_less_of_what_lasts(level: float) -> None:
+    """A breach of 0.15 comes to 0.6 in the end, one of 0.4 to 1.6, of what is a fault in every regime."""
+    fired = []
+    for breach in (0.15, 0.4):
+        spec = shipped()
+        leveled = replace(spec, threshold=replace(spec.threshold, regime_levels=(level,)))
+        line = Line(leveled, models={HASH: Watchful()}).listen()
+        for second in range(WELL + 300):
+            lacks = breach if second >= WELL else 0.0
+            line.send(second * 1000, telemetry("p", second * 1000, pump(50 + second % 7, breach=lacks)))
+        fired.append([str(event.transition) for event in line.events])
+    assert fired == [[], ["fired"]]
+
+
 def test_a_model_that_judges_windows_alone_says_nothing_of_it() -> None:
     line = Line().listen()
     for second in range(WELL + 300):
