@@ -46,6 +46,7 @@ WHOLE_SENSORS = 100  # more have no T²: its matrix would outgrow the header
 RIDGE = 1e-3  # added to correlations: sensors that repeat each other must not make a matrix singular
 EXPONENTS = 0.2, 1.0  # that T² may be bent by
 FOLDS = 10  # parts of the held-out windows, each of which is judged by what is usual in the others
+ENOUGH = 200  # windows that do not overlap, with which half of that is believed
 NORM = 4.0  # of sensors that decide together
 
 
@@ -123,10 +124,11 @@ def energies(scaled: Float32, predicted: Float32) -> Energies:
     return found
 
 
-def calibrate(normal: Energies, fitted: Float32, asset: Int | None = None) -> Calibration:
+def calibrate(normal: Energies, fitted: Float32, asset: Int | None = None, *, apart: int = 1) -> Calibration:
     """The calibration by held-out normal windows; `fitted` (F, C) are independent levels of the fitted ones.
 
-    `asset` (B,) numbers the asset of each window where assets are compared with themselves, else None.
+    `asset` (B,) numbers the asset of each window where assets are compared with themselves, else None. Of `apart`
+    windows one does not overlap the next that counts.
     A sensor that never had enough cells gets FLOOR, as if it were perfectly predictable.
     Raises ValueError where no window has any sensor with enough cells.
     """
@@ -137,7 +139,7 @@ def calibrate(normal: Energies, fitted: Float32, asset: Int | None = None) -> Ca
     groups = [np.flatnonzero(asset == number) for number in np.unique(asset)]
     usual = Energies(*(_quantiles(np.abs(each), groups) for each in normal.all))
     seen = ~np.all(np.isnan(normal.spread), axis=1)  # (B,)
-    alone = _unseen(normal, usual, groups, shared=shared)  # (B,)
+    alone = _unseen(normal, usual, groups, len(normal.spread) / apart, shared=shared)  # (B,)
     score = _tail(alone, groups, seen)
     whole = _fit_whole(normal, fitted, groups)
     if whole is not None:
@@ -179,15 +181,17 @@ def judge(found: Energies, calibration: Calibration) -> tuple[Float32, Float32]:
     return contribution, score
 
 
-def _unseen(normal: Energies, usual: Energies, groups: list[Int], *, shared: bool) -> Float32:
+def _unseen(normal: Energies, usual: Energies, groups: list[Int], count: float, *, shared: bool) -> Float32:
     """What the sensors of each normal window come to (B,), before it is calibrated.
 
     The quantile of few windows is about their maximum: by it, not one of them would ever be unusual, and new ones
     would be all the time. So each part of the windows is judged by what is usual in the others; but for the asset
-    in the middle, whom no single asset moves.
+    in the middle, whom no single asset moves. The more windows there are (`count` that do not overlap), the more
+    they are judged by all: a part then lacks what is rare in the others, not what is normal.
     """
+    by_all = _of_sensors(_larger(normal, usual), shared=shared)
     if shared:
-        return _of_sensors(_larger(normal, usual), shared=True)
+        return by_all
     (windows,) = groups
     alone = np.empty(len(windows), np.float32)
     for part in np.array_split(windows, FOLDS):
@@ -200,7 +204,9 @@ def _unseen(normal: Energies, usual: Energies, groups: list[Int], *, shared: boo
             )
         )
         alone[part] = _of_sensors(_larger(normal.of(part), left), shared=False)
-    return alone
+    weight = np.float32(ENOUGH / (ENOUGH + count))
+    mixed: Float32 = alone**weight * by_all ** (1 - weight)
+    return mixed
 
 
 def _with_whole(alone: Float32, found: Energies, whole: Whole | None, *, shared: bool) -> Float32:

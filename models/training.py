@@ -138,7 +138,9 @@ def train(
     held_out = {part: _held_out(predicting, scaler, chosen[part], known) for part in (Part.STOP, Part.CALIBRATION)}
     normal, asset = held_out[Part.CALIBRATION].energies, held_out[Part.CALIBRATION].asset
     independent = _independent_levels(chosen[Part.FIT], scaler, known)
-    calibration = stricter(calibrate(normal, independent, asset if differ else None), config.stricter)
+    apart = -(-fit.shape[1] // _every(chosen[Part.CALIBRATION]))
+    calibration = calibrate(normal, independent, asset if differ else None, apart=apart)
+    calibration = stricter(calibration, config.stricter)
     _, scores = judge(normal, calibration)
     _, unseen = judge(held_out[Part.STOP].energies, calibration)
     followed = _followed(list(held_out.values()))

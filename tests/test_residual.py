@@ -170,7 +170,7 @@ def test_few_windows_calibrate_so_that_new_ones_seldom_pass_one() -> None:
     own = (new.spread > few.spread.max(axis=0)).any(axis=1)
     assert 0.08 < np.mean(own) < 0.15
     _, score = judge(new, calibration)
-    assert np.mean(score > 1) < 0.01
+    assert np.mean(score > 1) < 0.015
 
 
 def test_two_sensors_that_repeat_each_other_may_not_part() -> None:
