@@ -12,6 +12,7 @@ from models.scaling import network_input
 from models.split import Part, Run
 from models.training import Epoch, TrainingConfig, TrainingError, reconstruct, train
 from tests.model_samples import CONFIG, ROWS, RUNS, runs, signal, trained, windows
+from tests.regime_samples import run_of, states
 
 SMALL = TrainingConfig(hidden=4, epochs=2)
 
@@ -167,6 +168,16 @@ def test_calibration_stands_on_windows_that_did_not_fit() -> None:
     scaled = model.scaler.scaled(held_out)
     _, score = judge(energies(scaled, reconstruct(model.network, network_input(scaled))), model.calibration)
     assert np.quantile(score, 0.999) == pytest.approx(1.0, rel=0.15)  # a fitted tail
+
+
+def test_a_stricter_score_leaves_the_regimes_levels_as_they_were() -> None:
+    """They compare regimes with each other, or floors would sink by what made the score stricter."""
+    machines = [run_of(states(800, seed, kinds=2)[0], f"m{seed}", window=10) for seed in range(12)]
+    strict = train(machines, TrainingConfig(hidden=2, epochs=1, stride=100, stricter=2.0))
+    assert strict.score_quantiles[0.999] == pytest.approx(0.5, rel=0.2)
+    assert strict.regimes.regimes is not None
+    assert min(each.held_out for each in strict.regimes.regimes.of) >= 500  # enough for levels of their own
+    assert strict.regimes.regimes.levels == (1.0, 1.0, 1.0)
 
 
 def test_a_hidden_sensor_is_rebuilt_from_the_others() -> None:
