@@ -247,6 +247,9 @@ def test_programs_get_the_same_as_json(tmp_path: Path, capsys: pytest.CaptureFix
     made = json.loads(capsys.readouterr().out)
     assert made["rows"] == {"train.csv": 13, "evaluate.csv": 100, "events.csv": 2}
     assert made["train"].startswith(f"enginewatch train {out}/train.csv ")
+    # Taken as it is, it gets as far as the model, which is not there yet.
+    assert main(made["evaluate"].split()[1:]) == 2
+    assert f"{out}/model" in capsys.readouterr().err
     assert main(["datasets", "list", "--json"]) == 0
     assert [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()] == list(RECIPES)
     assert main(["datasets", "show", "skab", "--json"]) == 0

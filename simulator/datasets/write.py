@@ -68,7 +68,7 @@ def evaluate_command(folder: Path, prepared: Prepared) -> str:
     call = f"enginewatch evaluate --model {folder / 'model'} --data {folder / EVALUATE} --label anomaly"
     columns = " --asset-column asset" + (" --time-column time" if prepared.parts[0].time is not None else "")
     events = f" --events {folder / EVENTS}" if prepared.events else ""
-    return f"{call}{columns}{events} --normal {folder / TRAIN}"
+    return f"{call}{columns}{events} --normal {folder / TRAIN} --out {folder / 'report'}"
 
 
 def _options(folder: Path, prepared: Prepared) -> list[str]:
