@@ -86,7 +86,9 @@ def test_what_cannot_be_trained_on_is_one_line(
     spoil(assets)
     file = write(tmp_path / "bad.csv", assets)
     assert main(["train", str(file), "--out", str(tmp_path / "m"), *TRAIN, *QUICK]) == 2
-    refusal = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning: ")]
+    lines = capsys.readouterr().err.splitlines()
+    refusal = [line for line in lines if not line.startswith("warning: ")]
+    assert "in all of its 1 values" not in "".join(lines)  # one row cannot show what moves
     assert len(refusal) == 1
     assert refusal[0].startswith(f"enginewatch train: {sentence}")
     assert not (tmp_path / "m").exists()

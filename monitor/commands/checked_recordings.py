@@ -63,6 +63,8 @@ def constant_sensors(recordings: Sequence[Recording]) -> Iterator[str]:
     rows = sum(len(each.time) for each in recordings)
     if len(still) == len(sensors) and rows > 1:
         raise UserError(f"no sensor moves in {rows} rows, {sensors[0]} is always {lowest[0]:g}: nothing to learn")
+    if rows == 1:  # whatever moves: one row cannot show it
+        return
     for index in still:
         count = sum(np.count_nonzero(~np.isnan(each.values[:, index])) for each in recordings)
         yield (

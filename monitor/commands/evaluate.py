@@ -34,9 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--label", metavar="COLUMN", help="0 = normal, any other number = anomalous, empty = not known")
     add("--events", type=Path, metavar="FILE", help="CSV of events: run, start, end, and kind and sensor if known")
     column_arguments(parser, period="must be the model's")
-    add(
-        "--baselines", type=names, default=("all",), metavar="A,B", help="all, none, or some by name (%(default)s)"
-    )
+    add("--baselines", type=names, default=("all",), metavar="A,B", help="all, none, or some by name (all)")
     add("--normal", nargs="+", type=Path, metavar="FILE", help="files of normal running, for the baselines")
     selection_arguments(parser, use="fit the baselines on")
     add("--asset-file", type=Path, metavar="FILE", help="ranges and regimes; else the model's own")
