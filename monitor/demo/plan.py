@@ -24,11 +24,12 @@ class Act:
     sensor: str = ""
 
 
-# Each engine fault shows within a minute at any duty, soon passes again, and leaves every sensor in its range.
+# Each engine fault shows within a minute at any duty, soon passes again, and leaves every sensor in its range. The
+# first one shows within seconds: nobody should have to wait for the first alert.
 PROGRAMME = (
-    Act("misfire", "severe", 60),
-    Act("dropout", "severe", 40, sensor="oil_pressure"),
     Act("lean_mixture", "severe", 60),
+    Act("dropout", "severe", 40, sensor="oil_pressure"),
+    Act("misfire", "severe", 60),
     Act("oil_pump_wear", "severe", 60),
     Act("low_ignition_voltage", "severe", 60),
     Act("stuck", "severe", 60, sensor="map"),

@@ -104,7 +104,7 @@ def test_unattended_it_ends_by_itself_and_accounts_for_every_value(tmp_path: Pat
 
 def _alerts_fit_the_faults(result: dict[str, Any], said: str) -> None:
     first, second = result["faults"][:2]
-    assert (first["kind"], first["severity"], first["sensor"]) == ("misfire", "severe", None)
+    assert (first["kind"], first["severity"], first["sensor"]) == ("lean_mixture", "severe", None)
     fired = [event for event in result["alerts"] if event["transition"] == "fired"]
     of_first = [event for event in fired if event["stream"] == f"demo//{first['asset']}"]
     assert of_first[0]["kind"] == "anomaly"
