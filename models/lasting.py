@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from models.completed import completed
 from models.tails import tail
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ Int64 = npt.NDArray[np.int64]
 RECENT = (6.0, 30.0)  # what the recent means forget over
 LATEST = 1.0
 STILL = 1.25  # times the share of a deviation that the shorter mean has: one, and room for its noise
-SETTLE = 20.0  # rows that make a usual; the first mean of a few would be one of the state the machine is in
+SETTLE = 20.0  # of rows, that make a usual; the first mean of a few would be one of the state the machine is in
 FORGET = 1440.0  # what the usual forgets over at the most
 READY = 0.5  # weight that a mean must have: of one without a pause it is 1 in the end
-LIMIT = 2.0
+LIMIT = 2.0  # of |r|: one absurd value must not stand in a mean for minutes
 SENSOR_QUANTILE = 0.99  # of |r|, which makes it 1
 QUANTILE = 0.9999  # of the root of T², times MARGIN, makes 1.0: one value stands for minutes, each an alarm
 MARGIN = 1.1
@@ -101,7 +102,7 @@ class LastingState:
 def push(
     state: LastingState, lasting: Lasting, stream: Int32, tick: Int64, residual: Float32, *, frozen: Bool
 ) -> tuple[Float32, Float32]:
-    """Take in one row a stream: residuals (B, C) in the unit's unit, NaN = not judged; changes `state`.
+    """Take in one row a stream: residuals (B, C) as `lasting.unit` has them, NaN = not judged; changes `state`.
 
     Streams that are `frozen` (B,) do not learn what is usual. Returns contribution (B, C) and score (B,) as
     `models.residual.judge` does; NaN where there is nothing to judge yet.
@@ -170,7 +171,7 @@ def _judge(usual: Recent, recent: Float32, shorter: Float32, there: Bool) -> tup
         return contribution, score
     precision = usual.precision.astype(np.float64)  # differences of nearly equal numbers are what counts
     shorter = np.where(ready, shorter, np.float32(np.nan))
-    long, short = (_completed(each[rows].astype(np.float64), precision) for each in (recent, shorter))
+    long, short = (completed(each[rows].astype(np.float64), precision) for each in (recent, shorter))
     weighted = long @ precision  # (b, C)
     square = np.maximum((long * weighted).sum(axis=1), SMALLEST**2)  # (b,) T²
     still = np.clip(STILL * (short * weighted).sum(axis=1) / square, 0, 1)
@@ -179,22 +180,6 @@ def _judge(usual: Recent, recent: Float32, shorter: Float32, there: Bool) -> tup
     alone = np.abs(weighted) / np.sqrt(np.diag(precision)) * (still / usual.score)[:, None]  # (b, C)
     contribution[rows] = np.where(ready[rows] & there[rows], alone, np.nan)
     return contribution, score
-
-
-def _completed(deviation: Float64, precision: Float64) -> Float64:
-    """Deviations (B, C) with NaN replaced by what the others make most likely, which adds nothing to T²."""
-    missing = np.isnan(deviation)
-    if not missing.any():
-        return deviation
-    whole = np.where(missing, 0.0, deviation)
-    patterns, which = np.unique(missing, axis=0, return_inverse=True)
-    for number, pattern in enumerate(patterns):
-        if pattern.any():
-            rows = np.flatnonzero(which.ravel() == number)
-            known = whole[np.ix_(rows, ~pattern)]
-            pull = known @ precision[np.ix_(~pattern, pattern)]
-            whole[np.ix_(rows, pattern)] = -np.linalg.solve(precision[np.ix_(pattern, pattern)], pull.T).T
-    return whole
 
 
 @dataclass(frozen=True, slots=True)

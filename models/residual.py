@@ -12,8 +12,8 @@ Each is divided by its own high quantile on held-out normal windows, so that sen
 not drown the others; the largest of the four is the sensor's. Beside the sensors stands Hotelling's T² of their
 mean(z) (Hotelling 1947), which sees what is a little wrong with many of them; an exponent bends it to the sensors'
 scale, so that both have the same median and the same tail on normal windows. The score is the largest of all,
-divided by the one number that makes 1.0 the 99.9 % quantile of normal windows; that is taken of windows whose
-sensors were judged by what is usual in other windows.
+divided by the one number that makes 1.0 the 99.9 % quantile of normal windows; the fewer these are, the more they
+are judged for it by what is usual in others of them.
 
 Where assets are compared with themselves (`models.level`), a quantile is that of the asset in the middle: what the
 most restless of the assets does must not be normal of them all. A sensor that wanders from its level must not
@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from models.completed import completed
 from models.tails import tail
 
 Float32 = npt.NDArray[np.float32]
@@ -238,38 +239,13 @@ def _of_sensors(larger: Float32, *, shared: bool) -> Float32:
 
 
 def _root(found: Energies, precision: Float32) -> Float32:
-    """The root of T² (B,) of the sensors that are there, which is never more than that of all; NaN without any.
-
-    One product for each set of sensors that are there, mostly a single one.
-    """
+    """The root of T² (B,) of the sensors that are there, which is never more than that of all; NaN without any."""
     level, of_all = found.level.astype(np.float64), precision.astype(np.float64)
-    there = ~np.isnan(level)  # (B, C)
-    sets, which = (there[:1], np.zeros(len(there), np.int_)) if there.all() else _sets(there)
-    square = np.full(len(level), np.nan)
-    for number, known in enumerate(sets):
-        if known.any():
-            rows = which == number
-            part = level[rows][:, known]  # (b, c)
-            square[rows] = np.einsum("bc,cd,bd->b", part, _of_some(of_all, known), part)
+    whole = completed(level, of_all)
+    square = np.einsum("bc,cd,bd->b", whole, of_all, whole)
+    square[np.isnan(level).all(axis=1)] = np.nan
     root: Float32 = np.sqrt(np.maximum(square, 0)).astype(np.float32)
     return root
-
-
-def _sets(there: Bool) -> tuple[Bool, Int]:
-    """The different rows of (B, C), and which of them each is (B,)."""
-    sets, which = np.unique(there, axis=0, return_inverse=True)
-    return sets, which.reshape(-1)
-
-
-def _of_some(precision: Float64, known: Bool) -> Float64:
-    """The precision (c, c) of some sensors alone: the inverse of just their covariance."""
-    if known.all():
-        return precision
-    between = precision[np.ix_(known, ~known)]  # (c, C - c)
-    own: Float64 = precision[np.ix_(known, known)] - between @ np.linalg.solve(
-        precision[np.ix_(~known, ~known)], between.T
-    )
-    return own
 
 
 def _fit_whole(normal: Energies, fitted: Float32, groups: list[Int]) -> Whole | None:

@@ -332,7 +332,7 @@ def _curve(found: Detector, x: Float64, y: Float64, colour: str, area: float | N
 
 
 def _name(found: Detector) -> str:
-    return "Enginewatch" if found.role == "model" else found.label
+    return "Enginewatch's model" if found.role == "model" else found.label
 
 
 def _thinned(x: Float64, y: Float64) -> tuple[Float64, Float64]:

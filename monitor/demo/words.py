@@ -90,7 +90,8 @@ def told(event: AlertEvent, asset: str, now: int, seconds: float | None) -> Tabl
     if event.kind != Kind.ANOMALY:
         lines = [Text.assemble((event.summary, "bold"), f", {after}")]
         if event.sensor:
-            lines.append(Text("a fault of the sensor: the model goes on without it"))
+            what = "these values" if event.kind == Kind.SENSOR_SPIKES else "it"
+            lines.append(Text(f"a fault of the sensor: the model goes on without {what}"))
         return _entry(now, "SENSOR" if event.sensor else "SILENT", "bold yellow", asset, lines)
     score, threshold = event.score or 0.0, event.threshold or 1.0
     head = f", {after}: score {score:.3g}, {score / threshold:.1f} times its threshold"
