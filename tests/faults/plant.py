@@ -1,0 +1,124 @@
+"""The publishing side of the rig: pumps at 1 Hz, one of them faulty for a while, and what of it the broker took.
+
+The readings are of a past that lies as far back as they are many: how fast they are sent is for the test to say.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from config.settings import MqttSettings
+from simulator.publish import Publisher
+from tests import recordings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PERIOD_MS = 1000
+FAULT = (80, 130)  # the ticks at which the pressure of the second pump has fallen away
+CLEARED_BY = 200  # ticks by which the incident that comes of it is over
+
+Row = tuple[str, int]  # asset, event time in epoch ms
+
+
+class RecordingPublisher(Publisher):
+    """The publisher that `enginewatch simulate` uses, and a list of what it got a positive PUBACK for."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.acknowledged: list[tuple[str, bytes]] = []  # topic and payload, as often as acknowledged
+
+    def on_delivered(self, packet_id: int, problem: str) -> None:
+        """Note what the broker has promised to keep."""
+        outgoing = self._flying.get(packet_id)
+        if outgoing is not None and outgoing.values and not problem:
+            self.acknowledged.append((outgoing.topic, outgoing.payload))
+        super().on_delivered(packet_id, problem)
+
+
+class Plant:
+    """Some pumps, each with a row of four values a tick; `sent` counts the ticks that were handed over."""
+
+    def __init__(
+        self, *, host: str, port: int, pumps: int = 3, ticks: int = 400, spool_s: float = 0.0, faulty: bool = True
+    ) -> None:
+        """Connects with `start`."""
+        self.pumps = [f"pump-{number}" for number in range(pumps)]
+        tables = []
+        for number in range(pumps):
+            table = recordings.pump(ticks, 100 + number)
+            if number == 1 and faulty:
+                table[slice(*FAULT), recordings.SENSORS.index("pressure")] -= 40
+            tables.append(table)
+        self.values = np.stack(tables)  # (pumps, ticks, sensors)
+        self.ticks = ticks
+        self.began = (time.time_ns() // 1_000_000 // PERIOD_MS - ticks) * PERIOD_MS
+        self.sent = 0
+        settings = MqttSettings(host=host, port=port, reconnect_min_s=0.1, reconnect_max_s=0.5)
+        self.publisher = RecordingPublisher(settings, f"plant-{port}-{id(self)}", site="plant", spool_s=spool_s)
+
+    def start(self) -> None:
+        """Connect."""
+        self.publisher.start()
+        self.publisher.wait_connected()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.publisher.stop()
+
+    def at(self, tick: int) -> int:
+        """The event time of a tick."""
+        return self.began + tick * PERIOD_MS
+
+    def publish(self, ticks: int, *, per_second: float = 0.0, over: threading.Event | None = None) -> int:
+        """Hand over the next ticks of every pump, at a rate or as fast as they go; returns how many there were."""
+        began, first = time.monotonic(), self.sent
+        last = min(first + ticks, self.ticks)
+        while self.sent < last:
+            tick = self.sent
+            for number, pump in enumerate(self.pumps):
+                row = dict(zip(recordings.SENSORS, self.values[number, tick].tolist(), strict=True))
+                self.publisher.send(pump, self.at(tick), row)
+            self.sent = tick + 1
+            if per_second:
+                pause = began + (self.sent - first) / per_second - time.monotonic()
+                if over is not None and over.wait(max(0.0, pause)):
+                    break
+                if over is None and pause > 0:
+                    time.sleep(pause)
+        return self.sent - first
+
+    @contextmanager
+    def load(self, per_second: float) -> Iterator[None]:
+        """Publish from a thread of its own as long as the block lasts (or ticks are left)."""
+        over = threading.Event()
+        thread = threading.Thread(
+            target=self.publish, args=(self.ticks,), kwargs={"per_second": per_second, "over": over}
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def acknowledged(self) -> set[Row]:
+        """The rows that the broker has acknowledged."""
+        rows = set()
+        for topic, payload in list(self.publisher.acknowledged):
+            rows.add((topic.split("/")[3], int(msgspec.json.decode(payload)["ts"])))
+        return rows
+
+    def expected(self) -> dict[Row, np.ndarray[tuple[int], np.dtype[np.float32]]]:
+        """All rows that were handed over, with their values as the daemon holds them (float32)."""
+        return {
+            (pump, self.at(tick)): self.values[number, tick].astype(np.float32)
+            for number, pump in enumerate(self.pumps)
+            for tick in range(self.sent)
+        }
