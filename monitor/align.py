@@ -117,6 +117,15 @@ def tick_over(state: AlignState, config: AlignConfig, now: int, listening_since:
     )
 
 
+def arrived_by(state: AlignState, now: int) -> None:
+    """Have nothing arrived later than now: the host's clock was set back; changes `state`.
+
+    Else a stream would not be silent, nor its open ticks close, until that clock has made up what it lost.
+    """
+    for arrival in (state.last_arrival, state.first_arrival):
+        np.minimum(arrival, now, out=arrival)
+
+
 def open_values(state: AlignState) -> int:
     """How many values wait in open ticks."""
     is_open = state.slot_tick >= state.next_tick[:, None]  # (S, K)

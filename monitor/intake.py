@@ -1,7 +1,8 @@
 """From the receiver into the journal, and only then the acknowledgement.
 
 It also journals whether anything can be heard: while the broker is away, reading is paused or the disk is full,
-silence is nobody's fault.
+silence is nobody's fault. Nor is it where this machine slept or its clock was set, which is seen by comparing the
+wall clock with the steady one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 MESSAGES_AT_ONCE = 2_000  # in a record: the core's batches stay of a size
 CLOCK_S = 1.0
 RETRY_S = 1.0  # pause before a full disk is tried again
+JUMP_S = 5.0  # that the wall clock may gain or lose, or the thread stand still, until silence counts anew
 
 
 class Intake:
@@ -59,6 +61,7 @@ class Intake:
         self._paused = False
         self._connected = False
         self._journalled: bool | None = False  # what the journal says of it; None = say it again
+        self._clocks = time.monotonic(), time.time()  # at the last look
         self.full = False  # the disk is: nothing is acknowledged
 
     def run(self) -> None:
@@ -103,12 +106,13 @@ class Intake:
     def _append(self, payloads: list[Payload]) -> bool:
         """Write, waiting as long as the disk is full; False where it still is when the daemon stops."""
         while True:
+            now = self._compare_clocks()
             hears = self._connected and not self._paused
             change = [] if hears == self._journalled else [Change(listening=hears)]
             if not change and not payloads:
                 return True
             try:
-                self._journal.append([*change, *payloads], int(time.time() * 1000))
+                self._journal.append([*change, *payloads], now)
             except JournalError as error:
                 if not error.full:
                     raise
@@ -127,6 +131,27 @@ class Intake:
                 self._journalled = hears
                 self._appended()
                 return True
+
+    def _compare_clocks(self) -> int:
+        """Let silence count anew where time went on without us: nobody was heard in it, whoever spoke.
+
+        Returns the time to write down (epoch ms).
+        """
+        before, self._clocks = self._clocks, (time.monotonic(), time.time())
+        stood = self._clocks[0] - before[0]
+        jump = self._clocks[1] - before[1] - stood
+        if abs(jump) > JUMP_S:
+            remedy = "nothing, if this machine slept; else synchronise its clock"
+            log.warning("clock_jumped", seconds=round(jump), remedy=remedy)
+        elif stood > JUMP_S:
+            log.warning(
+                "stood_still",
+                seconds=round(stood),
+                remedy="nothing, if the process was stopped; else see what keeps the disk or the processor",
+            )
+        if abs(jump) > JUMP_S or stood > JUMP_S:
+            self._journalled = None
+        return int(self._clocks[1] * 1000)
 
     def _hold_back(self) -> None:
         """Stop reading from the broker while the line is too far behind, so that the disk does not fill."""

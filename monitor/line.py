@@ -143,9 +143,10 @@ class Line:
         suspect = clock_suspect(self.state)
         if suspect != self._suspect:
             self._suspect = suspect
-            log.error(
-                "host_clock_behind" if suspect else "host_clock_right", remedy="synchronise this host's clock"
-            )
+            if suspect:
+                log.error("host_clock_behind", remedy="synchronise this host's clock")
+            else:
+                log.info("host_clock_right")
 
     def _tell_refused(self, result: StepResult) -> None:
         """Say that something is refused, with the first reason, and not again as long as it goes on."""

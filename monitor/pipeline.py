@@ -219,6 +219,8 @@ def _change(state: LineState, change: Change, now: int, models: Mapping[str, Mod
         _reconfigure(state, LineSpec.decode(change.line), now, models, result)
     if change.listening is not None:
         state.listening_since = now if change.listening else None
+        for each in state.classes:
+            align.arrived_by(each.align, now)
 
 
 def _reconfigure(

@@ -111,9 +111,10 @@ def until(what: Callable[[], Any], *, seconds: float = 60.0, why: str = "") -> A
 class Daemon:
     """`enginewatch monitor` with a settings file of its own."""
 
-    def __init__(self, folder: Path, settings: str) -> None:
-        """Write the settings; `start` runs it."""
+    def __init__(self, folder: Path, settings: str, **variables: str) -> None:
+        """Write the settings; `start` runs it, with further environment variables."""
         self.folder = folder
+        self._environment = environment() | variables
         self.state = folder / "state"
         self.log = folder / "daemon.log"
         (folder / "enginewatch.toml").write_text(settings)
@@ -124,7 +125,7 @@ class Daemon:
         began = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "monitor"], cwd=self.folder, env=environment(), stderr=log, stdout=log
+                [*COMMAND, "monitor"], cwd=self.folder, env=self._environment, stderr=log, stdout=log
             )
         event = "listening" if listening else "started"
         until(lambda: self._has_logged(event, began), why=f"{event}; see {self.log}")

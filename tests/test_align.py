@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from monitor.align import NEVER, NONE, clock_suspect, open_values, push, regrid
+from monitor.align import NEVER, NONE, arrived_by, clock_suspect, open_values, push, regrid
 from monitor.records import Outcome
 from tests.aligner import Aligner, Row
 from tests.line_samples import START, grid, readings
@@ -59,6 +59,16 @@ def test_the_clock_closes_nothing_before_the_broker_can_be_heard_for_as_long() -
     aligner.push((0, 0, 0, (1, 2)))
     assert aligner.push((0, 1000, 50_000, (3, 4))) == []
     assert aligner.push((0, 3000, 50_001, (5, 6))) == [(0, (1, 2), 2, False)]
+
+
+def test_a_clock_that_was_set_back_closes_ticks_all_the_same() -> None:
+    """A tick that began to arrive an hour "later" waits no hour, but as long as any other from now on."""
+    aligner = Aligner(grid(), streams=2)
+    aligner.push((0, 3_600_000, 3_600_000, (1, 2)))
+    arrived_by(aligner.state, START + 5_000)
+    assert aligner.state.last_arrival.tolist() == [START + 5_000, NONE]  # never heard stays never heard
+    assert aligner.clock(6_999) == []
+    assert aligner.clock(7_000) == [(3600, (1, 2), 2, False)]
 
 
 def test_a_tick_closes_early_when_every_sensor_has_reported_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -243,3 +244,24 @@ def test_a_backlog_over_the_limit_pauses_reading(house: House) -> None:
     assert house.receiver.pauses == [True, False]
     assert house.payloads() == [Change(listening=heard) for heard in (True, False, True)]
     assert [entry["event"] for entry in logs] == ["receiving_paused", "receiving_resumed"]
+
+
+@pytest.mark.parametrize(("steady", "wall"), [(1.0, 3600.0), (1.0, -3600.0), (60.0, 60.0)])
+def test_silence_counts_anew_where_time_went_on_without_us(
+    house: House, monkeypatch: pytest.MonkeyPatch, steady: float, wall: float
+) -> None:
+    """The clock was set by an hour, or the process stood still: the journal says "heard" once more."""
+    shift = {"monotonic": 0.0, "time": 0.0}
+    clocks = {name: getattr(time, name) for name in shift}
+    for name, real in clocks.items():
+        monkeypatch.setattr(time, name, lambda name=name, real=real: real() + shift[name])
+    with capture_logs() as logs, house.running():
+        house.intake.connected(True)
+        until(lambda: house.records(Change))
+        shift.update(monotonic=steady, time=wall)
+        house.receiver.give(message("a"))
+        until(lambda: house.receiver.acknowledged)
+    assert house.payloads() == [Change(listening=True), Change(listening=True), Batch([message("a")])]
+    change, batch = house.records(Change)[-1], house.records(Batch)[0]
+    assert change.time == batch.time
+    assert [each["event"] for each in logs] == ["clock_jumped" if steady == 1.0 else "stood_still"]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 from monitor.records import Transition
 from monitor.store import Store
 from tests import recordings
-from tests.faults.oracle import Oracle
+from tests.faults.oracle import INCIDENT, Oracle
 from tests.faults.plant import CLEARED_BY, Plant
 from tests.rig import Daemon, until
 from tests.servers.influxd import DATABASE
 from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.faults.oracle import Verdict
@@ -39,8 +40,7 @@ file = "{model}/asset.toml"
 model = "{model}"
 [threshold]
 floor = 2.0
-[alert]
-stale_after_s = 3600
+{alert}
 [store]
 checkpoint_s = 2.0
 {store}
@@ -70,14 +70,22 @@ class House:
         ticks: int = 400,
         pumps: int = 3,
         spool_s: float = 0.0,
+        every: int = 0,
+        began: int | None = None,
         broker_proxy: Proxy | None = None,
         influx_url: str | None = None,
+        alert: str = "[alert]\nstale_after_s = 3600",
         mqtt: str = "",
         store: str = "",
         influx: str = "",
         extra: str = "",
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        """`mqtt`, `store` and `influx` are further lines of those sections, `extra` further sections."""
+        """`mqtt`, `store` and `influx` are further lines of those sections, `extra` further sections.
+
+        `alert` is its section, where silence of less than an hour is no alert of its own. `ticks`, `pumps`,
+        `spool_s`, `every` and `began` are for the plant, `variables` for the daemon's environment.
+        """
         way = broker_proxy or broker
         url = influx_url if influx_url is not None else database.url if database else ""
         settings = SETTINGS.format(
@@ -86,14 +94,23 @@ class House:
             model=model,
             url=url,
             bucket=DATABASE,
+            alert=alert,
             mqtt=mqtt,
             store=store,
             influx=influx,
             extra=extra,
         )
         self.broker, self.database = broker, database
-        self.daemon = Daemon(folder, settings)
-        self.plant = Plant(host=broker.host, port=broker.port, pumps=pumps, ticks=ticks, spool_s=spool_s)
+        self.daemon = Daemon(folder, settings, **(variables or {}))
+        self.plant = Plant(
+            host=broker.host,
+            port=broker.port,
+            pumps=pumps,
+            ticks=ticks,
+            spool_s=spool_s,
+            every=every,
+            began=began,
+        )
         self._listener = Peer(broker, "enginewatch/v1/+/+/alert/event", session="listener")
 
     def __enter__(self) -> Self:
@@ -134,19 +151,15 @@ class House:
 
     def finish(self, *, whole: bool = True) -> Verdict:
         """Publish on until the incident must be over, wait until everything has arrived, and ask the oracle."""
-        left = CLEARED_BY - self.plant.sent
-        if left > 0:
-            self.plant.publish(left)
+        begun = self.plant.faults_begun()
+        self.plant.publish(max(0, begun[-1] + CLEARED_BY - self.plant.sent))
         self.fresh()
         self.settle(whole=whole)
         oracle = Oracle(self.plant, self.daemon.state, self.database, self.heard)
         verdict = oracle.ask(whole=whole)
-        wanted = [Transition.FIRED, Transition.CLEARED]
-        verdict.count(
-            verdict.missing if len(self._transitions()) < 2 else verdict.doubled,
-            "the incident",
-            [] if self._transitions() == wanted else [self._transitions()],
-        )
+        wanted, told = [Transition.FIRED, Transition.CLEARED] * len(begun), self._transitions()
+        kind = verdict.missing if len(told) < len(wanted) else verdict.doubled
+        verdict.count(kind, INCIDENT, [] if told == wanted else [told])
         return verdict
 
     def settle(self, *, whole: bool = True) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tests.faults.plant import Plant, Row
     from tests.servers.influxd import Influxd
 
+INCIDENT = "one fired and one cleared for each fault"  # what a verdict says of it
 PATIENCE = 30  # seconds after the last reading, by when its tick is closed
 CLOSE = 1e-4  # how near scores are that differ by the rounding of batches alone
 

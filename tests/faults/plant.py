@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 PERIOD_MS = 1000
 FAULT = (80, 130)  # the ticks at which the pressure of the second pump has fallen away
-CLEARED_BY = 200  # ticks by which the incident that comes of it is over
+CLEARED_BY = (
+    200  # ticks by which the incident that comes of it is over; with `every`, from where the fault began anew
+)
 
 Row = tuple[str, int]  # asset, event time in epoch ms
 
@@ -46,19 +48,33 @@ class Plant:
     """Some pumps, each with a row of four values a tick; `sent` counts the ticks that were handed over."""
 
     def __init__(
-        self, *, host: str, port: int, pumps: int = 3, ticks: int = 400, spool_s: float = 0.0, faulty: bool = True
+        self,
+        *,
+        host: str,
+        port: int,
+        pumps: int = 3,
+        ticks: int = 400,
+        spool_s: float = 0.0,
+        every: int = 0,
+        began: int | None = None,
     ) -> None:
-        """Connects with `start`."""
+        """Connects with `start`.
+
+        The fault comes once, or again every so many ticks. `began` is the event time of the first tick (epoch ms);
+        without it the last one is now.
+        """
         self.pumps = [f"pump-{number}" for number in range(pumps)]
         tables = []
         for number in range(pumps):
             table = recordings.pump(ticks, 100 + number)
-            if number == 1 and faulty:
-                table[slice(*FAULT), recordings.SENSORS.index("pressure")] -= 40
+            if number == 1:
+                for start in range(0, ticks, every or ticks):
+                    table[start + FAULT[0] : start + FAULT[1], recordings.SENSORS.index("pressure")] -= 40
             tables.append(table)
         self.values = np.stack(tables)  # (pumps, ticks, sensors)
         self.ticks = ticks
-        self.began = (time.time_ns() // 1_000_000 // PERIOD_MS - ticks) * PERIOD_MS
+        self._every = every or ticks
+        self.began = (time.time_ns() // 1_000_000 // PERIOD_MS - ticks) * PERIOD_MS if began is None else began
         self.sent = 0
         settings = MqttSettings(host=host, port=port, reconnect_min_s=0.1, reconnect_max_s=0.5)
         self.publisher = RecordingPublisher(settings, f"plant-{port}-{id(self)}", site="plant", spool_s=spool_s)
@@ -75,6 +91,10 @@ class Plant:
     def at(self, tick: int) -> int:
         """The event time of a tick."""
         return self.began + tick * PERIOD_MS
+
+    def faults_begun(self) -> list[int]:
+        """The ticks from which the faults that have begun are counted; the first one is always among them."""
+        return [start for start in range(0, self.ticks, self._every) if start == 0 or self.sent > start + FAULT[0]]
 
     def publish(self, ticks: int, *, per_second: float = 0.0, over: threading.Event | None = None) -> int:
         """Hand over the next ticks of every pump, at a rate or as fast as they go; returns how many there were."""

@@ -10,6 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.faults.oracle import INCIDENT
+
 if TYPE_CHECKING:
     from tests.faults.oracle import Verdict
 
@@ -30,6 +32,7 @@ class Finding:
     corrupted: int | None = None
     recovery_s: float | None = None  # the longest, until a fresh reading was stored
     remark: str = ""  # what else must hold, as it was found
+    incident: bool | None = None  # one fired and one cleared for the fault that was there all the time
 
     @classmethod
     def of(
@@ -39,7 +42,8 @@ class Finding:
         missing, doubled, corrupted = (
             each.total() for each in (verdict.missing, verdict.doubled, verdict.corrupted)
         )
-        return cls(fault, name, tries, missing, doubled, corrupted, recovery_s, remark)
+        incident = INCIDENT not in verdict.examples
+        return cls(fault, name, tries, missing, doubled, corrupted, recovery_s, remark, incident)
 
 
 def tell(finding: Finding) -> None:
@@ -55,12 +59,22 @@ def table(findings: list[Finding]) -> str:
         "| # | fault | tries | missing | doubled | corrupted | recovery, longest | found |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for each in sorted(findings, key=lambda finding: finding.fault):
+    for each in sorted([*findings, *_incidents(findings)], key=lambda finding: finding.fault):
         seconds = "" if each.recovery_s is None else f"{each.recovery_s:.1f} s"
         counts = ("" if count is None else f"{count:,}" for count in (each.missing, each.doubled, each.corrupted))
         cells = (str(each.fault), each.name, f"{each.tries:,}", *counts, seconds, each.remark)
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _incidents(findings: list[Finding]) -> list[Finding]:
+    """Row 24: what became of the incident that was open, over all faults that were asked of it."""
+    asked = [each for each in findings if each.incident is not None]
+    if not asked:
+        return []
+    wrong = sum(not each.incident for each in asked)
+    remark = f"one fired and one cleared for each fault of the pump in {len(asked) - wrong} of {len(asked)} rows"
+    return [Finding(24, "an incident open across all of these", sum(each.tries for each in asked), remark=remark)]
 
 
 def read(path: Path) -> list[Finding]:
