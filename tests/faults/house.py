@@ -197,7 +197,10 @@ class House:
     def _is_stored(self, time: int) -> bool:
         """Whether the rows of all pumps at an event time are in InfluxDB, or without one in the store."""
         if self.database is not None:
-            found = self.database.query(f"SELECT status FROM anomaly WHERE time = {time}ms", DATABASE)  # noqa: S608
+            try:
+                found = self.database.query(f"SELECT status FROM anomaly WHERE time = {time}ms", DATABASE)  # noqa: S608
+            except OSError:
+                return False  # it is busy: the disk, most likely
             return len(found) == len(self.plant.pumps)
         store = Store(self.daemon.state / "store.db")
         batches = store.latest_scores()
