@@ -82,7 +82,7 @@ class MqttSettings(Section):
     password: SecretStr | None = Field(None, description="password; better from the environment or a secret file")
     password_file: Path | None = Field(None, description="file that holds the password")
     root: str = Field("enginewatch", pattern=r"^[^+#]+$", description="first level of our topics: {root}")
-    keepalive_s: int = Field(30, ge=5, le=3600, description="seconds of silence after which the peer is probed")
+    keepalive_s: int = Field(30, ge=5, le=3600, description="seconds of silence until the broker counts as gone")
     session_expiry_s: int = Field(
         7 * 86400, ge=3600, description="how long the broker keeps our session (MQTT 5; 3.1.1: its own limit)"
     )

@@ -6,6 +6,7 @@ What it guarantees to them:
 - every hook runs on the link's thread, and the paho client is used on no other; so CONNECT is the first packet
   of every connection, whatever other threads ask for meanwhile;
 - the link connects for ever, in any order of starting, with capped back-off and full jitter;
+- a broker that vanished is given up after mqtt.keepalive_s; while nothing is read, silence is nobody's fault;
 - an exception in a hook ends the thread, is logged and stands in `failed`: the thread never dies in silence.
 """
 
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from monitor import mqtt_words
+from monitor.mqtt_alive import Alive
 from monitor.mqtt_client import CONNECT_LIMIT_S, BufferedSocket, MqttError, Will, make_client
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _log = structlog.get_logger()
 
 GOODBYE_LIMIT_S = 2.0  # for the broker to confirm what was published last
 TURN_S = 1.0  # the longest the thread waits before it looks around
+TURNS = 10  # in mqtt.keepalive_s, where that is short, at the least
 PACKETS_A_TURN = 512  # read before acknowledgements and pings get their turn
 
 
@@ -98,6 +101,9 @@ class Link:
         self._woken = False
         self._stopping = False
         self._socket: BufferedSocket | None = None
+        self._alive = Alive(settings.keepalive_s)
+        self._turn_s = min(TURN_S, settings.keepalive_s / TURNS)
+        self._deaf_until = 0.0  # when reading was last left off
         self._fault: Exception | None = None  # raised by a hook that paho called
         self._unconfirmed: set[int] = set()  # packet ids of what was published and has no PUBACK yet
         self._reported = ""
@@ -213,6 +219,7 @@ class Link:
         except (OSError, ValueError) as error:
             return mqtt_words.connect_problem(error, self._settings)
         self._socket = sock = cast("BufferedSocket", self._client.socket())
+        self._alive = Alive(self._settings.keepalive_s)
         answer_by = time.monotonic() + CONNECT_LIMIT_S
         while self._open() and not self._stopping and (self.connected or time.monotonic() < answer_by):
             if self.connected:
@@ -235,10 +242,20 @@ class Link:
         if self._client.want_write():
             self._client.loop_write()
         sock.flush()
-        if self._wait(TURN_S, sock):
+        if self._wait(self._turn_s, sock):
             self._read(sock)
-        if self._open():
-            self._client.loop_misc()
+        if self._open() and self.connected:
+            self._keep_alive(sock, time.monotonic())
+
+    def _keep_alive(self, sock: BufferedSocket, now: float) -> None:
+        """Ask a silent broker whether it is there, and give it up when it is not."""
+        if not self.may_read():
+            self._deaf_until = now
+        heard = max(sock.heard, self._deaf_until)
+        if self._alive.gone(now, heard=heard):
+            self.problem = mqtt_words.silent(self._settings)
+        elif self._alive.to_ask(now, heard=heard, said=sock.said):
+            self._client.ping()
 
     def _wait(self, timeout: float, sock: BufferedSocket | None = None) -> bool:
         """Wait for a wake-up or the socket; returns whether the socket is to be read."""

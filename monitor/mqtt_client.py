@@ -50,6 +50,7 @@ class BufferedSocket:
         self._out = bytearray()
         self._closed = False
         self.heard = time.monotonic()  # when the peer last sent something
+        self.said = self.heard  # when the kernel last took something for it
         self.error: OSError | None = None
         self.graceful = False  # closing then waits until the peer has read everything
 
@@ -100,6 +101,7 @@ class BufferedSocket:
         while self._out and self.error is None:
             try:
                 del self._out[: self._inner.send(self._out)]
+                self.said = time.monotonic()
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
             except OSError as error:
@@ -135,17 +137,23 @@ class BufferedSocket:
         self._inner.setblocking(flag)
 
 
-class _BufferedClient(Client):
+class BufferedClient(Client):
+    """A paho client on a buffered socket."""
+
     def _create_socket(self) -> BufferedSocket:
         return BufferedSocket(cast("socket.socket", super()._create_socket()))
+
+    def ping(self) -> None:
+        """Ask the broker for an answer. paho does so only by a clock of its own, in `loop_misc`."""
+        self._send_pingreq()
 
 
 def make_client(
     settings: MqttSettings, client_id: str, *, persistent: bool, manual_ack: bool, will: Will | None
-) -> Client:
+) -> BufferedClient:
     """A client that is not connected yet; raises MqttError where a file or a setting is unusable."""
     five = settings.protocol == "5"
-    client = _BufferedClient(
+    client = BufferedClient(
         CallbackAPIVersion.VERSION2,
         client_id,
         clean_session=None if five else not persistent,

@@ -92,12 +92,17 @@ def loss(code: int, name: str, client_id: str, error: OSError | None, settings: 
     if code == SESSION_TAKEN_OVER:
         return f"another client came with the id {client_id!r}: change daemon.id or mqtt.client_id of one of them"
     if code == KEEP_ALIVE_TIMEOUT:
-        return f"the broker was silent for longer than mqtt.keepalive_s ({settings.keepalive_s} s)"
+        return f"the broker heard nothing of us for longer than mqtt.keepalive_s ({settings.keepalive_s} s)"
     if code == SHUTTING_DOWN:
         return "the broker shuts down"
     if error is not None:
         return f"the connection broke: {error}"
     return CLOSED if code == UNSPECIFIED else f"the connection ended: {name}"
+
+
+def silent(settings: MqttSettings) -> str:
+    """Why a connection was given up that nobody had ended."""
+    return f"the broker was silent for longer than mqtt.keepalive_s ({settings.keepalive_s} s)"
 
 
 def no_answer(error: OSError | None, *, closed: bool, settings: MqttSettings) -> str:

@@ -119,7 +119,7 @@ class Receiver(Link):
         self.wake()
 
     def pause(self, paused: bool) -> None:
-        """Stop or resume reading. After long enough the broker hangs up; the receiver comes back when resumed."""
+        """Stop or resume reading. If the broker hangs up meanwhile, the receiver comes back when resumed."""
         self._paused = paused
         self.wake()
 

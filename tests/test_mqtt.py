@@ -7,12 +7,16 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import monitor.mqtt
+import monitor.mqtt_alive
 from config.settings import MqttSettings, TlsSettings
 from monitor import mqtt_words
 from monitor.mqtt import Backoff, Link, MqttError
+from monitor.mqtt_alive import Alive
 from monitor.mqtt_client import BufferedSocket
 from tests.servers import free_port, missing
 from tests.servers.brokers import Mosquitto, Nats, make_certificates
@@ -82,7 +86,8 @@ def tls_broker(tmp_path: Path, certificates: Certificates) -> Iterator[Mosquitto
 
 
 def test_documented_examples() -> None:
-    assert doctest.testmod(monitor.mqtt).failed == 0
+    for module in (monitor.mqtt, monitor.mqtt_alive):
+        assert doctest.testmod(module).failed == 0
 
 
 def test_backoff_draws_from_the_whole_range_below_a_cap() -> None:
@@ -201,6 +206,45 @@ def test_what_is_not_mqtt_ends_the_connection_and_not_the_thread() -> None:
             assert link.failed is None
 
 
+def test_who_is_asked_twice_and_says_nothing_is_gone() -> None:
+    """Silence counts from what was heard last; whoever hears much and says nothing lets himself be heard, too."""
+    alive = Alive(limit=10.0)
+    told = []
+    for now in range(30):
+        heard = min(now, 8)  # the last word came at 8
+        told.append((alive.gone(now, heard=heard), alive.to_ask(now, heard=heard, said=0.0)))
+    # What we said last was at 0: we are to be heard at 5 and 10, and 5 after that nothing has come back.
+    assert [now for now, (_, asked) in enumerate(told) if asked][:2] == [5, 10]
+    assert next(now for now, (gone, _) in enumerate(told) if gone) == 15
+
+
+def test_nobody_is_gone_whom_nobody_listens_to() -> None:
+    alive = Alive(limit=10.0)
+    for now in range(100):
+        assert not alive.gone(now, heard=now)
+        assert alive.to_ask(now, heard=now, said=0.0) == (now % 5 == 0 and now > 0)
+
+
+@given(words=st.lists(st.floats(0.01, 30.0), max_size=20))
+def test_it_takes_the_limit_and_two_turns_at_the_most_until_a_silent_peer_is_given_up(words: list[float]) -> None:
+    """Whatever was heard before, of one who answers each question within less than half of the limit nobody is."""
+    alive, heard, now, turn = Alive(limit=10.0), 0.0, 0.0, 0.5
+    for pause in words:
+        until = now + pause
+        while now < until:
+            now += turn
+            assert not alive.gone(now, heard=heard)
+            if alive.to_ask(now, heard=heard, said=heard):
+                heard = now + 4.0
+                now = heard
+        heard = now
+    silent_from = now
+    while not alive.gone(now, heard=heard):
+        alive.to_ask(now, heard=heard, said=heard)
+        now += turn
+        assert now - silent_from <= 10.0 + 2 * turn
+
+
 def test_other_words() -> None:
     """Causes that a test cannot bring about on loopback."""
     chosen = settings(1883)
@@ -208,6 +252,7 @@ def test_other_words() -> None:
     assert "no route" in mqtt_words.connect_problem(OSError(113, "No route to host"), chosen)
     taken = mqtt_words.loss(142, "Session taken over", "me", None, chosen)
     assert taken.startswith("another client came with the id 'me'")
+    assert "heard nothing of us" in mqtt_words.loss(141, "Keep alive timeout", "me", None, chosen)
 
 
 def test_unusable_settings_are_told_before_connecting(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 from config.settings import MqttSettings, TlsSettings
 from monitor.receive import Delivery, Receiver
 from simulator.publish import Publisher
+from tests.faults.proxy import Proxy
 from tests.servers import missing
 from tests.servers.brokers import Mosquitto, Nats, make_certificates
 from tests.servers.peers import Peer, RecordingProxy, ScriptedBroker, publish_packet, wait_until
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from tests.servers.brokers import Broker
 
 STATUS = "enginewatch/_monitor/test/status"
+QUICK_S = 1  # a keep-alive for tests; the settings allow 5 s at the least
 
 
 @dataclass
@@ -84,13 +87,15 @@ def started(
     expect_session: bool = False,
     subscriptions: tuple[str, ...] = ("t/#",),
     given_up: tuple[str, ...] = (),
+    keepalive_s: int = 30,
     **other: Any,
 ) -> Iterator[Ear]:
     ear = Ear()
+    settings = MqttSettings(
+        **{"host": broker.host, "port": broker.port, "reconnect_min_s": 0.01, "reconnect_max_s": 0.05, **other}
+    )
     ear.receiver = Receiver(
-        settings=MqttSettings(
-            **{"host": broker.host, "port": broker.port, "reconnect_min_s": 0.01, "reconnect_max_s": 0.05, **other}
-        ),
+        settings=settings.model_copy(update={"keepalive_s": keepalive_s}),
         client_id="receiver",
         subscriptions=subscriptions,
         given_up=given_up,
@@ -331,18 +336,42 @@ def test_pause_holds_and_resume_goes_on(broker: Broker) -> None:
         assert early + ear.payloads(5 - len(early)) == numbered(5)
 
 
-def test_a_pause_longer_than_the_keep_alive_disconnects_and_recovers(broker: Broker) -> None:
-    """The broker holds everything meanwhile, and no attempt to connect is made before there is room again."""
-    with started(broker) as ear, Peer(broker) as peer:
-        ear.receiver._client._keepalive = 1  # the settings allow 5 s at the least
+def test_a_pause_longer_than_the_keep_alive_costs_no_connection(broker: Broker) -> None:
+    """Nothing is read meanwhile, also no answer to a ping; both sides know that this is no death."""
+    with started(broker, keepalive_s=QUICK_S) as ear, Peer(broker) as peer:
         wait_until(ear.listens)
         ear.receiver.pause(True)
+        peer.publish_all("t/1", numbered(5))
+        time.sleep(3 * QUICK_S)
+        assert ear.listens()
+        ear.receiver.pause(False)
+        assert ear.payloads(5) == numbered(5)
+        assert ear.receiver.connections == 1
+
+
+def test_a_connection_that_breaks_in_a_pause_comes_back_after_it(broker: Broker) -> None:
+    """The broker holds everything meanwhile, and no attempt to connect is made before there is room again."""
+    with RecordingProxy(broker) as proxy, started(proxy, keepalive_s=QUICK_S) as ear, Peer(broker) as peer:
+        wait_until(ear.listens)
+        ear.receiver.pause(True)
+        proxy.cut()
         peer.publish_all("t/1", numbered(5))
         wait_until(lambda: not ear.listens())
         assert "paused" in ear.told[-1][1]
         assert ear.receiver.connections == 1
         ear.receiver.pause(False)
         assert ear.payloads(5) == numbered(5)
+
+
+def test_a_broker_that_vanished_is_given_up(broker: Broker) -> None:
+    """It takes what is sent and never answers; nobody ends the connection."""
+    with Proxy(broker.host, broker.port) as proxy, started(proxy, keepalive_s=QUICK_S) as ear:
+        wait_until(ear.listens)
+        time.sleep(2 * QUICK_S)
+        assert ear.receiver.connections == 1  # it is silent, and answers when it is asked
+        proxy.hang_open()
+        wait_until(lambda: ear.receiver.connections == 2 and ear.listens())
+        assert ear.told[1] == (False, f"the broker was silent for longer than mqtt.keepalive_s ({QUICK_S} s)")
 
 
 def test_refused_subscription_is_told(tmp_path: Path) -> None:
