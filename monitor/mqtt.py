@@ -23,7 +23,7 @@ import structlog
 
 from monitor import mqtt_words
 from monitor.mqtt_alive import Alive
-from monitor.mqtt_client import CONNECT_LIMIT_S, BufferedSocket, MqttError, Will, make_client
+from monitor.mqtt_client import CONNECT_LIMIT_S, PIECE, BufferedSocket, MqttError, Will, make_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,8 @@ class Link:
         self._socket: BufferedSocket | None = None
         self._alive = Alive(settings.keepalive_s)
         self._turn_s = min(TURN_S, settings.keepalive_s / TURNS)
-        self._deaf_until = 0.0  # when reading was last left off
+        self._understood = 0.0  # when something of the broker's was last of use
+        self._read_until_then = 0  # bytes
         self._fault: Exception | None = None  # raised by a hook that paho called
         self._unconfirmed: set[int] = set()  # packet ids of what was published and has no PUBACK yet
         self._reported = ""
@@ -220,6 +221,7 @@ class Link:
             return mqtt_words.connect_problem(error, self._settings)
         self._socket = sock = cast("BufferedSocket", self._client.socket())
         self._alive = Alive(self._settings.keepalive_s)
+        self._understood, self._read_until_then = sock.heard, 0
         answer_by = time.monotonic() + CONNECT_LIMIT_S
         while self._open() and not self._stopping and (self.connected or time.monotonic() < answer_by):
             if self.connected:
@@ -250,11 +252,10 @@ class Link:
     def _keep_alive(self, sock: BufferedSocket, now: float) -> None:
         """Ask a silent broker whether it is there, and give it up when it is not."""
         if not self.may_read():
-            self._deaf_until = now
-        heard = max(sock.heard, self._deaf_until)
-        if self._alive.gone(now, heard=heard):
+            self._understood = now
+        if self._alive.gone(now, heard=self._understood):
             self.problem = mqtt_words.silent(self._settings)
-        elif self._alive.to_ask(now, heard=heard, said=sock.said):
+        elif self._alive.to_ask(now, heard=self._understood, said=sock.said):
             self._client.ping()
 
     def _wait(self, timeout: float, sock: BufferedSocket | None = None) -> bool:
@@ -286,8 +287,19 @@ class Link:
                 if self._fault is not None:
                     raise  # a hook's doing, not the broker's
                 self.problem = f"the broker sent what is not MQTT ({error!r})"
+            self._note_progress(sock)
             if not self._open() or not sock.pending() or not (self._stopping or self.may_read()):
                 return
+
+    def _note_progress(self, sock: BufferedSocket) -> None:
+        """Whole packets are of use, and large parts of one.
+
+        A length that was garbled on the way swallows all that comes after it, answers to pings too: bytes alone prove
+        nothing.
+        """
+        if not self._client.in_packet or sock.received - self._read_until_then >= PIECE:
+            self._understood = sock.heard
+            self._read_until_then = sock.received
 
     def _say_goodbye(self, sock: BufferedSocket) -> None:
         self.on_goodbye()

@@ -51,6 +51,7 @@ class BufferedSocket:
         self._closed = False
         self.heard = time.monotonic()  # when the peer last sent something
         self.said = self.heard  # when the kernel last took something for it
+        self.received = 0  # bytes, of all that the peer sent
         self.error: OSError | None = None
         self.graceful = False  # closing then waits until the peer has read everything
 
@@ -75,6 +76,7 @@ class BufferedSocket:
             self.error = error
             raise
         self.heard = time.monotonic()
+        self.received += len(data)
         return data
 
     def pending(self) -> bool:
@@ -142,6 +144,11 @@ class BufferedClient(Client):
 
     def _create_socket(self) -> BufferedSocket:
         return BufferedSocket(cast("socket.socket", super()._create_socket()))
+
+    @property
+    def in_packet(self) -> bool:
+        """Whether the last packet that was begun has not come to its end."""
+        return self._in_packet["command"] != 0
 
     def ping(self) -> None:
         """Ask the broker for an answer. paho does so only by a clock of its own, in `loop_misc`."""

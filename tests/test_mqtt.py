@@ -245,6 +245,19 @@ def test_it_takes_the_limit_and_two_turns_at_the_most_until_a_silent_peer_is_giv
         assert now - silent_from <= 10.0 + 2 * turn
 
 
+def test_a_garbled_length_that_swallows_the_answers_is_noticed() -> None:
+    """A packet that says it has 100 MB: what comes after it, answers to pings too, is taken for its body."""
+    for garbled, connections in ((b"", 1), (b"\x30\x80\xc2\xd7\x2f", 2)):
+        with ScriptedBroker(answer=b"\x20\x02\x00\x00" + garbled) as server:
+            link = _Watched(settings(server.port).model_copy(update={"keepalive_s": 1}))
+            link.start()
+            wait_until(lambda: sum(kind == 12 for kind, _ in server.packets) > 2)
+            assert min(link.connections, 2) == connections
+            assert {"was silent" in reason for reason in link.downs} == ({True} if garbled else set())
+            link.stop()
+            assert link.failed is None
+
+
 def test_other_words() -> None:
     """Causes that a test cannot bring about on loopback."""
     chosen = settings(1883)
