@@ -294,8 +294,8 @@ class Link:
     def _note_progress(self, sock: BufferedSocket) -> None:
         """Whole packets are of use, and large parts of one.
 
-        A length that was garbled on the way swallows all that comes after it, answers to pings too: bytes alone prove
-        nothing.
+        A length that was garbled on the way swallows all that comes after it, answers to pings too: bytes alone
+        prove nothing.
         """
         if not self._client.in_packet or sock.received - self._read_until_then >= PIECE:
             self._understood = sock.heard

@@ -3,6 +3,9 @@
 Each transition goes to `…/alert/event`; its `event_id` is the idempotency key. After it the asset's open
 incidents go, retained, to `…/alert`. The position in the outbox moves on only when the broker has taken
 responsibility for both, so a crash or a lost connection costs a repeat and never a transition.
+
+Brokers take responsibility before they save. So after a lost connection what they took in the last seconds of it
+is told again, with the same keys; and so are the open incidents, of which a broker without memory knows none.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ _log = structlog.get_logger()
 SINK = "notify"
 BATCH = 100  # transitions in flight together
 COUNTED = 10_000  # the lag is counted up to here
+REPEATED_S = 5.0  # that a broker may take from an acknowledgement to its disk
 REPLIES = 100  # replies kept while there is no connection; older ones give way
 
 
@@ -41,8 +45,13 @@ class Notifier(Link):
         self._enabled = settings.mqtt  # without it only replies to commands are published
         self._outbox = outbox
         self._awaited: set[int] = set()  # packet ids of the batch in flight
-        self._batch_end = 0  # the outbox position that the batch in flight reaches
+        self._batch = 0, 0  # the outbox positions between which the batch in flight lies
         self._batch_refused = False
+        self._batch_lists: list[str] = []  # the streams whose open incidents it tells
+        self._taken: deque[tuple[float, int]] = deque()  # when batches were taken, and where they began
+        self._again: int | None = None  # the position from which is told again; None: nothing is
+        self._lists: list[str] = []  # streams whose open incidents have to be told beside the next batch
+        self._up = False
         self._refusal = ""  # in words, until a batch gets through
         self._retry = Backoff(mqtt.reconnect_min_s, mqtt.reconnect_max_s)
         self._not_before = 0.0
@@ -70,10 +79,20 @@ class Notifier(Link):
     # Hooks.
 
     def on_up(self, *, session_present: bool) -> None:  # noqa: ARG002 - there is no session to lose
-        """Begin again where the outbox stands."""
+        """Begin again where the outbox stands, or so much before it as the broker may not have saved."""
         # The position decides what is sent again, not what paho remembers; so the order is kept.
         self.forget_published()
         self._awaited.clear()
+        self._up = True
+        unsaved = [began for _, began in self._taken]
+        self._again = min(unsaved if self._again is None else [self._again, *unsaved], default=None)
+        self._lists = [event.stream for event in self._outbox.open_incidents()] if self._enabled else []
+
+    def on_down(self, reason: str) -> None:  # noqa: ARG002 - it stands in `problem`
+        """Keep in mind what the broker took shortly before it was last heard."""
+        if self._up and self._socket is not None:
+            self._forget_taken(before=self._socket.heard - REPEATED_S)
+        self._up = False
 
     def on_turn(self) -> None:
         """Publish replies, and the next batch when the one before is through."""
@@ -103,27 +122,40 @@ class Notifier(Link):
             self.publish(topic, payload)
 
     def _publish_batch(self) -> None:
-        events = self._outbox.events_after(self._outbox.position(SINK), BATCH)
+        began = self._outbox.position(SINK) if self._again is None else self._again
+        events = self._outbox.events_after(began, BATCH)
+        self._batch = began, events[-1][0] if events else began
         self._batch_refused = False
-        for position, event in events:
+        for _, event in events:
             topic = self._topic(event.stream)
             self._awaited.add(self.publish(f"{topic}/event", msgspec.json.encode(event)))
-            self._batch_end = position
-        for stream in dict.fromkeys(event.stream for _, event in events):
+        self._batch_lists = list(dict.fromkeys([*self._lists, *(event.stream for _, event in events)]))
+        for stream in self._batch_lists:
             incidents = msgspec.json.encode(self._outbox.open_incidents(stream))
             self._awaited.add(self.publish(self._topic(stream), incidents, retain=True))
 
     def _finish_batch(self) -> None:
+        began, end = self._batch
         if not self._batch_refused:
             try:
-                self._outbox.advance(SINK, self._batch_end)
+                if end > self._outbox.position(SINK):
+                    self._outbox.advance(SINK, end)
             except OutboxError as error:  # delivered, but it cannot be remembered: it is delivered again
                 self._put_off(str(error))
+            else:
+                self._again = end if self._again is not None and end < self._outbox.position(SINK) else None
+                self._lists = []
+                self._taken.append((time.monotonic(), began))
+                self._forget_taken(before=time.monotonic() - REPEATED_S)
         if self._batch_refused:
             self._not_before = time.monotonic() + self._retry.next()
         else:
             self._refusal = ""
             self._retry.reset()
+
+    def _forget_taken(self, *, before: float) -> None:
+        while self._taken and self._taken[0][0] < before:
+            self._taken.popleft()
 
     def _refuse(self, problem: str) -> None:
         self._put_off(f"the broker refuses alerts ({problem}): allow mqtt.username to publish to notify.topic")

@@ -388,8 +388,8 @@ class Outbox(Protocol):
     def events_after(self, position: int, limit: int) -> list[tuple[int, AlertEvent]]:
         """Up to `limit` transitions after `position`, oldest first, each with its position."""
 
-    def open_incidents(self, stream: str) -> list[AlertEvent]:
-        """The latest transition of every incident of the stream that is not over, oldest incident first."""
+    def open_incidents(self, stream: str | None = None) -> list[AlertEvent]:
+        """What is the latest of every incident, of the stream or of all, that is not over; the oldest first."""
 
     def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Keep what a sink could not deliver at all, with the reason."""

@@ -115,7 +115,7 @@ class MemoryOutbox:
     def events_after(self, position: int, limit: int) -> list[tuple[int, AlertEvent]]:
         return [entry for entry in self.events if entry[0] > position][:limit]
 
-    def open_incidents(self, stream: str) -> list[AlertEvent]:
+    def open_incidents(self, stream: str | None = None) -> list[AlertEvent]:
         return [one for _, one in self.events if one.stream == stream]
 
     def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:

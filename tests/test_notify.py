@@ -69,8 +69,8 @@ class Book:
         with self.lock:
             return list(enumerate(self.events, start=1))[position : position + limit]
 
-    def open_incidents(self, stream: str) -> list[AlertEvent]:
-        latest = {event.incident_id: event for event in self.events if event.stream == stream}
+    def open_incidents(self, stream: str | None = None) -> list[AlertEvent]:
+        latest = {event.incident_id: event for event in self.events if stream in {None, event.stream}}
         return [event for event in latest.values() if event.transition != Transition.CLEARED]
 
     def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
@@ -210,6 +210,40 @@ def test_what_was_in_flight_when_the_connection_broke_is_told_again(broker: Brok
         notifier.stop()
         assert list(dict.fromkeys(ids(peer))) == [event.event_id for event in events]
         assert notifier.connections > 1
+
+
+def test_a_broker_that_forgot_what_it_had_taken_is_told_again(tmp_path: Path, book: Book) -> None:
+    """The transitions of the last seconds, with their keys; and every open incident, however old."""
+    if not Mosquitto.installed():
+        missing("mosquitto")
+    long_open, *latest = fired(3)
+    other = "enginewatch/v1/plant/pump-2/alert"
+    with Mosquitto(tmp_path / "broker") as server:
+        notifier = make(server, book)
+        notifier.start()
+        book.tell(replace(long_open, stream="plant//pump-2"))
+        notifier.wake()
+        wait_until(lambda: book.delivered == 1)
+        notifier._taken.clear()  # as if it had been long ago
+        book.tell(*latest, cleared(latest[0]))
+        notifier.wake()
+        wait_until(lambda: book.delivered == 4)
+        server.kill()
+        (server.folder / "mosquitto.db").unlink(missing_ok=True)
+        server.start()
+        with Peer(server, "enginewatch/#") as peer:
+            wait_until(lambda: len(peer.last(other) or ()) == 1 and len(peer.last(ALERT) or ()) == 1)
+            assert [each["incident_id"] for each in peer.last(ALERT)] == ["i2"]
+            assert [each["incident_id"] for each in peer.last(other)] == ["i0"]
+        with Peer(server, f"{ALERT}/event", session="subscriber"):
+            pass
+        server.stop()
+        server.start()
+        with Peer(server, f"{ALERT}/event", session="subscriber") as peer:
+            wait_until(lambda: len(ids(peer)) >= 3)
+            assert ids(peer) == ["e1", "e2", "e1-cleared"]
+        notifier.stop()
+        assert (notifier.failed, book.delivered) == (None, 4)
 
 
 def test_a_negative_puback_keeps_the_position_and_says_why(tmp_path: Path, book: Book) -> None:
