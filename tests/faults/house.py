@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from monitor.records import Transition
@@ -17,7 +18,6 @@ from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tests.faults.oracle import Verdict
     from tests.faults.proxy import Proxy
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 FRESH_LIMIT_S = 10.0  # within which a fresh reading must be stored after a fault is mended
 SETTLE_S = 120.0
+LOST_S = 5.0  # what a broker has not brought by then it has lost, where it may
 
 SETTINGS = """
 [mqtt]
 host = "{host}"
 port = {port}
-reconnect_min_s = 0.1
-reconnect_max_s = 0.5
+reconnect_min_s = {reconnect[0]}
+reconnect_max_s = {reconnect[1]}
 {mqtt}
 [[classes]]
 name = "machine"
@@ -70,8 +71,10 @@ class House:
         ticks: int = 400,
         pumps: int = 3,
         spool_s: float = 0.0,
+        in_flight: int = 1000,
         every: int = 0,
         began: int | None = None,
+        reconnect_s: tuple[float, float] = (0.1, 0.5),
         broker_proxy: Proxy | None = None,
         influx_url: str | None = None,
         alert: str = "[alert]\nstale_after_s = 3600",
@@ -84,7 +87,7 @@ class House:
         """`mqtt`, `store` and `influx` are further lines of those sections, `extra` further sections.
 
         `alert` is its section, where silence of less than an hour is no alert of its own. `ticks`, `pumps`,
-        `spool_s`, `every` and `began` are for the plant, `variables` for the daemon's environment.
+        `spool_s`, `in_flight`, `every` and `began` are for the plant, `reconnect_s` are the daemon's bounds, `variables` for the daemon's environment.
         """
         way = broker_proxy or broker
         url = influx_url if influx_url is not None else database.url if database else ""
@@ -92,6 +95,7 @@ class House:
             host=way.host,
             port=way.port,
             model=model,
+            reconnect=reconnect_s,
             url=url,
             bucket=DATABASE,
             alert=alert,
@@ -108,13 +112,14 @@ class House:
             pumps=pumps,
             ticks=ticks,
             spool_s=spool_s,
+            in_flight=in_flight,
             every=every,
             began=began,
         )
-        self._listener = Peer(broker, "enginewatch/v1/+/+/alert/event", session="listener")
+        self.listener = Peer(broker, "enginewatch/v1/+/+/alert/event", session="listener")
 
     def __enter__(self) -> Self:
-        self._listener.__enter__()
+        self.listener.__enter__()
         self.daemon.start()
         self.plant.start()
         return self
@@ -122,7 +127,7 @@ class House:
     def __exit__(self, *_: object) -> None:
         self.plant.close()
         self.daemon.close()
-        self._listener.__exit__(*_)
+        self.listener.__exit__(*_)
 
     def restart(self) -> float:
         """Start the daemon again; returns the seconds until it listened."""
@@ -130,10 +135,20 @@ class House:
         self.daemon.start()
         return time.monotonic() - began
 
+    def logged(self, event: str) -> int:
+        """How often the daemon has said something so far."""
+        return self.daemon.log.read_text().count(f'"event":"{event}"')
+
+    def rss_mb(self) -> float:
+        """The memory that the daemon holds."""
+        assert self.daemon.process is not None
+        status = Path(f"/proc/{self.daemon.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
     @property
     def heard(self) -> dict[str, Any]:
         """The transitions that the listener has heard, by their idempotency key."""
-        transitions = (json.loads(payload) for _, payload, _ in list(self._listener.messages))
+        transitions = (json.loads(payload) for _, payload, _ in list(self.listener.messages))
         return {each["event_id"]: each for each in transitions}
 
     def begin(self) -> None:
@@ -173,14 +188,25 @@ class House:
                 seconds=SETTLE_S,
                 why="all values in rows",
             )
-        until(self._is_delivered, seconds=SETTLE_S, why="all rows in InfluxDB, all transitions told")
+        until(self._is_sent, seconds=SETTLE_S, why="all rows in InfluxDB, all transitions sent")
+        end = time.monotonic() + (SETTLE_S if whole else LOST_S)
+        while not self._is_heard() and time.monotonic() < end:
+            time.sleep(0.05)
 
-    def _is_delivered(self) -> bool:
-        """Whether the sinks are where the store is, and the listener has what they told."""
+    def _is_heard(self) -> bool:
+        """Whether the listener has all transitions."""
+        store = Store(self.daemon.state / "store.db")
+        try:
+            return len(self.heard) >= len(store.events_after(0, 1_000_000))
+        finally:
+            store.close()
+
+    def _is_sent(self) -> bool:
+        """Whether the sinks are where the store is."""
         store = Store(self.daemon.state / "store.db")
         try:
             scores, events = store.heads()
-            told = store.position("notify") == events and len(self.heard) >= len(store.events_after(0, 1_000_000))
+            told = store.position("notify") == events
             sent = store.position("influx") == scores and store.position("influx-events") == events
         finally:
             store.close()

@@ -55,13 +55,14 @@ class Plant:
         pumps: int = 3,
         ticks: int = 400,
         spool_s: float = 0.0,
+        in_flight: int = 1000,
         every: int = 0,
         began: int | None = None,
     ) -> None:
         """Connects with `start`.
 
         The fault comes once, or again every so many ticks. `began` is the event time of the first tick (epoch ms);
-        without it the last one is now.
+        without it the last one is now. `in_flight` messages wait in the publisher before `publish` does.
         """
         self.pumps = [f"pump-{number}" for number in range(pumps)]
         tables = []
@@ -77,7 +78,9 @@ class Plant:
         self.began = (time.time_ns() // 1_000_000 // PERIOD_MS - ticks) * PERIOD_MS if began is None else began
         self.sent = 0
         settings = MqttSettings(host=host, port=port, reconnect_min_s=0.1, reconnect_max_s=0.5)
-        self.publisher = RecordingPublisher(settings, f"plant-{port}-{id(self)}", site="plant", spool_s=spool_s)
+        self.publisher = RecordingPublisher(
+            settings, f"plant-{port}-{id(self)}", site="plant", spool_s=spool_s, in_flight=in_flight
+        )
 
     def start(self) -> None:
         """Connect."""

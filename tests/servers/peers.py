@@ -40,13 +40,14 @@ class Peer:
 
     def __init__(self, broker: Broker, topic_filter: str = "", *, session: str = "") -> None:
         self.messages: list[tuple[str, bytes, bool]] = []  # topic, payload, retained
+        self.subscribed = 0  # times; once a connection
         self._ready = threading.Event()
         self._filter = topic_filter
         self._broker = broker
         name = session or f"peer-{next(_numbers)}"
         self._client = Client(CallbackAPIVersion.VERSION2, name, clean_session=not session)
         self._client.on_connect = self._on_connect
-        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
 
     def __enter__(self) -> Self:
@@ -64,6 +65,10 @@ class Peer:
             client.subscribe(self._filter, 1)
         else:
             self._ready.set()
+
+    def _on_subscribe(self, *_: Any) -> None:
+        self.subscribed += 1
+        self._ready.set()
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self.messages.append((message.topic, bytes(message.payload), message.retain))
