@@ -278,13 +278,13 @@ class Daemon:
     def _listening(self, listening: bool, reason: str) -> None:
         """The broker can be heard, or no longer; silence counts only while it can."""
         self._intake.connected(listening)
-        if listening and not self._heard:
-            log.info("listening", subscriptions=self._subscriptions())
-        self._heard = listening
+        heard, self._heard = self._heard, listening
         self._broker = "" if listening else reason
         self._note({"broker": "connected" if listening else reason})
         if listening:
             self._note({"session": self._client_id, "subscriptions": json.dumps(self._subscriptions())})
+        if listening and not heard:  # last, so that whoever reads it finds the rest as it says
+            log.info("listening", subscriptions=self._subscriptions())
 
     def _note(self, facts: dict[str, str]) -> None:
         """Keep facts for those who look from outside, if the store can."""
