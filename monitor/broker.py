@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 ANY_PORT = -1  # the server takes a free one by itself, so that nobody can be quicker
+# Messages without a PUBACK, of a subscription and of a session alike: what a session cannot take beside its other
+# subscriptions nats-server lets fall and sends again after `ack_wait`, behind what is newer. Its own 1024 fill
+# while a fleet's history comes; all subscriptions of a session may have 65,535 together.
+MAX_ACK_PENDING = 10_000
 LISTENS = re.compile(r"Listening for MQTT clients on mqtt://[^\s:]+:(\d+)")
 
 
@@ -33,7 +37,7 @@ def write_settings(
     *,
     port: int = ANY_PORT,
     own_port: int = ANY_PORT,
-    ack_wait: str = "60s",
+    ack_wait: str = "20s",
     authorization: Mapping[str, object] | None = None,
 ) -> list[str]:
     """Write the server's settings beside where its disk shall be; returns the arguments that name them.
@@ -47,7 +51,7 @@ def write_settings(
         "host": HOST,
         "port": own_port,
         "jetstream": {"store_dir": str(file.parent / "jetstream")},
-        "mqtt": {"host": HOST, "port": port, "ack_wait": ack_wait},
+        "mqtt": {"host": HOST, "port": port, "ack_wait": ack_wait, "max_ack_pending": MAX_ACK_PENDING},
     }
     if authorization is not None:
         settings["authorization"] = authorization

@@ -374,6 +374,22 @@ def test_a_broker_that_vanished_is_given_up(broker: Broker) -> None:
         assert ear.told[1] == (False, f"the broker was silent for longer than mqtt.keepalive_s ({QUICK_S} s)")
 
 
+def test_a_thousand_unacknowledged_of_one_subscription_hold_no_other_back(tmp_path: Path) -> None:
+    """nats-server lets fall what a session cannot take, so ours is called with a wider window than its own."""
+    if not Nats.installed():
+        missing("nats-server")
+    with (
+        Nats(tmp_path / "nats", ack_wait="60s") as server,
+        listening(server, subscriptions=("t/+/telemetry", "t/+/status")) as ear,
+        Peer(server) as peer,
+    ):
+        peer.publish_all("t/1/telemetry", numbered(1_100))
+        peer.publish("t/1/status", b"online")
+        delivery = ear.gather(1_101)
+        assert [message.payload for message in delivery.messages] == [*numbered(1_100), b"online"]
+        ear.receiver.acknowledge(delivery.tokens)
+
+
 def test_refused_subscription_is_told(tmp_path: Path) -> None:
     if not Nats.installed():
         missing("nats-server")
