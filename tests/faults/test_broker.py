@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.house import FRESH_LIMIT_S, House
 from tests.faults.report import Finding, tell
-from tests.faults.size import FULL, tries
+from tests.faults.size import FULL, only_full, tries
 from tests.rig import until
 from tests.servers import missing
 from tests.servers.brokers import Mosquitto, Nats
@@ -108,6 +108,8 @@ def test_a_backlog_of_an_hour(
     tmp_path: Path, pump_model: Path, each_broker: Broker, database: Influxd, who: str
 ) -> None:
     """Row 4: it waits with the publisher while the broker is away, and with the broker while the daemon is."""
+    if isinstance(each_broker, Nats) == (who == "daemon"):
+        only_full()
     rows = 3 * AWAY
     with House(tmp_path, pump_model, each_broker, database, ticks=AWAY + 400, in_flight=2 * rows) as house:
         house.begin()
@@ -141,6 +143,8 @@ def test_a_broker_that_lost_the_session_is_told(
     tmp_path: Path, pump_model: Path, each_broker: Broker, database: Influxd
 ) -> None:
     """Row 17: its database is deleted while it is down. What was on its disk is gone, and an error says so."""
+    if isinstance(each_broker, Nats):
+        only_full()
     took = []
     with House(tmp_path, pump_model, each_broker, database, ticks=600) as house:
         house.begin()

@@ -12,7 +12,7 @@ from tests import recordings
 from tests.faults.house import FRESH_LIMIT_S, House
 from tests.faults.proxy import Proxy
 from tests.faults.report import Finding, tell
-from tests.faults.size import FULL, tries
+from tests.faults.size import FULL, only_full, tries
 from tests.rig import until
 from tests.servers import missing
 from tests.servers.brokers import Mosquitto, Nats
@@ -40,10 +40,12 @@ def test_a_connection_that_hangs(tmp_path: Path, pump_model: Path, each_broker: 
     nats-server sends what was on its way again only after its ack_wait, behind what is newer: then it is late,
     which is an outcome, too, but no row.
     """
+    in_order = isinstance(each_broker, Mosquitto)
+    if not in_order:
+        only_full()
     hangs = tries(1, 10)
     took = []
     ticks = 600 + int(hangs * 2 * KEEPALIVE_S * RATE)
-    in_order = isinstance(each_broker, Mosquitto)
     with (
         Proxy(each_broker.host, each_broker.port) as proxy,
         House(
@@ -87,6 +89,8 @@ def test_acknowledgements_wait_for_the_broker_s_answer(
     tmp_path: Path, pump_model: Path, each_broker: Broker, database: Influxd
 ) -> None:
     """Row 15: cut under load, and the CONNACK comes late: what is acknowledged meanwhile must not be the first."""
+    if isinstance(each_broker, Nats):
+        only_full()
     cuts = tries(3, 60)
     chance = random.Random(15)  # noqa: S311 - moments, not secrets
     ticks = 400 + int(cuts * 3 * RATE)
@@ -124,8 +128,8 @@ def generous(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]
     kind: type[Mosquitto | Nats] = request.param
     if not kind.installed():
         missing(kind.program)
-    if kind is Nats and not FULL:
-        pytest.skip("only in `make faults`: it waits for its ack_wait")
+    if kind is Nats:
+        only_full()  # it waits for its ack_wait
     folder = tmp_path / kind.program
     unlimited = ["max_inflight_messages 0"]
     with Mosquitto(folder, lines=unlimited) if kind is Mosquitto else Nats(folder, ack_wait=ACK_WAIT) as server:
