@@ -87,7 +87,8 @@ class House:
         """`mqtt`, `store` and `influx` are further lines of those sections, `extra` further sections.
 
         `alert` is its section, where silence of less than an hour is no alert of its own. `ticks`, `pumps`,
-        `spool_s`, `in_flight`, `every` and `began` are for the plant, `reconnect_s` are the daemon's bounds, `variables` for the daemon's environment.
+        `spool_s`, `in_flight`, `every` and `began` are for the plant, `variables` for the daemon's environment;
+        `reconnect_s` are the bounds of its pauses between attempts at the broker.
         """
         way = broker_proxy or broker
         url = influx_url if influx_url is not None else database.url if database else ""
