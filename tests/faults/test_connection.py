@@ -76,7 +76,7 @@ def test_a_connection_that_hangs(tmp_path: Path, pump_model: Path, each_broker: 
         remark += "; what is missing came behind newer rows and is counted as late"
     tell(Finding.of(14, f"half-open connection ({each_broker.program})", hangs, verdict, recovery, remark))
     if not in_order:
-        rows = verdict.missing.pop("rows", 0)
+        rows = sum(verdict.missing.pop(each, 0) for each in ("rows", "readings"))  # a short gap has empty rows
         assert rows * len(recordings.SENSORS) <= late
         assert rows <= hangs * 2 * KEEPALIVE_S * RATE * len(house.plant.pumps)
     assert verdict.clean, verdict
