@@ -50,6 +50,10 @@ class DaemonSettings(Section):
     id: str = Field("main", pattern=r"^[A-Za-z0-9_.-]+$", description="name of this daemon in topics and logs")
     state_dir: Path = Field(Path("state"), description="folder of the journal, the store and the checkpoints")
     max_streams: int = Field(10_000, ge=1, description="assets watched at the most; further ones are refused")
+    stop_within_s: float = Field(15.0, ge=2, description="it has ended so soon after SIGTERM, whatever hangs")
+    stuck_after_s: Positive = Field(
+        60.0, description="a thread without a turn for so long is stuck, and the watchdog is not fed any more"
+    )
 
 
 class TlsSettings(Section):
@@ -205,6 +209,7 @@ class StoreSettings(Section):
     retention_days: Positive = Field(7.0, description="how long score rows stay after they were sent")
     max_bytes: int = Field(20 << 30, ge=1 << 20, description="disk budget; the oldest unsent scores go first")
     journal_max_bytes: int = Field(4 << 30, ge=1 << 20, description="journal backlog at which receiving pauses")
+    min_free_bytes: int = Field(1 << 30, ge=0, description="warn when the disk of the state has less free")
     dead_letters: int = Field(10_000, ge=1, description="dead letters kept; all are counted")
 
 

@@ -24,7 +24,9 @@ from monitor.state import STAGES, ClassState, LineState, joined
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAGIC = b"enginewatch checkpoint 2\n"
+FORMAT = 2
+OPENING = b"enginewatch checkpoint "
+MAGIC = OPENING + b"%d\n" % FORMAT
 KEPT = 2
 
 
@@ -120,6 +122,17 @@ def saved(folder: Path) -> list[Path]:
 def position_of(path: Path) -> int:
     """The journal position that a checkpoint's name gives."""
     return int(path.name.removeprefix("checkpoint-"))
+
+
+def format_of(path: Path) -> int:
+    """The format that a checkpoint says it has; 0 where it says none."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(len(MAGIC) + 10)
+    except OSError:
+        return 0
+    said = first.removeprefix(OPENING).strip()
+    return int(said) if first.startswith(OPENING) and said.isdigit() else 0
 
 
 def load(path: Path) -> Checkpoint:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import signal
+import os
 import threading
 import time
-from typing import IO, TYPE_CHECKING
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -26,51 +26,62 @@ from monitor.receive import Receiver
 from monitor.records import Change, DeadLetter
 from monitor.schema import StoreError
 from monitor.shelf import Shelf
+from monitor.stages import Stage, Stages, Worker
 from monitor.store import Store
+from monitor.upkeep import Upkeep
 from monitor.watch import Facts, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from config.classes import ResolvedClass
     from config.settings import Settings
     from monitor.records import Command, Message, StepResult
     from monitor.spec import LineSpec
+    from monitor.systemd import ServiceManager
 
 log = structlog.get_logger()
 
 WATCH_S = 0.5  # how often the threads are looked at
-PRUNE_S = 60.0
 DRAIN_S = 5.0  # how long the sinks may go on sending when the daemon stops
 
 
-class StartError(Exception):
-    """The daemon cannot start: the sentence says what to change."""
-
-
 class Daemon:
-    """One daemon and its state folder."""
+    """One daemon and its state folder, which whoever makes it holds."""
 
-    def __init__(self, settings: Settings, classes: Sequence[ResolvedClass]) -> None:
-        """Take settings and classes that were checked. Raises StartError where the state folder is in use."""
+    def __init__(
+        self,
+        settings: Settings,
+        classes: Sequence[ResolvedClass],
+        manager: ServiceManager,
+        *,
+        on_started: Callable[[], None],
+    ) -> None:
+        """Take settings and classes that were checked. `on_started` is called once everything is up."""
         self._settings = settings
         self._classes = classes
+        self._manager = manager
+        self._on_started = on_started
         self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._overdue: threading.Timer | None = None
+        self.started = False
         self._failure: Exception | None = None
         self._heard = False
         self._broker = f"no answer yet from {settings.mqtt.host}:{settings.mqtt.port}"  # empty while it is heard
-        self._prune_failed = False
         folder = settings.daemon.state_dir
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(folder)
         self._client_id = settings.mqtt.client_id or f"enginewatch-{settings.daemon.id}"
         self._own_topic = f"{settings.mqtt.root}/_monitor/{settings.daemon.id}"
         self._key = _key(settings)
 
-        self._journal = Journal(folder / "journal.db")
-        self._store = Store(folder / "store.db", dead_letters=settings.store.dead_letters)
+        with ExitStack() as opened:  # what cannot start leaves nothing open for who goes on with other settings
+            self._journal = opened.enter_context(closing(Journal(folder / "journal.db")))
+            store = Store(folder / "store.db", dead_letters=settings.store.dead_letters)
+            self._store = opened.enter_context(closing(store))
+            self._make_rooms()
+            opened.pop_all()
+
+    def _make_rooms(self) -> None:
+        settings, folder = self._settings, self._settings.daemon.state_dir
         score = settings.score
         self._shelf = Shelf(folder / "models", threads=score.threads, batch_size=score.batch_size)
         self._line = Line(
@@ -83,7 +94,7 @@ class Daemon:
         token = secret(settings.influx.token, settings.influx.token_file)
         self._influx = InfluxSink(settings.influx, self._store, token)
         self._notifier = Notifier(settings.notify, settings.mqtt, self._client_id, self._store)
-        self._promotion = Promotion(settings, classes, self._shelf, self._take_line)
+        self._promotion = Promotion(settings, self._classes, self._shelf, self._take_line)
         self._door = Door(
             folder,
             submit=self._submit,
@@ -91,33 +102,55 @@ class Daemon:
             models=self._promotion.answer,
             questions=Questions(self._line, self._journal, self._store).by_name(),
         )
+        self._upkeep = Upkeep(settings, self._store, folder, backlog=self._backlog)
+        self._workers: dict[str, Worker] = {}
 
-    def run(self) -> int:
-        """Run until SIGTERM or SIGINT; returns the exit code.
+    def run(self, another: Callable[[], bool]) -> int | None:
+        """Run until `stop`, or until `another` daemon shall follow, which is asked twice a second.
 
-        Raises MqttError, ArtifactError, JournalError, StoreError and OSError where it cannot start.
+        Returns the exit code, None where another follows. Raises MqttError, ArtifactError, JournalError,
+        StoreError and OSError where it cannot start.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._told_to_stop)
+        follows = False
         try:
             self._recover()
             if not self._stop.is_set():
                 self._start()
-                self._supervise()
+                follows = self._supervise(another)
         finally:
-            self._shut_down()
-        return 0 if self._failure is None else 1
+            self._shut_down(follows)
+        if self._failure is not None:
+            return 1
+        return None if follows and not self._stop.is_set() else 0
 
-    def _told_to_stop(self, *_: object) -> None:
+    def stop(self) -> None:
+        """End in order, within daemon.stop_within_s; for any thread."""
+        self._limit()
         self._stop.set()
-        if not self._threads:  # still recovering: the line must not wait for a store that cannot be written
+        if not self.started:  # still recovering: the line must not wait for a store that cannot be written
             self._line.stop()
+
+    def _limit(self) -> None:
+        """From now on there is so much time to end, whatever hangs."""
+        if self._overdue is None:
+            self._overdue = threading.Timer(self._settings.daemon.stop_within_s, self._end)
+            self._overdue.daemon = True
+            self._overdue.start()
+
+    def _end(self) -> None:
+        """End at once: what is acknowledged is on the disk."""
+        names = [each.name for each in threading.enumerate() if each is not threading.current_thread()]
+        remedy = "the next start replays what is in the journal; see daemon.stop_within_s"
+        log.error("stop_forced", after_s=self._settings.daemon.stop_within_s, threads=names, remedy=remedy)
+        os._exit(1)
 
     def _recover(self) -> None:
         """Bring the line to where it was, then tell it what it works with from now on."""
         self._promotion.start()
         spec = self._promotion.spec()
+        self._line.on_replaying = self._replaying
         self._line.recover(spec)
+        self._line.on_replaying = lambda: None
         changed = self._line.state.spec.encode() != spec.encode()
         # Until the broker answers, silence is nobody's fault.
         self._append(Change(listening=False, line=spec.encode() if changed else None))
@@ -128,6 +161,9 @@ class Daemon:
         if needed is not None:
             self._shelf.clear_but(needed | self._promotion.needed())
         self._note({"line": spec.encode().decode()})  # for those who train on what the store holds
+
+    def _replaying(self) -> None:
+        self._manager.extend(f"replaying the journal: record {self._line.position} of {self._journal.last()}")
 
     def _start(self) -> None:
         self._line.on_written = self._wake_sinks
@@ -152,32 +188,56 @@ class Daemon:
             journal=self._journal,
             command_topic=f"{self._own_topic}/command",
             read_command=self._read_command,
-            backlog=lambda: self._journal.bytes_after(self._line.position),
+            backlog=self._backlog,
             backlog_limit=self._settings.store.journal_max_bytes,
             appended=self._line.wake,
         )
         self._receiver.start()
         self._run("intake", self._intake.run)
+        self.started = True
         log.info("started", id=self._settings.daemon.id, classes=[each.name for each in self._classes])
+        self._on_started()
 
-    def _supervise(self) -> None:
-        """Wait for the end; a thread that fails brings it about. Meanwhile say where it stopped."""
-        pruned = time.monotonic()
+    def _stages(self) -> list[Stage]:
+        """Everything that has to go on turning."""
+        made = [
+            Stage("line", self._workers["line"], self._line.pulse),
+            Stage("intake", self._workers["intake"], self._intake.pulse),
+            Stage("door", self._door.thread, self._door.pulse),
+            Stage("receiver", self._receiver.thread, self._receiver.pulse),
+            Stage("notifier", self._notifier.thread, self._notifier.pulse),
+        ]
+        return made + [Stage("influx", self._influx.thread, self._influx.pulse)] * bool(self._settings.influx.url)
+
+    def _supervise(self, another: Callable[[], bool]) -> bool:
+        """Wait for the end; a thread that fails brings it about. Meanwhile say where it stopped.
+
+        Returns whether another daemon follows.
+        """
+        patience = self._settings.daemon.stuck_after_s
+        stages = Stages(self._stages(), patience_s=patience, now=time.monotonic())
+        pause = min(WATCH_S, self._manager.watchdog_s / 4 or WATCH_S)
         slowest = max(each.period_ms * self._settings.window.stride + each.lateness_ms for each in self._classes)
         watch = Watch(time.monotonic(), self._facts(), slowest_row_s=slowest / 1000)
-        while not self._stop.wait(WATCH_S):
-            for link in (self._receiver, self._notifier):
-                if link.failed is not None:
-                    self._fail(type(link).__name__.lower(), link.failed)
+        while not self._stop.wait(pause):
+            if (dead := stages.dead()) is not None:
+                self._fail(*dead)
+                return False
+            for name, seconds in stages.look(time.monotonic()).items():
+                log.error("stage_stuck", stage=name, for_s=round(seconds), remedy="restart the daemon")
+            if not stages.stuck:
+                self._manager.ping()
             self._look(watch)
-            if time.monotonic() - pruned >= PRUNE_S:
-                pruned = time.monotonic()
-                self._prune()
+            self._upkeep.turn(time.monotonic())
+            if another():
+                return True
+        return False
 
     def _look(self, watch: Watch) -> None:
         """Tell and note whether anything is scored, or where it stopped."""
         before, facts = watch.sentence, self._facts()
         tell = watch.look(time.monotonic(), facts)
+        self._manager.status(watch.sentence or f"scoring, {facts.streams} streams")
         if watch.sentence != before:
             self._note({"not_scoring": watch.sentence, "not_scoring_at": str(int(time.time() * 1000))})
         if tell and not watch.sentence:
@@ -198,46 +258,54 @@ class Daemon:
             unmodelled=tuple(each.name for each in self._promotion.classes if each.model is None),
         )
 
-    def _shut_down(self) -> None:
-        """Inputs first, outputs last, so that what came in still goes out."""
+    def _shut_down(self, follows: bool) -> None:
+        """Inputs first, outputs last, so that what came in still goes out; each has its share of the time."""
+        self._limit()
+        until = time.monotonic() + 0.8 * self._settings.daemon.stop_within_s
+
+        def share(of_it: float) -> float:
+            return max(0.1, of_it * (until - time.monotonic()))
+
         log.info("stopping")
+        if not follows:
+            self._manager.stopping()
         if hasattr(self, "_intake"):
             self._intake.stop()
-            self._join("intake")
-            self._receiver.stop()  # the last acknowledgements leave with it
+            self._join("intake", share(0.5))
+            self._receiver.stop(share(0.4))  # the last acknowledgements leave with it
         self._door.stop()
-        self._line.stop()
-        self._join("line")
-        self._influx.stop(DRAIN_S)
-        self._notifier.stop()
+        self._line.stop(share(0.5))
+        self._join("line", share(0.9))
+        self._influx.stop(min(DRAIN_S, share(0.6)) if self._failure is None else 0.0)
+        self._notifier.stop(share(0.9))
+        hung = [name for name, worker in self._workers.items() if worker.is_alive()]
+        if hung:  # they have the databases in hand; the process ends without them
+            self._fail(hung[0], TimeoutError("it did not end in time"))
+            return
         self._journal.close()
         self._store.close()
-        self._lock.close()
         log.info("stopped")
+        if follows and self._overdue is not None:
+            self._overdue.cancel()
 
     def _run(self, name: str, body: Callable[[], None]) -> None:
         """Start a thread whose failure ends the daemon."""
+        self._workers[name] = Worker(name, body)
+        self._workers[name].start()
 
-        def guarded() -> None:
-            try:
-                body()
-            except Exception as error:  # noqa: BLE001 - whatever it was, the daemon must not go on without it
-                self._fail(name, error)
-
-        thread = threading.Thread(target=guarded, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _join(self, name: str) -> None:
-        for thread in self._threads:
-            if thread.name == name:
-                thread.join()
+    def _join(self, name: str, seconds: float) -> None:
+        if name in self._workers:
+            self._workers[name].join(seconds)
 
     def _fail(self, name: str, error: Exception) -> None:
         if self._failure is None:
             self._failure = error
             log.error("thread_failed", thread=name, reason=str(error), exc_info=error)
         self._stop.set()
+
+    def _backlog(self) -> int:
+        """Bytes in the journal that the line has not taken yet."""
+        return self._journal.bytes_after(self._line.position)
 
     def _submit(self, command: Command) -> None:
         """Journal a command that came by the socket. Raises CommandError where it could not be kept."""
@@ -331,34 +399,6 @@ class Daemon:
     def _reply(self, command_id: str, done: bool, text: str) -> None:
         reply = {"id": command_id, "done": done, "reply": text}
         self._notifier.reply(f"{self._own_topic}/reply", msgspec.json.encode(reply))
-
-    def _prune(self) -> None:
-        """Keep the store within its bounds; giving up undelivered rows is an alarm."""
-        store = self._settings.store
-        before = int(time.time() * 1000 - store.retention_days * 86_400_000)
-        sinks = ["influx"] if self._settings.influx.url else []
-        try:
-            given_up = self._store.prune(sinks, before=before, max_bytes=store.max_bytes)
-        except StoreError as error:
-            if not self._prune_failed:
-                log.error("prune_failed", reason=str(error))
-            self._prune_failed = True
-            return
-        self._prune_failed = False
-        if given_up:
-            remedy = "raise store.max_bytes, or mend the way to InfluxDB"
-            log.error("score_rows_given_up", rows=given_up, remedy=remedy)
-
-
-def _lock(folder: Path) -> IO[str]:
-    """Hold the state folder for this daemon alone."""
-    file = (folder / "lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise StartError(f"{folder} is in use by another daemon: give each its own daemon.state_dir") from error
-    return file
 
 
 def _key(settings: Settings) -> bytes | None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from monitor.records import Command
+from monitor.stages import Pulse, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +39,8 @@ LONGEST_LINE = 64 << 10
 LONGEST_TEXT = 1_000  # characters of one field
 LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 SOCKET = "command.sock"
+TURN_S = 0.2
+LAST_S = 1.0  # for the server to end
 
 
 class CommandError(ValueError):
@@ -159,6 +162,8 @@ class Door:
         self._models = models
         self._replies: dict[str, tuple[threading.Event, list[tuple[bool, str]]]] = {}
         self._server: socketserver.ThreadingUnixStreamServer | None = None
+        self.thread = Worker("door", self._serve)
+        self.pulse = Pulse()
 
     def start(self) -> None:
         """Listen. The socket is the owner's alone."""
@@ -178,15 +183,24 @@ class Door:
                 super().finish()
                 door._store.leave()
 
+        class Server(socketserver.ThreadingUnixStreamServer):
+            daemon_threads = True
+
+            def service_actions(self) -> None:
+                door.pulse.turn()
+
         before = os.umask(0o177)
         folder = os.open(self._folder, os.O_RDONLY)
         try:  # by its descriptor, because a socket's path may have 107 bytes only
-            self._server = socketserver.ThreadingUnixStreamServer(f"/proc/self/fd/{folder}/{SOCKET}", Handler)
+            self._server = Server(f"/proc/self/fd/{folder}/{SOCKET}", Handler)
         finally:
             os.umask(before)
             os.close(folder)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.2,), name="door", daemon=True).start()
+        self.thread.start()
+
+    def _serve(self) -> None:
+        assert self._server is not None
+        self._server.serve_forever(TURN_S)
 
     def answer(self, line: bytes) -> dict[str, object]:
         """Carry out one line; says what happened, or why not."""
@@ -238,6 +252,8 @@ class Door:
     def stop(self) -> None:
         """Stop listening."""
         if self._server is not None:
-            self._server.shutdown()
+            if self.thread.is_alive():  # else nobody would hear it
+                threading.Thread(target=self._server.shutdown, daemon=True).start()
+                self.thread.join(LAST_S)
             self._server.server_close()
             (self._folder / SOCKET).unlink(missing_ok=True)

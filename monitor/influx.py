@@ -20,6 +20,7 @@ import structlog
 from monitor.influx_client import InfluxClient, Refused, TooLarge, Unavailable
 from monitor.lineprotocol import event_line, reading_lines, score_lines
 from monitor.records import DeadLetter
+from monitor.stages import Pulse, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ SCORES = "influx"  # the names of our positions in the outbox
 EVENTS = "influx-events"
 
 IDLE_S = 5.0  # we look again by ourselves this often, should nobody wake us
+LOOKED_UP_S = 60.0  # that a resolver without an answer takes, and more
 DEAD_LETTER_BYTES = 1_024  # of a refused line that are kept
 # Written where everything is refused: if this is refused as well, the lines are not to blame.
 PROBE = "enginewatch_probe value=1"
@@ -84,7 +86,8 @@ class InfluxSink:
         self._wait = wait or self._stopping.wait
         self._wake = threading.Event()
         self._deadline = 0.0  # of time.monotonic(), once stopping
-        self._thread = threading.Thread(target=self._run, name="influx", daemon=True)
+        self.thread = Worker("influx", self._run)
+        self.pulse = Pulse()
         self._in_hand: dict[str, Delivery] = {}
         self._chunk_rows = settings.batch_rows  # lines in a request; halved where the server finds it too large
         self._failures = 0  # in a row
@@ -112,7 +115,7 @@ class InfluxSink:
     def start(self) -> None:
         """Start sending; without a URL this does nothing."""
         if self._settings.url:
-            self._thread.start()
+            self.thread.start()
 
     def wake(self) -> None:
         """Say that the outbox has something new."""
@@ -126,10 +129,10 @@ class InfluxSink:
         self._deadline = time.monotonic() + drain_seconds
         self._stopping.set()
         self._wake.set()
-        if self._thread.ident is None:
+        if self.thread.ident is None:
             return True
-        self._thread.join(drain_seconds)
-        return not self._thread.is_alive() and not self._in_hand and not self._last_error
+        self.thread.join(drain_seconds)
+        return not self.thread.is_alive() and not self._in_hand and not self._last_error
 
     def _run(self) -> None:
         try:
@@ -140,6 +143,7 @@ class InfluxSink:
 
     def _turn(self) -> None:
         """One round, and the pause that follows from how it went."""
+        self.pulse.turn()
         pause = None
         try:
             busy = self._round()
@@ -154,8 +158,10 @@ class InfluxSink:
         if self._stopping.is_set():
             self._deadline = 0.0  # nothing left, or nobody answers
         elif pause is not None:
+            self.pulse.turn(pause)
             self._wait(pause)
         else:
+            self.pulse.turn(IDLE_S)
             self._wake.wait(IDLE_S)
             self._wake.clear()
 
@@ -218,7 +224,10 @@ class InfluxSink:
 
     def _write(self, lines: Sequence[str]) -> int:
         self.requests += 1
+        # A name is looked up, then the connection and the answer may take their time-out each.
+        self.pulse.turn(2 * self._settings.timeout_s + LOOKED_UP_S)
         expired = self._client.write(lines)
+        self.pulse.turn()
         self._failures = 0
         return expired
 

@@ -15,6 +15,7 @@ import structlog
 
 from monitor.journal import JournalError
 from monitor.records import Batch, Change, Clock
+from monitor.stages import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,11 +64,13 @@ class Intake:
         self._journalled: bool | None = False  # what the journal says of it; None = say it again
         self._clocks = time.monotonic(), time.time()  # at the last look
         self.full = False  # the disk is: nothing is acknowledged
+        self.pulse = Pulse()
 
     def run(self) -> None:
         """Work until `stop`. Raises JournalError where the disk fails: nothing may be acknowledged any more."""
         last = time.monotonic()
         while not self._stop.is_set():
+            self.pulse.turn()
             delivery = self._receiver.take(CLOCK_S)
             payloads = self._payloads(delivery.messages)
             if time.monotonic() - last >= CLOCK_S:
@@ -122,6 +125,7 @@ class Intake:
                     )
                 self.full = True
                 self._journalled = None  # silence counts anew from when there is room
+                self.pulse.turn()
                 if self._stop.wait(RETRY_S):
                     return False
             else:

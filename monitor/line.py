@@ -22,6 +22,7 @@ from monitor.pipeline import clock_suspect, step
 from monitor.records import Change, Command, Outcome, Status
 from monitor.schema import StoreError
 from monitor.spec import LineSpec
+from monitor.stages import Pulse
 from monitor.state import LineState
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Line:
         self._more = threading.Event()
         self._checkpointed = -1
         self._checkpoint_failed = False
+        self._last_s = LAST_S
         self._suspect = False
         self._questions: deque[tuple[Callable[[LineState], Any], Future[Any]]] = deque()
         self._refused_at = -QUIET_S
@@ -65,6 +67,8 @@ class Line:
         self.state = LineState.empty(LineSpec("", 1, ()))
         self.position = 0
         self.books: dict[str, object] = {}
+        self.pulse = Pulse()
+        self.on_replaying: Callable[[], None] = lambda: None  # while it recovers: it goes on
         self.on_written: Callable[[StepResult], None] = lambda _: None
         self.on_reply: Callable[[str, bool, str], None] = lambda _id, _done, _reply: None
 
@@ -88,7 +92,7 @@ class Line:
             self.state, self.position = LineState.empty(spec), first - 1
         began, replayed = time.monotonic(), self.position
         while self.advance():
-            pass
+            self.on_replaying()
         replayed = self.position - replayed
         log.info(
             "recovered", position=self.position, replayed=replayed, seconds=round(time.monotonic() - began, 2)
@@ -124,6 +128,7 @@ class Line:
         return bool(records)
 
     def _take(self, record: Record) -> None:
+        self.pulse.turn()
         payload = record.payload
         models = self._shelf.models(self.state.spec)
         if isinstance(payload, Change) and payload.line is not None:  # its own record may close ticks already
@@ -168,6 +173,8 @@ class Line:
                 if not failed:
                     log.error("store_failed", reason=str(error))
                 failed = True
+                self.pulse.turn()
+                self.on_replaying()
                 if self._stop.wait(RETRY_S):
                     raise
             else:
@@ -180,6 +187,7 @@ class Line:
         due = time.monotonic() + self._checkpoint_s
         noted = 0.0
         while not self._stop.is_set():
+            self.pulse.turn()
             self._more.clear()
             if not self.advance():
                 self._more.wait(0.5)
@@ -191,7 +199,7 @@ class Line:
             if now >= noted + NOTE_S:
                 self.note()
                 noted = now
-        last = time.monotonic() + LAST_S
+        last = time.monotonic() + self._last_s
         while time.monotonic() < last and self.advance():
             pass
         self._try_to_checkpoint()
@@ -219,8 +227,9 @@ class Line:
         """There is more in the journal."""
         self._more.set()
 
-    def stop(self) -> None:
-        """Let `run` come to its end."""
+    def stop(self, last_s: float = LAST_S) -> None:
+        """Let `run` come to its end; it goes on with the journal for so long, five seconds at the most."""
+        self._last_s = min(last_s, LAST_S)
         self._stop.set()
         self._more.set()
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import random
 import select
 import socket
-import threading
 import time
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +23,7 @@ import structlog
 from monitor import mqtt_words
 from monitor.mqtt_alive import Alive
 from monitor.mqtt_client import CONNECT_LIMIT_S, PIECE, BufferedSocket, MqttError, Will, make_client
+from monitor.stages import Pulse, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,8 @@ GOODBYE_LIMIT_S = 2.0  # for the broker to confirm what was published last
 TURN_S = 1.0  # the longest the thread waits before it looks around
 TURNS = 10  # in mqtt.keepalive_s, where that is short, at the least
 PACKETS_A_TURN = 512  # read before acknowledgements and pings get their turn
+# Connecting hangs as long as the resolver does, which is patient with servers that do not answer.
+CONNECTING_S = 2 * CONNECT_LIMIT_S + 60.0
 
 
 class Backoff:
@@ -94,7 +96,8 @@ class Link:
         # With this callback in place paho only queues, and the packets of a turn leave together.
         self._client.on_socket_register_write = lambda *_: None
         self._backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s)
-        self._thread = threading.Thread(target=self._run, name=client_id, daemon=True)
+        self.thread = Worker(client_id, self._run)
+        self.pulse = Pulse()
         self._ear, self._mouth = socket.socketpair()  # how other threads wake this one
         self._ear.setblocking(False)
         self._mouth.setblocking(False)
@@ -112,13 +115,17 @@ class Link:
         self.connected = False
         self.connections = 0  # made so far; also the generation of the present one
         self.problem = ""  # why there is no connection, in words; empty while there is one
-        self.failed: Exception | None = None
 
     # For any thread.
 
+    @property
+    def failed(self) -> Exception | None:
+        """What has ended the thread; None while it lives, and after `stop`."""
+        return self.thread.failed
+
     def start(self) -> None:
         """Begin to connect; returns at once."""
-        self._thread.start()
+        self.thread.start()
 
     def wake(self) -> None:
         """Let the thread take its next turn now."""
@@ -134,8 +141,8 @@ class Link:
         """Say goodbye, disconnect and wait for the thread."""
         self._stopping = True
         self.wake()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        if self.thread.is_alive():
+            self.thread.join(timeout)
 
     @property
     def packet_age(self) -> float | None:
@@ -202,7 +209,7 @@ class Link:
                     self._backoff.reset()
                 self._rest(self._backoff.next())
         except Exception as error:  # noqa: BLE001 - the thread is supervised: whatever ends it is told
-            self.failed = error
+            self.thread.failed = error
             _log.exception("mqtt_thread_failed", client_id=self._client_id)
         finally:
             self.connected = False
@@ -215,6 +222,7 @@ class Link:
         """Connect and stay until the connection ends; returns why it ended."""
         self.problem = ""
         self._socket = None
+        self.pulse.turn(CONNECTING_S)
         try:
             self._client.reconnect()
         except (OSError, ValueError) as error:
@@ -260,6 +268,7 @@ class Link:
 
     def _wait(self, timeout: float, sock: BufferedSocket | None = None) -> bool:
         """Wait for a wake-up or the socket; returns whether the socket is to be read."""
+        self.pulse.turn()
         reading = sock is not None and (self._stopping or self.may_read())
         poll = select.poll()
         poll.register(self._ear, select.POLLIN)
@@ -314,7 +323,7 @@ class Link:
     def _rest(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while not self._stopping and (left := until - time.monotonic()) > 0:
-            self._wait(left)
+            self._wait(min(left, TURN_S))
 
     def _report(self, reason: str) -> None:
         if self._stopping:

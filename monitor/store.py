@@ -7,11 +7,13 @@ synchronous=NORMAL; `sync` brings it to the disk before the journal forgets.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
+import time
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -31,6 +33,13 @@ WORDS = {Transition.COMMENTED, Transition.VERDICT}  # they change no state
 STATES = {Transition.FIRED: "firing", Transition.UNSHELVED: "firing"}  # the others are named as the transition
 PRUNED_AT_ONCE = 1_000  # batches, so that the line never waits long
 TOPIC_LENGTH = 512  # characters of a dead letter's topic that are kept
+
+
+class Pruned(NamedTuple):
+    """What a pruning did."""
+
+    given_up: int  # score rows that were not delivered
+    done: bool  # else there is more to delete
 
 
 class Store:
@@ -255,19 +264,23 @@ class Store:
 
     # -- kept within bounds -------------------------------------------------------------------------------------
 
-    def prune(self, sinks: Sequence[str], *, before: int, max_bytes: int) -> int:
+    def prune(self, sinks: Sequence[str], *, before: int, max_bytes: int, seconds: float = math.inf) -> Pruned:
         """Delete score rows that are delivered and old, and, over the disk budget, the oldest undelivered ones.
 
         `sinks` are the positions that must have passed a row; `before` is an event time. Transitions are never
-        given up. Returns how many undelivered score rows were.
+        given up. After `seconds` the rest is left for another time.
         """
+        until = time.monotonic() + seconds
         delivered = min((self.position(sink) for sink in sinks), default=2**62)
         while self._delete_old(delivered, before):
-            pass
+            if time.monotonic() >= until:
+                return Pruned(0, done=False)
         with self._transaction() as connection:
             coverage_store.forget(connection, before)
         given_up = 0
-        while self._bytes() > max_bytes:
+        while self.bytes_used() > max_bytes:
+            if time.monotonic() >= until:
+                return Pruned(given_up, done=False)
             with self._transaction() as connection:
                 oldest = connection.execute(
                     "SELECT id, rows FROM score_batch ORDER BY id LIMIT ?", (PRUNED_AT_ONCE,)
@@ -276,7 +289,7 @@ class Store:
                     break
                 given_up += sum(rows for number, rows in oldest if number > delivered)
                 connection.execute("DELETE FROM score_batch WHERE id <= ?", (oldest[-1][0],))
-        return given_up
+        return Pruned(given_up, done=True)
 
     def _delete_old(self, delivered: int, before: int) -> int:
         """Delete some of the oldest batches where they are delivered and old; returns how many."""
@@ -287,8 +300,8 @@ class Store:
                 (delivered, before, PRUNED_AT_ONCE),
             ).rowcount
 
-    def _bytes(self) -> int:
-        """The size of what is in use of the file; deleted pages are used again."""
+    def bytes_used(self) -> int:
+        """The size of what is in use of the file; deleted pages are used again, the file does not shrink."""
         pages, free, size = (
             self._connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "freelist_count", "page_size")

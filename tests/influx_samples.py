@@ -149,7 +149,7 @@ def sending(
         yield sink
     finally:
         sink.stop()
-        sink._thread.join(10)
+        sink.thread.join(10)
 
 
 def deliver(outbox: MemoryOutbox, url: str, **changes: Any) -> InfluxSink:

@@ -17,6 +17,7 @@ import pytest
 from monitor.store import Store
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Iterator, Sequence
 
     from tests.servers.brokers import Broker
@@ -111,8 +112,11 @@ def until(what: Callable[[], Any], *, seconds: float = 60.0, why: str = "") -> A
 class Daemon:
     """`enginewatch monitor` with a settings file of its own."""
 
-    def __init__(self, folder: Path, settings: str, **variables: str) -> None:
-        """Write the settings; `start` runs it, with further environment variables."""
+    def __init__(
+        self, folder: Path, settings: str, *, command: Sequence[str] = COMMAND, **variables: str
+    ) -> None:
+        """Write the settings; `start` runs it, with further environment variables, by another command if given."""
+        self._command = [*command, "monitor"]
         self.folder = folder
         self._environment = environment() | variables
         self.state = folder / "state"
@@ -125,7 +129,7 @@ class Daemon:
         began = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "monitor"], cwd=self.folder, env=self._environment, stderr=log, stdout=log
+                self._command, cwd=self.folder, env=self._environment, stderr=log, stdout=log
             )
         event = "listening" if listening else "started"
         until(lambda: self._has_logged(event, began), why=f"{event}; see {self.log}")
@@ -147,6 +151,16 @@ class Daemon:
         assert self.process is not None
         self.process.terminate()
         assert self.process.wait(30) == code, self.log.read_text()
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """All lines of the log with this event, of all its runs."""
+        lines = [line for line in self.log.read_text().splitlines() if f'"event":"{event}"' in line]
+        return [json.loads(line) for line in lines]
 
     def close(self) -> None:
         """End it if it still runs."""

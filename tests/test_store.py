@@ -265,9 +265,9 @@ def test_old_rows_go_once_they_are_delivered(store: Store) -> None:
     store.advance("influx", 6)
     store.advance("other", 4)
     before = START + 8000
-    assert store.prune(["influx", "other"], before=before, max_bytes=EVERYTHING) == 0
+    assert store.prune(["influx", "other"], before=before, max_bytes=EVERYTHING).given_up == 0
     assert kept(store) == [4, 5, 6, 7, 8, 9]
-    assert store.prune(["influx"], before=before, max_bytes=EVERYTHING) == 0
+    assert store.prune(["influx"], before=before, max_bytes=EVERYTHING).given_up == 0
     assert kept(store) == [6, 7, 8, 9]
     store.prune(["influx", "never heard"], before=before, max_bytes=EVERYTHING)
     assert kept(store) == [6, 7, 8, 9]
@@ -275,7 +275,7 @@ def test_old_rows_go_once_they_are_delivered(store: Store) -> None:
 
 def test_without_sinks_only_age_counts(store: Store) -> None:
     many(store, 10)
-    assert store.prune([], before=START + 8000, max_bytes=EVERYTHING) == 0
+    assert store.prune([], before=START + 8000, max_bytes=EVERYTHING).given_up == 0
     assert kept(store) == [8, 9]
 
 
@@ -291,11 +291,11 @@ def test_over_the_budget_the_oldest_scores_are_given_up_and_no_transition(store:
     """Those that no sink has taken are counted; what happened to incidents stays for ever."""
     store.write(1, result([batch((PUMP, n)) for n in range(2 * PRUNED_AT_ONCE)], [transition(FIRED)]))
     store.advance("influx", 100)
-    half = store._bytes() * 6 // 10
-    assert store.prune(["influx"], before=START, max_bytes=half) == PRUNED_AT_ONCE - 100
+    half = store.bytes_used() * 6 // 10
+    assert store.prune(["influx"], before=START, max_bytes=half).given_up == PRUNED_AT_ONCE - 100
     assert kept(store) == list(range(PRUNED_AT_ONCE, 2 * PRUNED_AT_ONCE))
-    assert store.prune(["influx"], before=START, max_bytes=half) == 0
-    assert store.prune(["influx"], before=START, max_bytes=1) == PRUNED_AT_ONCE
+    assert store.prune(["influx"], before=START, max_bytes=half).given_up == 0
+    assert store.prune(["influx"], before=START, max_bytes=1).given_up == PRUNED_AT_ONCE
     assert kept(store) == []
     assert len(store.events_after(0, 10)) == 1
 

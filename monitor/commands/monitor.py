@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from config.options import add_settings_options
+from config.classes import resolve_classes
+from config.options import add_settings_options, load_from_options
 from monitor.cli import UserError
 from monitor.commands.common import load_settings
 
 if TYPE_CHECKING:
     import argparse
+
+    from config.classes import ResolvedClass
+    from config.load import Loaded
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,18 +23,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check the settings, then run until told to stop."""
+
+    def read() -> tuple[Loaded, list[ResolvedClass]]:
+        loaded = load_from_options(options)
+        return loaded, resolve_classes(loaded)
+
     loaded, classes = load_settings(options)
-    from monitor.daemon import Daemon, StartError  # noqa: PLC0415 - only a daemon that starts needs its rooms
-    from monitor.journal import JournalError  # noqa: PLC0415 - as above
-    from monitor.log import configure  # noqa: PLC0415 - as above
-    from monitor.mqtt import MqttError  # noqa: PLC0415 - as above
-    from monitor.schema import StoreError  # noqa: PLC0415 - as above
+    # Only a daemon that starts needs its rooms.
+    from monitor.log import configure  # noqa: PLC0415
+    from monitor.service import START_ERRORS, Service  # noqa: PLC0415
 
     configure(loaded.settings.log)
     try:
-        return Daemon(loaded.settings, classes).run()
-    except (StartError, JournalError, MqttError, StoreError, ValueError) as error:
+        return Service((loaded, classes), read).run()
+    except START_ERRORS as error:
+        if isinstance(error, OSError):
+            folder = loaded.settings.daemon.state_dir
+            raise UserError(f"daemon.state_dir {folder} cannot be used: {error.strerror or error}") from error
         raise UserError(str(error)) from error
-    except OSError as error:
-        folder = loaded.settings.daemon.state_dir
-        raise UserError(f"daemon.state_dir {folder} cannot be used: {error.strerror or error}") from error
