@@ -34,6 +34,7 @@ COMMANDS = {
     "dead-letters": "list what was refused, or send it through again",
     "top": "watch the fleet in the terminal",
     "check": "check the settings without connecting to anything",
+    "backup": "copy the state folder, while the daemon runs or when it does not",
     "doctor": "look at every hop from the settings to InfluxDB, and say what to change",
     "config": "show the settings in force and where each came from",
     "completion": "print the completion of this command for a shell",

@@ -151,6 +151,8 @@ class Daemon:
         self._line.on_replaying = self._replaying
         self._line.recover(spec)
         self._line.on_replaying = lambda: None
+        if self._stop.is_set():  # perhaps in the middle of the journal; the next start goes on
+            return
         changed = self._line.state.spec.encode() != spec.encode()
         # Until the broker answers, silence is nobody's fault.
         self._append(Change(listening=False, line=spec.encode() if changed else None))

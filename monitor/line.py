@@ -91,7 +91,7 @@ class Line:
             log.error("state_lost", records=lost, remedy="windows and thresholds start anew")
             self.state, self.position = LineState.empty(spec), first - 1
         began, replayed = time.monotonic(), self.position
-        while self.advance():
+        while not self._stop.is_set() and self.advance():
             self.on_replaying()
         replayed = self.position - replayed
         log.info(

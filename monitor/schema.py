@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
+WAL_BYTES = 16 << 20  # of the write-ahead log that stay for the next transactions; a large one gives its room back
 
 # A score batch holds the rows of one record and class as packed arrays; `line` says what they are rows of.
 TABLES = """
@@ -69,7 +70,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found not in {0, FORMAT}:
         raise StoreError(f"{path} has format {found}, this release reads {FORMAT}: use the release that made it")
-    connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+    connection.executescript(
+        f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit={WAL_BYTES};"
+    )
     if found == 0:
         connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={FORMAT}; COMMIT;")
     connection.executescript(LATER_TABLES)

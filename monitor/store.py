@@ -32,6 +32,7 @@ OVER = {Transition.CLEARED, Transition.ACCEPTED}
 WORDS = {Transition.COMMENTED, Transition.VERDICT}  # they change no state
 STATES = {Transition.FIRED: "firing", Transition.UNSHELVED: "firing"}  # the others are named as the transition
 PRUNED_AT_ONCE = 1_000  # batches, so that the line never waits long
+GIVEN_UP_AT_ONCE = 100  # of those over the budget, so that hardly more go than have to
 TOPIC_LENGTH = 512  # characters of a dead letter's topic that are kept
 
 
@@ -283,7 +284,7 @@ class Store:
                 return Pruned(given_up, done=False)
             with self._transaction() as connection:
                 oldest = connection.execute(
-                    "SELECT id, rows FROM score_batch ORDER BY id LIMIT ?", (PRUNED_AT_ONCE,)
+                    "SELECT id, rows FROM score_batch ORDER BY id LIMIT ?", (GIVEN_UP_AT_ONCE,)
                 ).fetchall()
                 if not oldest:
                     break

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.records import Transition
 from monitor.schema import StoreError
-from monitor.store import PRUNED_AT_ONCE, Store
+from monitor.store import GIVEN_UP_AT_ONCE, PRUNED_AT_ONCE, Store
 from tests.rig import open_files
 from tests.store_samples import PUMP, START, batch, letter, result, same_scores, transition
 
@@ -292,10 +292,13 @@ def test_over_the_budget_the_oldest_scores_are_given_up_and_no_transition(store:
     store.write(1, result([batch((PUMP, n)) for n in range(2 * PRUNED_AT_ONCE)], [transition(FIRED)]))
     store.advance("influx", 100)
     half = store.bytes_used() * 6 // 10
-    assert store.prune(["influx"], before=START, max_bytes=half).given_up == PRUNED_AT_ONCE - 100
-    assert kept(store) == list(range(PRUNED_AT_ONCE, 2 * PRUNED_AT_ONCE))
+    given_up = store.prune(["influx"], before=START, max_bytes=half).given_up
+    gone = given_up + 100
+    assert gone % GIVEN_UP_AT_ONCE == 0
+    assert 0.3 * 2 * PRUNED_AT_ONCE < gone < 0.6 * 2 * PRUNED_AT_ONCE  # about four tenths
+    assert kept(store) == list(range(gone, 2 * PRUNED_AT_ONCE))
     assert store.prune(["influx"], before=START, max_bytes=half).given_up == 0
-    assert store.prune(["influx"], before=START, max_bytes=1).given_up == PRUNED_AT_ONCE
+    assert store.prune(["influx"], before=START, max_bytes=1).given_up == 2 * PRUNED_AT_ONCE - gone
     assert kept(store) == []
     assert len(store.events_after(0, 10)) == 1
 

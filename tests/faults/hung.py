@@ -12,18 +12,29 @@ import threading
 
 from monitor.cli import main
 from monitor.stages import Pulse
+from monitor.upkeep import Upkeep
 
 NAMES = os.environ.pop("ENGINEWATCH_TEST_THREADS", "").split(",")
 
 
 def _turn(pulse: Pulse, may_take_s: float = 0.0) -> None:
     """A turn that goes wrong."""
+    _go()
+    healthy(pulse, may_take_s)
+
+
+def _upkeep(upkeep: Upkeep, now: float) -> None:
+    """The same for the main thread."""
+    _go()
+    kept(upkeep, now)
+
+
+def _go() -> None:
     if threading.current_thread().name in NAMES:
         if wrong == signal.SIGUSR1:
             raise RuntimeError("told to die")
         if wrong == signal.SIGUSR2:
             threading.Event().wait()
-    healthy(pulse, may_take_s)
 
 
 def _go_wrong(number: int, _frame: object) -> None:
@@ -31,11 +42,12 @@ def _go_wrong(number: int, _frame: object) -> None:
     wrong = number
 
 
-healthy = Pulse.turn
+healthy, kept = Pulse.turn, Upkeep.turn
 wrong = 0
 
 if __name__ == "__main__":
     Pulse.turn = _turn  # type: ignore[assignment,method-assign]
+    Upkeep.turn = _upkeep  # type: ignore[assignment,method-assign]
     for each in (signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(each, _go_wrong)
     sys.exit(main())

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from monitor.decode import encode_telemetry
 from tests.rig import Daemon, plain_settings, until
+from tests.servers.managers import service_manager
 from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.servers.brokers import Mosquitto
@@ -34,40 +32,6 @@ FULL = "ENGINEWATCH_KILLS" in os.environ
 DYING = THREADS if FULL else {name: THREADS[name] for name in ("door", "influx")}
 BLOCKING = THREADS if FULL else {name: THREADS[name] for name in THREADS if name != "influx"}
 HUNG = [sys.executable, "-m", "tests.faults.hung"]
-
-
-class Manager:
-    """A service manager's socket, and what was said on it."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
-        self._socket.setblocking(False)
-        self.said: list[str] = []
-
-    def hear(self) -> list[str]:
-        """Everything so far, a line each."""
-        while True:
-            try:
-                self.said += self._socket.recv(4096).decode().splitlines()
-            except BlockingIOError:
-                return self.said
-
-    def pings(self) -> int:
-        return self.hear().count("WATCHDOG=1")
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-@contextmanager
-def service_manager(address: str) -> Iterator[Manager]:
-    manager = Manager(address)
-    try:
-        yield manager
-    finally:
-        manager.close()
 
 
 def publish(broker: Mosquitto, number: int) -> None:
