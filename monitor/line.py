@@ -6,6 +6,7 @@ the state and writes nothing, from there on it is the ordinary work.
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections import deque
@@ -247,10 +248,15 @@ class Line:
         self._journal.forget(checkpoint.position_of(checkpoint.saved(self._folder)[-1]))
 
     def _try_to_checkpoint(self) -> None:
-        """Checkpoint if the disk lets us: a restart then has more to replay, and nothing else is lost."""
+        """Checkpoint if the disk lets us: a restart then has more to replay, and nothing else is lost.
+
+        Raises StoreError and OSError where the disk itself fails: what it keeps is not known any more.
+        """
         try:
             self.checkpoint()
         except (StoreError, OSError) as error:
+            if getattr(error, "unsynced", False) or getattr(error, "errno", None) == errno.EIO:
+                raise
             if not self._checkpoint_failed:
                 log.error("checkpoint_failed", reason=str(error), remedy="make room in the state folder")
             self._checkpoint_failed = True

@@ -45,8 +45,16 @@ CREATE TABLE IF NOT EXISTS stretch (
 """
 
 
+# What was not brought to the disk once may pass for brought there at the next try.
+UNSYNCED = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
+
+
 class StoreError(OutboxError):
-    """The store cannot go on."""
+    """The store cannot go on. `unsynced` says that the disk failed to keep something: no use in trying again."""
+
+    def __init__(self, sentence: str, cause: Exception | None = None) -> None:
+        super().__init__(sentence)
+        self.unsynced = getattr(cause, "sqlite_errorcode", None) in UNSYNCED
 
 
 def connect(path: Path) -> sqlite3.Connection:

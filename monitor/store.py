@@ -72,7 +72,7 @@ class Store:
             yield connection
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StoreError(f"the store {self._path} cannot be written: {error}") from error
+            raise StoreError(f"the store {self._path} cannot be written: {error}", error) from error
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

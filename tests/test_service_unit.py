@@ -1,4 +1,4 @@
-"""deploy/systemd/enginewatch.service: systemd takes it, it is closed, and its times go with those of the settings."""
+"""deploy/systemd/enginewatch.service: systemd takes it, it is closed, and its times go with the settings."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_it_is_closed(unit: Path) -> None:
 
 
 def test_its_times_go_with_those_of_the_settings() -> None:
-    """systemd must not kill what still ends in order, and its pings must come where a stage may wait."""
+    """Systemd must not kill what still ends in order, and its pings must come where a stage may wait."""
     settings = Settings()
     assert int(KEYS["TimeoutStopSec"]) > settings.daemon.stop_within_s
     assert int(KEYS["WatchdogSec"]) >= 10  # twenty looks of the supervising loop
