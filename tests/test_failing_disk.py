@@ -1,4 +1,4 @@
-"""A disk that fails, other than one that is full, ends the line: a supervisor starts it anew from what is known."""
+"""A disk that fails, other than one that is full, ends the line: a supervisor starts it anew."""
 
 from __future__ import annotations
 
