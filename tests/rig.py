@@ -112,9 +112,7 @@ def until(what: Callable[[], Any], *, seconds: float = 60.0, why: str = "") -> A
 class Daemon:
     """`enginewatch monitor` with a settings file of its own."""
 
-    def __init__(
-        self, folder: Path, settings: str, *, command: Sequence[str] = COMMAND, **variables: str
-    ) -> None:
+    def __init__(self, folder: Path, settings: str, *, command: Sequence[str] = COMMAND, **variables: str) -> None:
         """Write the settings; `start` runs it, with further environment variables, by another command if given."""
         self._command = [*command, "monitor"]
         self.folder = folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import threading
 import time
@@ -14,6 +13,7 @@ import pytest
 
 from monitor.decode import encode_telemetry
 from tests import recordings
+from tests.faults.size import tries
 from tests.rig import Daemon, json_lines, plain_settings, run, settings, until
 from tests.servers.peers import Peer
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.servers.brokers import Mosquitto
     from tests.servers.influxd import Influxd
 
-RELOADS = 25 if "ENGINEWATCH_KILLS" in os.environ else 5
+RELOADS = tries(5, 25)
 LENGTH = 1000
 EVENTS = "enginewatch/v1/plant/+/alert/event"
 

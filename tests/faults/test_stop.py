@@ -24,7 +24,7 @@ def stopping(folder: Path, broker: Mosquitto, url: str = "", names: str = "") ->
     """A daemon that sends to this InfluxDB, threads of which hang from SIGUSR2 on."""
     text = plain_settings(broker, folder, extra=f"[daemon]\nstop_within_s = {WITHIN_S}")
     text += f'[influx]\nurl = "{url}"\ntimeout_s = 30\n'
-    return Daemon(folder, text, command=HUNG, extra={"ENGINEWATCH_TEST_THREADS": names})
+    return Daemon(folder, text, command=HUNG, ENGINEWATCH_TEST_THREADS=names)
 
 
 def test_peers_that_never_answer_hold_up_nothing(tmp_path: Path, mosquitto: Mosquitto) -> None:

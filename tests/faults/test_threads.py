@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from monitor.decode import encode_telemetry
+from tests.faults.size import FULL
 from tests.rig import Daemon, plain_settings, until
 from tests.servers.managers import service_manager
 from tests.servers.peers import Peer
@@ -28,7 +28,6 @@ THREADS = {
     "notifier": "enginewatch-main-notify",
 }
 # `make faults` takes them all. The sink may wait for others for a minute, so that it is stuck later.
-FULL = "ENGINEWATCH_KILLS" in os.environ
 DYING = THREADS if FULL else {name: THREADS[name] for name in ("door", "influx")}
 BLOCKING = THREADS if FULL else {name: THREADS[name] for name in THREADS if name != "influx"}
 HUNG = [sys.executable, "-m", "tests.faults.hung"]
