@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from monitor.checkpoint import Checkpoint
     from monitor.journal import Journal
-    from monitor.records import Drift, Move, Record, StepResult
+    from monitor.records import Drift, Model, Move, Record, StepResult
     from monitor.shelf import Shelf
     from monitor.store import Store
 
@@ -61,6 +62,7 @@ class Line:
         self._checkpointed = -1
         self._checkpoint_failed = False
         self._last_s = LAST_S
+        self._unusable: set[str] = set()  # hashes of models that the journal names and that cannot be loaded
         self._suspect = False
         self._questions: deque[tuple[Callable[[LineState], Any], Future[Any]]] = deque()
         self._refused_at = -QUIET_S
@@ -131,9 +133,9 @@ class Line:
     def _take(self, record: Record) -> None:
         self.pulse.turn()
         payload = record.payload
-        models = self._shelf.models(self.state.spec)
+        models = self._models(self.state.spec)
         if isinstance(payload, Change) and payload.line is not None:  # its own record may close ticks already
-            models = {**models, **self._shelf.models(LineSpec.decode(payload.line))}
+            models |= self._models(LineSpec.decode(payload.line))
         result = step(self.state, record, models)
         if record.position > self._store.written:
             self._write(record.position, result)
@@ -153,6 +155,25 @@ class Line:
                 log.error("host_clock_behind", remedy="synchronise this host's clock")
             else:
                 log.info("host_clock_right")
+
+    def _models(self, spec: LineSpec) -> dict[str, Model]:
+        """The models that a description names. One of before that cannot be used any more scores nothing.
+
+        What the settings name now was tried before the line began.
+        """
+        usable = [each for each in spec.classes if each.model_hash not in self._unusable]
+        try:
+            return dict(self._shelf.models(replace(spec, classes=tuple(usable))))
+        except (OSError, ValueError):
+            found: dict[str, Model] = {}
+            for each in usable:
+                try:
+                    found |= self._shelf.models(replace(spec, classes=(each,)))
+                except (OSError, ValueError) as error:
+                    self._unusable.add(each.model_hash)
+                    remedy = "rows that wait in the journal for it are not scored; what comes after them is"
+                    log.error("model_of_before_unusable", reason=str(error), remedy=remedy)
+            return found
 
     def _tell_refused(self, result: StepResult) -> None:
         """Say that something is refused, with the first reason, and not again as long as it goes on."""

@@ -6,9 +6,11 @@ import json
 import math
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from monitor.checkpoint import decode
 from monitor.columns import pack, unpack
@@ -16,6 +18,7 @@ from monitor.records import Status
 from monitor.sensor_check import FAULTS, GOOD, RANGE
 from monitor.spec import LineSpec
 from monitor.store import Store
+from tests.line_house import SCRIPT, SPEC, House, Toys
 from tests.line_samples import START, Line, pump, shipped, telemetry
 from tests.store_samples import batch, result
 
@@ -106,3 +109,27 @@ def test_a_store_without_ledger_and_regimes_is_read_and_gets_them(tmp_path: Path
     assert store.stretches(0) == []
     assert not math.isnan(stored.rows.score[0])
     store.close()
+
+
+def test_a_model_of_before_that_cannot_be_read_any_more_stops_nothing(tmp_path: Path) -> None:
+    """Its format is gone: what waits for it is in rows that are not scored; another model goes on from there."""
+    house = House(tmp_path / "state")
+    house.append(SCRIPT)
+
+    class Refusing(Toys):
+        def models(self, spec: LineSpec) -> dict[str, Any]:
+            if spec.classes and spec.classes[0].model_hash == SPEC.classes[0].model_hash:
+                raise ValueError("the model has format 1")
+            return super().models(spec)
+
+    house.line._shelf = Refusing()  # type: ignore[assignment]
+    with capture_logs() as logs:
+        house.line.recover(SPEC)
+    assert [each["event"] for each in logs if each["log_level"] == "error"] == ["model_of_before_unusable"]
+    assert set(house.statuses("plant//p0")) == {Status.NO_MODEL}
+    undisturbed = House(tmp_path / "other")
+    undisturbed.append(SCRIPT)
+    undisturbed.line.recover(SPEC)
+    assert house.line.state.outcomes.tolist() == undisturbed.line.state.outcomes.tolist()
+    house.crash()
+    undisturbed.crash()
