@@ -21,6 +21,7 @@ log = structlog.get_logger()
 EXTEND_S = 60.0  # that a start which goes on asks for
 EXTEND_EVERY_S = 5.0
 LONGEST_STATUS = 400  # characters
+SEND_S = 5.0  # for a manager whose queue of a few datagrams is full
 
 
 class ServiceManager:
@@ -75,7 +76,7 @@ class ServiceManager:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-                sender.setblocking(False)
+                sender.settimeout(SEND_S)
                 sender.connect(self._address)
                 sender.send(lines.encode(errors="replace"))
         except OSError as error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MESSAGES = 40
 STALE_MS = 2000
-EXTRA = f"[alert]\nstale_after_s = {STALE_MS // 1000}\n[store]\ncheckpoint_s = 0.5"
+EXTRA = f"[daemon]\nstuck_after_s = 3\n[alert]\nstale_after_s = {STALE_MS // 1000}\n[store]\ncheckpoint_s = 0.5"
 
 
 def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path, mosquitto: Mosquitto) -> None:
@@ -49,6 +49,7 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path, mosquitto: Mosquitto
         finally:
             daemon.close()
     assert '"event":"disk_has_room"' in daemon.log.read_text()
+    assert daemon.logged("stage_stuck") == []  # waiting for room is no standing still
 
 
 def _publish(broker: Mosquitto, began: int, numbers: range) -> None:

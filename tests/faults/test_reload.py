@@ -15,6 +15,7 @@ from monitor.decode import encode_telemetry
 from tests import recordings
 from tests.faults.size import tries
 from tests.rig import Daemon, json_lines, plain_settings, run, settings, until
+from tests.servers.managers import service_manager
 from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tests.servers.brokers import Mosquitto
     from tests.servers.influxd import Influxd
+    from tests.servers.managers import Manager
 
 RELOADS = tries(5, 25)
 LENGTH = 1000
@@ -30,9 +32,15 @@ EVENTS = "enginewatch/v1/plant/+/alert/event"
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Daemon]:
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    with service_manager(str(tmp_path / "notify")) as hearing:
+        yield hearing
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, mosquitto: Mosquitto, manager: Manager) -> Iterator[Daemon]:
     """One that runs, without a model."""
-    running = Daemon(tmp_path, plain_settings(mosquitto, tmp_path))
+    running = Daemon(tmp_path, plain_settings(mosquitto, tmp_path), NOTIFY_SOCKET=manager.address)
     running.start()
     yield running
     running.close()
@@ -102,8 +110,8 @@ def test_reloads_under_load(tmp_path: Path, pump_model: Path, mosquitto: Mosquit
     assert Counter(Counter(row["time"] for row in rows).values()) == {1: LENGTH}
 
 
-def test_what_is_wrong_is_refused(daemon: Daemon) -> None:
-    """One line with every mistake; the daemon goes on, and takes what is mended."""
+def test_what_is_wrong_is_refused(daemon: Daemon, manager: Manager) -> None:
+    """One line with every mistake; the daemon goes on, and takes what is mended. systemd hears of each try."""
     change(daemon, "reconnect_min_s = 0.1", "reconnect_min_s = 0.1\nkeepalive_s = 1")
     change(daemon, 'assets = ["plant/*"]', 'assets = ["plant/*"]\nnonsense = 1')
     refused = reload(daemon, "reload_refused")
@@ -121,6 +129,10 @@ def test_what_is_wrong_is_refused(daemon: Daemon) -> None:
     assert reload(daemon)["changed"] == []  # nothing is
     assert len(daemon.logged("started")) == 2
     daemon.stop()
+    until(lambda: manager.said[-1] == "STOPPING=1")
+    words = [word for word, _, _ in (line.partition("=") for line in manager.said)]
+    states = [word for word in words if word in {"READY", "RELOADING", "STOPPING"}]
+    assert states == ["READY", *["RELOADING", "READY"] * 4, "STOPPING"]
 
 
 def test_what_cannot_start_gives_way_to_what_was(daemon: Daemon, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_thread_that_blocks_ends_the_pings(tmp_path: Path, mosquitto: Mosquitt
         daemon = made(tmp_path, mosquitto, database, ",".join(BLOCKING.values()), **environment)
         try:
             daemon.start()
-            assert manager.hear()[0].startswith("READY=1")
+            until(lambda: manager.said[:1] == ["READY=1"])
             until(lambda: manager.pings() > 2)
             daemon.tell(signal.SIGUSR2)
             publish(mosquitto, 0)
@@ -93,13 +93,17 @@ def test_a_thread_that_blocks_ends_the_pings(tmp_path: Path, mosquitto: Mosquitt
             daemon.kill()
         finally:
             daemon.close()
-    after = made(tmp_path, mosquitto, database, "")
-    try:
-        after.start()
-        until(lambda: after.accounted() == 2)
-        after.stop()
-    finally:
-        after.close()
+        before = len(manager.said)
+        after = made(tmp_path, mosquitto, database, "", **environment)
+        try:
+            after.start()
+            until(lambda: after.accounted() == 2)
+            after.stop()
+        finally:
+            after.close()
+        until(lambda: manager.said[-1] == "STOPPING=1")
+        said = manager.said[before:]
+        assert said.index("EXTEND_TIMEOUT_USEC=60000000") < said.index("READY=1")  # the replay asks for time
 
 
 def test_a_process_that_was_stopped_is_not_stuck(tmp_path: Path, mosquitto: Mosquitto, database: Influxd) -> None:
@@ -118,5 +122,5 @@ def test_a_process_that_was_stopped_is_not_stuck(tmp_path: Path, mosquitto: Mosq
         finally:
             daemon.close()
         assert daemon.logged("stage_stuck") == []
-        assert manager.hear().count("READY=1") == 1
-        assert manager.hear()[-1] == "STOPPING=1"
+        assert manager.said.count("READY=1") == 1
+        until(lambda: manager.said[-1] == "STOPPING=1")
