@@ -25,6 +25,7 @@ FAULT = (80, 130)  # the ticks at which the pressure of the second pump has fall
 CLEARED_BY = (
     200  # ticks by which the incident that comes of it is over; with `every`, from where the fault began anew
 )
+RESERVE = 20  # ticks that a load leaves; of more than these there must be CLEARED_BY
 
 Row = tuple[str, int]  # asset, event time in epoch ms
 
@@ -119,10 +120,11 @@ class Plant:
 
     @contextmanager
     def load(self, per_second: float) -> Iterator[None]:
-        """Publish from a thread of its own as long as the block lasts (or ticks are left)."""
+        """Publish from a thread of its own as long as the block lasts, and leave ticks for what comes after it."""
         over = threading.Event()
+        ticks = max(0, self.ticks - RESERVE - self.sent)
         thread = threading.Thread(
-            target=self.publish, args=(self.ticks,), kwargs={"per_second": per_second, "over": over}
+            target=self.publish, args=(ticks,), kwargs={"per_second": per_second, "over": over}
         )
         thread.start()
         try:
