@@ -150,6 +150,10 @@ class Daemon:
         self.process.terminate()
         assert self.process.wait(30) == code, self.log.read_text()
 
+    def vary(self, **variables: str) -> None:
+        """Other environment variables, from the next start on."""
+        self._environment |= variables
+
     def tell(self, number: signal.Signals) -> None:
         """Send a signal."""
         assert self.process is not None

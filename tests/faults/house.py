@@ -12,12 +12,12 @@ from monitor.store import Store
 from tests import recordings
 from tests.faults.oracle import INCIDENT, Oracle
 from tests.faults.plant import CLEARED_BY, Plant
-from tests.rig import Daemon, until
+from tests.rig import COMMAND, Daemon, until
 from tests.servers.influxd import DATABASE
 from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tests.faults.oracle import Verdict
     from tests.faults.proxy import Proxy
@@ -82,12 +82,13 @@ class House:
         store: str = "",
         influx: str = "",
         extra: str = "",
+        command: Sequence[str] = COMMAND,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         """`mqtt`, `store` and `influx` are further lines of those sections, `extra` further sections.
 
         `alert` is its section, where silence of less than an hour is no alert of its own. `ticks`, `pumps`,
-        `spool_s`, `in_flight`, `every` and `began` are for the plant, `variables` for the daemon's environment;
+        `spool_s`, `in_flight`, `every` and `began` are for the plant, `command` and `variables` for the daemon;
         `reconnect_s` are the bounds of its pauses between attempts at the broker.
         """
         way = broker_proxy or broker
@@ -106,7 +107,7 @@ class House:
             extra=extra,
         )
         self.broker, self.database = broker, database
-        self.daemon = Daemon(folder, settings, **(variables or {}))
+        self.daemon = Daemon(folder, settings, command=command, **(variables or {}))
         self.plant = Plant(
             host=broker.host,
             port=broker.port,

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import threading
-import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitor.decode import encode_telemetry
-from tests import recordings
+from tests.faults.house import House
+from tests.faults.report import Finding, tell
 from tests.faults.size import tries
-from tests.rig import Daemon, json_lines, plain_settings, run, settings, until
+from tests.rig import Daemon, plain_settings, until
 from tests.servers.managers import service_manager
-from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +22,6 @@ if TYPE_CHECKING:
     from tests.servers.managers import Manager
 
 RELOADS = tries(5, 25)
-LENGTH = 1000
-EVENTS = "enginewatch/v1/plant/+/alert/event"
 
 
 @pytest.fixture
@@ -62,52 +55,19 @@ def reload(daemon: Daemon, event: str = "reloaded") -> dict[str, Any]:
 
 
 def test_reloads_under_load(tmp_path: Path, pump_model: Path, mosquitto: Mosquitto, database: Influxd) -> None:
-    """An incident is open over most of them: it is told once, and so is its end; every row is in InfluxDB once."""
-    text = settings(mosquitto, pump_model, influx=database.url, extra="[store]\ncheckpoint_s = 30.0")
-    daemon = Daemon(tmp_path, text)
-    table = recordings.pump(LENGTH, 101, faulty=True)
-    began = time.time_ns() // 1_000_000 - LENGTH * 1000
-    go = threading.Semaphore(0)
-
-    def load() -> None:
-        with Peer(mosquitto) as peer:
-            for number in range(LENGTH):
-                go.acquire()
-                if 650 <= number < 900:  # these come while it reloads
-                    time.sleep(0.015)
-                values = dict(zip(recordings.SENSORS, table[number].tolist(), strict=True))
-                payload = encode_telemetry(time=began + number * 1000, boot="b", seq=number, values=values)
-                peer.publish("enginewatch/v1/plant/pump/telemetry", payload)
-
-    sender = threading.Thread(target=load)
-    with Peer(mosquitto, EVENTS, session="subscriber") as subscriber:
-        try:
-            daemon.start()
-            sender.start()
-            go.release(650)  # the fault begins at 600
-            until(lambda: len(subscriber.messages) == 1, why="fired")
-            go.release(250)
+    """Row 26: an incident is open over all of them: it is told once, and so is its end."""
+    with House(tmp_path, pump_model, mosquitto, database, ticks=400 + 100 * RELOADS) as house:
+        house.begin()
+        with house.plant.load(20.0):
             for number in range(RELOADS):
-                change(daemon, f"checkpoint_s = {30 + number}.0", f"checkpoint_s = {31 + number}.0")
-                assert reload(daemon)["changed"] == ["store.checkpoint_s"]
-            go.release(LENGTH)
-            sender.join()
-            values = LENGTH * len(recordings.SENSORS)
-            until(lambda: daemon.books().get("outcomes", {}).get("in_row") == values, why="all values in rows")
-            until(lambda: database.count("anomaly") == LENGTH, why="all rows in InfluxDB")
-            until(lambda: len(subscriber.messages) == 2, why="cleared")
-            daemon.stop()
-        finally:
-            go.release(LENGTH)
-            daemon.close()
-    outcomes = daemon.books()["outcomes"]
-    assert outcomes == {**dict.fromkeys(outcomes, 0), "in_row": values, "duplicate": outcomes["duplicate"]}
-    told = [json.loads(payload) for _, payload, _ in subscriber.messages]
-    assert [each["transition"] for each in told] == ["fired", "cleared"]
-    assert told[0]["incident_id"] == told[1]["incident_id"]
-    assert daemon.logged("session_lost") == []
-    rows = json_lines(run("scores", "--json", "--limit", 2 * LENGTH, folder=tmp_path).stdout)
-    assert Counter(Counter(row["time"] for row in rows).values()) == {1: LENGTH}
+                change(house.daemon, f"checkpoint_s = {2 + number}.0", f"checkpoint_s = {3 + number}.0")
+                assert reload(house.daemon)["changed"] == ["store.checkpoint_s"]
+        recovery = house.fresh()
+        verdict = house.finish()
+        lost = house.daemon.logged("session_lost")
+    tell(Finding.of(26, "settings reloaded under load (SIGHUP)", RELOADS, verdict, recovery))
+    assert verdict.clean, verdict
+    assert lost == []
 
 
 def test_what_is_wrong_is_refused(daemon: Daemon, manager: Manager) -> None:
