@@ -124,13 +124,18 @@ class Daemon:
 
     def start(self, *, listening: bool = True) -> None:
         """Start it, and wait until it works; and listens, because before it first does nothing is kept for it."""
+        began = self.launch()
+        event = "listening" if listening else "started"
+        until(lambda: self._has_logged(event, began), why=f"{event}; see {self.log}")
+
+    def launch(self, *under: str) -> int:
+        """Run it without waiting, perhaps under another program; returns where in the log it begins."""
         began = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, cwd=self.folder, env=self._environment, stderr=log, stdout=log
+                [*under, *self._command], cwd=self.folder, env=self._environment, stderr=log, stdout=log
             )
-        event = "listening" if listening else "started"
-        until(lambda: self._has_logged(event, began), why=f"{event}; see {self.log}")
+        return began
 
     def _has_logged(self, event: str, began: int) -> bool:
         assert self.process is not None

@@ -43,7 +43,7 @@ model = "{model}"
 floor = 2.0
 {alert}
 [store]
-checkpoint_s = 2.0
+checkpoint_s = {checkpoint_s}
 {store}
 [influx]
 url = "{url}"
@@ -78,6 +78,7 @@ class House:
         broker_proxy: Proxy | None = None,
         influx_url: str | None = None,
         alert: str = "[alert]\nstale_after_s = 3600",
+        checkpoint_s: float = 2.0,
         mqtt: str = "",
         store: str = "",
         influx: str = "",
@@ -101,6 +102,7 @@ class House:
             url=url,
             bucket=DATABASE,
             alert=alert,
+            checkpoint_s=checkpoint_s,
             mqtt=mqtt,
             store=store,
             influx=influx,

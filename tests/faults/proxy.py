@@ -22,12 +22,13 @@ class Proxy:
     `delay`: seconds that each piece of the server's waits. `answer_delay`: seconds that only the first piece of a
     connection waits, which is the CONNACK of MQTT.
     `to_client` and `to_server` are given each piece and return what passes instead; None ends the connection.
+    `server` is where new connections go.
     """
 
     def __init__(self, host: str, port: int) -> None:
         """In front of a server; it need not run yet."""
         self.host = "127.0.0.1"
-        self._server = (host, port)
+        self.server = (host, port)
         self._listener = socket.create_server((self.host, 0))
         self.port: int = self._listener.getsockname()[1]
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -88,7 +89,7 @@ class Proxy:
     def _serve(self, client: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError), client, socket.socket() as server:
             self._hang(number)
-            server.connect(self._server)
+            server.connect(self.server)
             with self._lock:
                 self._pairs.append((client, server))
             back = threading.Thread(target=self._pass, args=(server, client, "to_client", number), daemon=True)

@@ -137,7 +137,7 @@ class Influxd:
         """The rows of one InfluxQL statement; times are epoch ms, and the tags of GROUP BY are columns."""
         words = urllib.parse.urlencode({"q": influxql, "db": database, "epoch": "ms"}).encode()
         address = f"http://127.0.0.1:{self._influxd_port}/query"
-        with urllib.request.urlopen(address, words, timeout=30) as answer:
+        with urllib.request.urlopen(address, words, timeout=60) as answer:
             result = json.load(answer)["results"][0]
         if "error" in result:
             raise ValueError(result["error"])
