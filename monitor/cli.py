@@ -84,6 +84,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        schema = sys.modules.get("monitor.schema")  # not imported for commands that read no store
+        if schema is None or not isinstance(error, schema.StoreError):
+            raise
+        print(f"enginewatch {chosen}: {error}", file=sys.stderr)  # noqa: T201 - as above
+        return 2
     except BrokenPipeError:
         return 0
 

@@ -19,6 +19,7 @@ from monitor.influx import InfluxSink
 from monitor.intake import Intake
 from monitor.journal import Journal, JournalError
 from monitor.line import Line
+from monitor.mend import mend
 from monitor.notify import Notifier
 from monitor.promotion import Promotion
 from monitor.questions import Questions
@@ -73,6 +74,7 @@ class Daemon:
         self._own_topic = f"{settings.mqtt.root}/_monitor/{settings.daemon.id}"
         self._key = _key(settings)
 
+        mend(folder)
         with ExitStack() as opened:  # what cannot start leaves nothing open for who goes on with other settings
             self._journal = opened.enter_context(closing(Journal(folder / "journal.db")))
             store = Store(folder / "store.db", dead_letters=settings.store.dead_letters)
@@ -225,6 +227,8 @@ class Daemon:
             if (dead := stages.dead()) is not None:
                 self._fail(*dead)
                 return False
+            if self._journal.damaged or self._store.damaged:  # whichever thread came upon it
+                self._fail("store", StoreError(self._journal.damaged or self._store.damaged))
             for name, seconds in stages.look(time.monotonic()).items():
                 log.error("stage_stuck", stage=name, for_s=round(seconds), remedy="restart the daemon")
             if not stages.stuck:
@@ -302,7 +306,8 @@ class Daemon:
     def _fail(self, name: str, error: Exception) -> None:
         if self._failure is None:
             self._failure = error
-            log.error("thread_failed", thread=name, reason=str(error), exc_info=error)
+            told = isinstance(error, JournalError | StoreError)  # the sentence says all
+            log.error("thread_failed", thread=name, reason=str(error), exc_info=None if told else error)
         self._stop.set()
 
     def _backlog(self) -> int:

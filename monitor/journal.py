@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from monitor import damage
 from monitor.records import Batch, Change, Clock, Command, Message, Record
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 
     from monitor.records import Payload
 
-FORMAT = 1
+FORMAT = 2
 TABLE = """
 CREATE TABLE IF NOT EXISTS record (
-    position INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, time INTEGER NOT NULL, body BLOB NOT NULL);
+    position INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, time INTEGER NOT NULL, body BLOB NOT NULL,
+    checksum INTEGER);
 """
+COLUMNS = ("kind", "time", "body")  # what the checksum is of
 KINDS: tuple[type[Payload], ...] = (Batch, Clock, Command, Change)  # stored as their index
 FORGOTTEN_AT_ONCE = 64  # records deleted with an append: more than are added, and never a long pause
-# The second is how SQLite says that its file of shared memory found no room.
-FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 
 _MESSAGES = msgspec.msgpack.Decoder(list[tuple[bytes, bytes, int, int]])
 
@@ -50,13 +51,14 @@ class Journal:
         self._lock = threading.Lock()
         self._path = path
         self._forgettable = 0
+        self.damaged = ""  # what was found wrong with the file: it has to be mended before it can be gone on with
         with ExitStack() as opened:
             try:
-                self._writer = opened.enter_context(closing(_connect(path)))
-                _prepare(self._writer, path)
+                self._writer = opened.enter_context(closing(connect(path)))
                 self._reader = opened.enter_context(closing(_connect(path)))
-            except sqlite3.Error as error:
-                raise JournalError(f"{path} cannot be opened: {error}") from error
+                self.last()
+            except (sqlite3.Error, damage.DamageError) as error:
+                raise self._failed("opened", error) from error
             opened.pop_all()  # nothing failed: they stay open
 
     @contextmanager
@@ -70,8 +72,25 @@ class Journal:
             except sqlite3.Error as error:
                 with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
                     self._writer.execute("ROLLBACK")
-                full = getattr(error, "sqlite_errorcode", None) in FULL  # the module's own errors have no code
-                raise JournalError(f"the journal {self._path} cannot be written: {error}", full=full) from error
+                raise self._failed("written", error) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Raises JournalError where what is read is not what was written."""
+        try:
+            yield self._reader
+        except (sqlite3.Error, damage.DamageError, msgspec.DecodeError) as error:
+            raise self._failed("read", error) from error
+
+    def _failed(self, what: str, error: Exception) -> JournalError:
+        if damage.is_damage(error):
+            self.damaged = str(error)
+            damage.mark(self._path)
+            return JournalError(f"the journal {self._path} is damaged ({error}): {damage.REMEDY}")
+        more = f" ({damage.FAILING})" if damage.is_lasting(error) else ""
+        return JournalError(
+            f"the journal {self._path} cannot be {what}: {error}{more}", full=damage.is_full(error)
+        )
 
     def append(self, payloads: Sequence[Payload], time: int) -> int:
         """Write one or more records in their order with one sync of the disk; returns the last position.
@@ -79,10 +98,11 @@ class Journal:
         Raises JournalError; nothing was written then, and nothing may be acknowledged.
         """
         rows = [(KINDS.index(type(payload)), time, _encode(payload)) for payload in payloads]
+        summed = [(*row, damage.checksum(*row)) for row in rows]
         last = 0
         with self._transaction() as writer:
-            for row in rows:
-                added = writer.execute("INSERT INTO record (kind, time, body) VALUES (?, ?, ?)", row)
+            for row in summed:
+                added = writer.execute("INSERT INTO record (kind, time, body, checksum) VALUES (?, ?, ?, ?)", row)
                 last = added.lastrowid or 0
             writer.execute(
                 "DELETE FROM record WHERE position <= ? AND position < (SELECT min(position) FROM record) + ?",
@@ -92,21 +112,29 @@ class Journal:
 
     def read(self, after: int, limit: int) -> list[Record]:
         """Up to `limit` records after a position, in their order."""
-        rows = self._reader.execute(
-            "SELECT position, time, kind, body FROM record WHERE position > ? ORDER BY position LIMIT ?",
-            (after, limit),
-        )
-        return [Record(position, time, _decode(kind, body)) for position, time, kind, body in rows]
+        with self._reading() as reader:
+            rows = reader.execute(
+                "SELECT position, time, kind, body, checksum FROM record"
+                " WHERE position > ? ORDER BY position LIMIT ?",
+                (after, limit),
+            ).fetchall()
+            # Not by SQL: threads share this connection, see `damage.teach`.
+            for position, time, kind, body, found in rows:
+                if found not in {None, damage.checksum(kind, time, body)}:
+                    raise damage.DamageError(f"record {position} is not what was written")
+            return [Record(position, time, _decode(kind, body)) for position, time, kind, body, _ in rows]
 
     def first(self) -> int | None:
         """The oldest position that is still there."""
-        found: int | None = self._reader.execute("SELECT min(position) FROM record").fetchone()[0]
-        return found
+        with self._reading() as reader:
+            found: int | None = reader.execute("SELECT min(position) FROM record").fetchone()[0]
+            return found
 
     def last(self) -> int:
         """The newest position that was given out, also where its record was forgotten; 0 before the first."""
-        row = self._reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'record'").fetchone()
-        return int(row[0]) if row else 0
+        with self._reading() as reader:
+            row = reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'record'").fetchone()
+            return int(row[0]) if row else 0
 
     def go_on_after(self, position: int) -> None:
         """Give out no position up to this one again: a journal that was begun anew. Raises JournalError."""
@@ -116,13 +144,15 @@ class Journal:
 
     def holds_changes(self) -> bool:
         """Whether a record names a description of the pipeline, and with it models."""
-        rows = self._reader.execute("SELECT body FROM record WHERE kind = ?", (KINDS.index(Change),))
-        return any(msgspec.msgpack.decode(body, type=Change).line is not None for (body,) in rows)
+        with self._reading() as reader:
+            rows = reader.execute("SELECT body FROM record WHERE kind = ?", (KINDS.index(Change),))
+            return any(msgspec.msgpack.decode(body, type=Change).line is not None for (body,) in rows)
 
     def bytes_after(self, position: int) -> int:
         """The size of the records after a position."""
-        row = self._reader.execute("SELECT sum(length(body)) FROM record WHERE position > ?", (position,))
-        return int(row.fetchone()[0] or 0)
+        with self._reading() as reader:
+            row = reader.execute("SELECT sum(length(body)) FROM record WHERE position > ?", (position,))
+            return int(row.fetchone()[0] or 0)
 
     def forget(self, position: int) -> None:
         """Records up to this position are no longer needed; later appends delete them a few at a time."""
@@ -134,17 +164,31 @@ class Journal:
         self._writer.close()
 
 
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the journal's file, or begin one. Raises JournalError for another format, and sqlite3.Error."""
+    with ExitStack() as opened:
+        connection = opened.enter_context(closing(_connect(path)))
+        damage.teach(connection)
+        _prepare(connection, path)
+        opened.pop_all()
+    return connection
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found not in {0, FORMAT}:
-        raise JournalError(f"{path} has format {found}, this release reads {FORMAT}: use the release that made it")
+    if not 0 <= found < damage.FORMATS:
+        raise damage.DamageError(f"its format is {found}")
+    if found > FORMAT:
+        remedy = "use the release that made it; where none did, its header is damaged: move it aside"
+        raise JournalError(f"{path} has format {found}, this release reads {FORMAT}: {remedy}")
     connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
-    if found == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {TABLE} PRAGMA user_version={FORMAT}; COMMIT;")
+    if found < FORMAT:
+        later = "ALTER TABLE record ADD COLUMN checksum INTEGER;" if found else TABLE
+        connection.executescript(f"BEGIN IMMEDIATE; {later} PRAGMA user_version={FORMAT}; COMMIT;")
 
 
 def _encode(payload: Payload) -> bytes:

@@ -20,6 +20,7 @@ import structlog
 
 from monitor import checkpoint
 from monitor.checkpoint import CheckpointError
+from monitor.damage import FAILING
 from monitor.pipeline import clock_suspect, step
 from monitor.records import Change, Command, Outcome, Status
 from monitor.schema import StoreError
@@ -64,6 +65,10 @@ class Line:
         self._last_s = LAST_S
         self._unusable: set[str] = set()  # hashes of models that the journal names and that cannot be loaded
         self._suspect = False
+        self._began = 0  # the position of the checkpoint that was begun with
+        self._stored: dict[
+            str, int
+        ] = {}  # where records were lost: up to which event times there are rows already
         self._questions: deque[tuple[Callable[[LineState], Any], Future[Any]]] = deque()
         self._refused_at = -QUIET_S
         self._refused: tuple[str, str] | None = None  # topic and reason of the first of those that go on
@@ -84,6 +89,10 @@ class Line:
         found = self._newest_checkpoint()
         if found is not None:
             self.state, self.position = found.state, found.position
+            self._began = found.position
+        if self.position > self._store.written > 0:
+            rows = self.position - self._store.written
+            log.error("store_behind", records=rows, remedy="what these brought about is missing in the store")
         if self.position and not self._store.written:
             remedy = "what was not sent is missing; of incidents that are open only what comes next will be known"
             log.error("store_lost", remedy=remedy)
@@ -108,15 +117,17 @@ class Line:
             return
         log.error("journal_lost", remedy="what it held that was not in the store yet is missing")
         self._journal.go_on_after(known)
+        self._pass_by_what_is_stored()
         self.position = known
         self.checkpoint()
 
     def _newest_checkpoint(self) -> Checkpoint | None:
-        """The newest one that the store has caught up with; where the store was taken away, the newest one."""
+        """The newest one that the store has caught up with."""
         behind = [
             path for path in checkpoint.saved(self._folder) if checkpoint.position_of(path) <= self._store.written
         ]
-        for path in behind or checkpoint.saved(self._folder):
+        # Where the store has lost its latest part, the oldest one: from there most of it is made again.
+        for path in behind or checkpoint.saved(self._folder)[::-1]:
             try:
                 return checkpoint.load(path)
             except CheckpointError as error:
@@ -127,6 +138,8 @@ class Line:
         """Take the next records of the journal through the line; False where there are none."""
         records = self._journal.read(self.position, RECORDS_AT_ONCE)
         for record in records:
+            if record.position > self.position + 1:
+                self._pass_by_what_is_stored()
             self._take(record)
         return bool(records)
 
@@ -138,6 +151,7 @@ class Line:
             models |= self._models(LineSpec.decode(payload.line))
         result = step(self.state, record, models)
         if record.position > self._store.written:
+            result = self._unstored(result) if self._stored else result
             self._write(record.position, result)
             self.on_written(result)
         self._tell_refused(result)
@@ -185,13 +199,32 @@ class Line:
                 self._refused = (first.topic, first.reason)
             self._refused_at = now
 
+    def _pass_by_what_is_stored(self) -> None:
+        """Records are lost whose rows the store may have: the state has those ticks to come, as empty ones."""
+        if self.position < self._store.written:
+            self._stored = self._store.times_after(self._began)
+
+    def _unstored(self, result: StepResult) -> StepResult:
+        """Without the rows that are in the store already."""
+        kept = []
+        for each in result.scores:
+            stored = np.array([self._stored.get(key, -1) for key in each.streams])  # (B,)
+            if (new := each.time > stored).any():
+                kept.append(each.where(new))
+        return replace(result, scores=kept)
+
     def _write(self, position: int, result: StepResult) -> None:
-        """Write a result, however long the store cannot: the state is ahead of it already."""
+        """Write a result, however long the store cannot for want of room: the state is ahead of it already.
+
+        Raises StoreError where waiting is of no use.
+        """
         failed = False
         while True:
             try:
                 self._store.write(position, result)
             except StoreError as error:
+                if error.lasting:
+                    raise
                 if not failed:
                     log.error("store_failed", reason=str(error))
                 failed = True
@@ -269,14 +302,17 @@ class Line:
         self._journal.forget(checkpoint.position_of(checkpoint.saved(self._folder)[-1]))
 
     def _try_to_checkpoint(self) -> None:
-        """Checkpoint if the disk lets us: a restart then has more to replay, and nothing else is lost.
+        """Checkpoint if there is room: without it a restart has more to replay, and nothing else is lost.
 
-        Raises StoreError and OSError where the disk itself fails: what it keeps is not known any more.
+        Raises StoreError where the disk fails: what it has not taken must not be taken for written.
         """
         try:
             self.checkpoint()
         except (StoreError, OSError) as error:
-            if getattr(error, "unsynced", False) or getattr(error, "errno", None) == errno.EIO:
+            if isinstance(error, OSError) and error.errno == errno.EIO:
+                sentence = f"no checkpoint can be written to {self._folder}: {error.strerror} ({FAILING})"
+                raise StoreError(sentence, lasting=True) from error
+            if isinstance(error, StoreError) and error.lasting:
                 raise
             if not self._checkpoint_failed:
                 log.error("checkpoint_failed", reason=str(error), remedy="make room in the state folder")

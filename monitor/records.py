@@ -7,7 +7,7 @@ A missing value is NaN, a missing score is NaN beside the `Status` that says why
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -298,6 +298,12 @@ class StoredScores:
     time: Int64  # (B,) event time of the row: its last tick's start
     rows: Scores  # (B, …)
     regimes: tuple[str, ...] = ("all",)  # (R,) what the numbers in `rows.regime` mean
+
+    def where(self, mask: Bool) -> StoredScores:
+        """Some of the rows, by a mask (B,)."""
+        rows = Scores(*(getattr(self.rows, f.name)[mask] for f in fields(Scores)))
+        streams = [stream for stream, kept in zip(self.streams, mask.tolist(), strict=True) if kept]
+        return replace(self, streams=streams, time=self.time[mask], rows=rows)
 
 
 class Move(NamedTuple):

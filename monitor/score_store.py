@@ -9,37 +9,44 @@ import msgspec
 import numpy as np
 
 from monitor.columns import as_texts, pack, texts, unpack
+from monitor.damage import DamageError, checksum, holds
 from monitor.records import Scores, StoredScores
+from monitor.schema import COLUMNS
 
 if TYPE_CHECKING:
     import sqlite3
 
 BATCHES = (
-    "SELECT b.id, l.asset_class, l.model, l.sensors, b.streams, b.columns"
+    "SELECT b.id, l.asset_class, l.model, l.sensors, b.streams, b.columns,"  # noqa: S608 - our own words
+    f" {holds(COLUMNS['score_batch'], 'b')} AND {holds(COLUMNS['line'], 'l')}"
     " FROM score_batch b JOIN line l ON l.id = b.line"
 )
 
 
-def write(connection: sqlite3.Connection, scores: StoredScores) -> None:
-    """Write the rows of one record."""
+def write(connection: sqlite3.Connection, scores: StoredScores, position: int) -> None:
+    """Write the rows that the record at a position brought about."""
     columns = {f.name: getattr(scores.rows, f.name) for f in fields(Scores)} | {"time": scores.time}
     columns["regimes"] = texts(scores.regimes)
+    row = (
+        _line(connection, scores),
+        len(scores.streams),
+        int(scores.time.min()),
+        int(scores.time.max()),
+        msgspec.msgpack.encode(scores.streams),
+        pack(columns),
+    )
     connection.execute(
-        "INSERT INTO score_batch (line, rows, first_time, last_time, streams, columns) VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            _line(connection, scores),
-            len(scores.streams),
-            int(scores.time.min()),
-            int(scores.time.max()),
-            msgspec.msgpack.encode(scores.streams),
-            pack(columns),
-        ),
+        "INSERT INTO score_batch (line, rows, first_time, last_time, streams, columns, position, checksum)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (*row, position, checksum(*row)),
     )
 
 
-def read(row: tuple[int, str, str, str, bytes, bytes]) -> StoredScores:
-    """A score batch as the query `BATCHES` gives it."""
-    number, asset_class, model, sensors, streams, packed = row
+def read(row: tuple[int, str, str, str, bytes, bytes, int]) -> StoredScores:
+    """A score batch as the query `BATCHES` gives it. Raises DamageError where it is not what was written."""
+    number, asset_class, model, sensors, streams, packed, whole = row
+    if not whole:
+        raise DamageError(f"score batch {number} is not what was written")
     columns = unpack(packed)
     time = columns.pop("time")
     regimes = as_texts(columns.pop("regimes")) if "regimes" in columns else ("all",)
@@ -56,6 +63,6 @@ def _line(connection: sqlite3.Connection, scores: StoredScores) -> int:
     find = "SELECT id FROM line WHERE asset_class = ? AND model = ? AND sensors = ?"
     row = connection.execute(find, key).fetchone()
     if row is None:
-        add = "INSERT INTO line (asset_class, model, sensors) VALUES (?, ?, ?) RETURNING id"
-        row = connection.execute(add, key).fetchone()
+        add = "INSERT INTO line (asset_class, model, sensors, checksum) VALUES (?, ?, ?, ?) RETURNING id"
+        row = connection.execute(add, (*key, checksum(*key))).fetchone()
     return int(row[0])

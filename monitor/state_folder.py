@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import IO, TYPE_CHECKING
 
 from monitor import checkpoint, journal, schema
+from monitor.damage import FORMATS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,7 @@ def newer(folder: Path) -> str:
     """
     for name, known in DATABASES.items():
         path = folder / name
-        if path.exists() and (found := _format(path)) > known:
+        if path.exists() and known < (found := _format(path)) < FORMATS:
             return _words(path, found, known)
     for path in checkpoint.saved(folder):
         found = checkpoint.format_of(path)
@@ -58,7 +59,7 @@ def newer(folder: Path) -> str:
 def _words(path: Path, found: int, known: int) -> str:
     return (
         f"{path} has format {found}, this release reads up to {known}: start the release that made it, or"
-        " restore a backup of before; nothing was changed"
+        " restore a backup of before; where no release made it, the file is damaged: move it aside; nothing was changed"
     )
 
 

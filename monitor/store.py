@@ -11,29 +11,29 @@ import math
 import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from monitor import coverage_store, score_store
-from monitor.records import AlertEvent, DeadLetter, Transition
-from monitor.schema import StoreError, connect
+from monitor import coverage_store, damage, event_store, score_store
+from monitor.damage import DamageError, holds
+from monitor.records import DeadLetter
+from monitor.schema import COLUMNS, StoreError, connect
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from monitor.coverage import Stretch
-    from monitor.records import StepResult, StoredScores
+    from monitor.records import AlertEvent, StepResult, StoredScores
 
-OVER = {Transition.CLEARED, Transition.ACCEPTED}
-WORDS = {Transition.COMMENTED, Transition.VERDICT}  # they change no state
-STATES = {Transition.FIRED: "firing", Transition.UNSHELVED: "firing"}  # the others are named as the transition
 PRUNED_AT_ONCE = 1_000  # batches, so that the line never waits long
 GIVEN_UP_AT_ONCE = 100  # of those over the budget, so that hardly more go than have to
 TOPIC_LENGTH = 512  # characters of a dead letter's topic that are kept
+FACTS = f"SELECT name, value, {holds(COLUMNS['meta'])} FROM meta"  # noqa: S608 - our own words, as below
+POSITION = f"SELECT position, {holds(COLUMNS['outbox'])} FROM outbox WHERE sink = ?"  # noqa: S608
+LETTERS = f"SELECT id, time, topic, payload, reason, held, {holds(COLUMNS['dead_letter'])} FROM dead_letter"  # noqa: S608
 
 
 class Pruned(NamedTuple):
@@ -52,16 +52,36 @@ class Store:
         self._kept = dead_letters
         self._threads = threading.local()
         self._all: list[sqlite3.Connection] = []
-        row = self._connection.execute("SELECT value FROM meta WHERE name = 'position'").fetchone()
-        self.written = int(row[0]) if row else 0  # the journal position up to which the store holds everything
+        self.damaged = ""  # what was found wrong with the file: it has to be mended before it can be gone on with
+        self.written = int(self.facts().get("position", 0))  # the position up to which it holds everything
 
     @property
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
-            connection = self._threads.connection = connect(self._path)
+            try:
+                connection = self._threads.connection = connect(self._path)
+            except (sqlite3.Error, DamageError) as error:
+                raise self._failed("opened", error) from error
             self._all.append(connection)
         return connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Raises StoreError where what is read is not what was written."""
+        try:
+            yield self._connection
+        except (sqlite3.Error, DamageError, msgspec.DecodeError) as error:
+            raise self._failed("read", error) from error
+
+    def _failed(self, what: str, error: Exception) -> StoreError:
+        lasting = damage.is_lasting(error)
+        if damage.is_damage(error):
+            self.damaged = str(error)
+            damage.mark(self._path)
+            return StoreError(f"the store {self._path} is damaged ({error}): {damage.REMEDY}", lasting=lasting)
+        why = f"{error} ({damage.FAILING})" if lasting else str(error)
+        return StoreError(f"the store {self._path} cannot be {what}: {why}", lasting=lasting)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -72,10 +92,11 @@ class Store:
             yield connection
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StoreError(f"the store {self._path} cannot be written: {error}", error) from error
+            raise self._failed("written", error) from error
         finally:
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # SQLite may find that it is rolled back
+                    connection.execute("ROLLBACK")
 
     # -- written by the line ------------------------------------------------------------------------------------
 
@@ -89,9 +110,9 @@ class Store:
             return
         with self._transaction() as connection:
             for scores in result.scores:
-                score_store.write(connection, scores)
+                score_store.write(connection, scores, position)
             for event in result.events:
-                _write_event(connection, event)
+                event_store.write(connection, event)
             for stretches in result.stretches:
                 coverage_store.write(connection, stretches)
             self._write_letters(connection, result.dead_letters)
@@ -102,7 +123,8 @@ class Store:
         if not letters:
             return
         connection.executemany(
-            "INSERT INTO dead_letter (time, topic, payload, reason, held) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO dead_letter (time, topic, payload, reason, held, checksum)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, checksum(?1, ?2, ?3, ?4, ?5))",
             [
                 (le.time, le.topic[:TOPIC_LENGTH], le.payload, le.reason, le.values)
                 for le in letters[-self._kept :]
@@ -119,30 +141,33 @@ class Store:
 
     def facts(self) -> dict[str, str]:
         """What was noted."""
-        return dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
+        with self._reading() as connection:
+            return {str(name): str(value) for name, value in damage.checked(connection.execute(FACTS), "a fact")}
 
     def sync(self) -> None:
         """Bring everything written so far to the disk, whoever reads meanwhile. Raises StoreError."""
         # A commit with synchronous=FULL syncs the write-ahead log, and with it all commits before.
-        self._connection.execute("PRAGMA synchronous=FULL")
-        try:
-            self.note({"position": str(self.written)})
-        finally:
-            self._connection.execute("PRAGMA synchronous=NORMAL")
+        with self._reading() as connection:
+            connection.execute("PRAGMA synchronous=FULL")
+            try:
+                self.note({"position": str(self.written)})
+            finally:
+                connection.execute("PRAGMA synchronous=NORMAL")
 
     # -- read by the sinks --------------------------------------------------------------------------------------
 
     def position(self, sink: str) -> int:
         """The last position this sink has delivered, 0 at first."""
-        row = self._connection.execute("SELECT position FROM outbox WHERE sink = ?", (sink,)).fetchone()
-        return int(row[0]) if row else 0
+        with self._reading() as connection:
+            rows = connection.execute(POSITION, (sink,)).fetchall()
+            return next((int(row[0]) for row in damage.checked(rows, "an outbox position")), 0)
 
     def advance(self, sink: str, position: int) -> None:
         """Remember that everything up to `position` was delivered."""
         with self._transaction() as connection:
             connection.execute(
-                "INSERT INTO outbox (sink, position) VALUES (?, ?)"
-                " ON CONFLICT (sink) DO UPDATE SET position = excluded.position",
+                "INSERT INTO outbox (sink, position, checksum) VALUES (?1, ?2, checksum(?1, ?2))"
+                " ON CONFLICT (sink) DO UPDATE SET position = excluded.position, checksum = excluded.checksum",
                 (sink, position),
             )
 
@@ -150,9 +175,8 @@ class Store:
         """Batches after `position`, oldest first, of about `limit` rows together (one batch at the least)."""
         found: list[StoredScores] = []
         rows = 0
-        with closing(
-            self._connection.execute(f"{score_store.BATCHES} WHERE b.id > ? ORDER BY b.id", (position,))
-        ) as cursor:
+        query = f"{score_store.BATCHES} WHERE b.id > ? ORDER BY b.id"
+        with self._reading() as connection, closing(connection.execute(query, (position,))) as cursor:
             for row in cursor:
                 stored = score_store.read(row)
                 if found and rows + len(stored.streams) > limit:
@@ -161,21 +185,29 @@ class Store:
                 rows += len(stored.streams)
         return found
 
+    def times_after(self, position: int) -> dict[str, int]:
+        """Of every asset with rows that records after a journal position brought about, the newest event time."""
+        query = f"{score_store.BATCHES} WHERE b.position > ? ORDER BY b.id"
+        with self._reading() as connection, closing(connection.execute(query, (position,))) as cursor:
+            batches = map(score_store.read, cursor)
+            return {
+                key: time for each in batches for key, time in zip(each.streams, each.time.tolist(), strict=True)
+            }
+
     def events_after(self, position: int, limit: int) -> list[tuple[int, AlertEvent]]:
         """Up to `limit` transitions after `position`, oldest first, each with its position."""
-        rows = self._connection.execute(
-            "SELECT id, body FROM event WHERE id > ? ORDER BY id LIMIT ?", (position, limit)
-        )
-        return [(number, _event(body)) for number, body in rows.fetchall()]
+        return self._events("WHERE id > ? ORDER BY id LIMIT ?", position, limit)
 
     def open_incidents(self, stream: str | None = None) -> list[AlertEvent]:
         """The open incidents of a stream, or of all, oldest first: what fired, in the state it has reached."""
-        rows = self._connection.execute(
-            "SELECT fired, latest FROM incident WHERE open = 1 AND (?1 IS NULL OR stream = ?1)"
-            " ORDER BY started, incident_id",
-            (stream,),
-        )
-        return [_as_it_stands(_event(fired), _event(latest)) for fired, latest in rows.fetchall()]
+        where = "WHERE open = 1 AND (?1 IS NULL OR stream = ?1) ORDER BY started, incident_id"
+        with self._reading() as connection:
+            rows = connection.execute(f"{event_store.INCIDENTS} {where}", (stream,))
+            return [incident for incident, _, _ in event_store.incidents(rows)]
+
+    def _events(self, where: str, *values: object) -> list[tuple[int, AlertEvent]]:
+        with self._reading() as connection:
+            return event_store.read(connection.execute(f"{event_store.EVENTS} {where}", values))
 
     def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Keep what a sink could not deliver at all, with the reason."""
@@ -186,77 +218,73 @@ class Store:
 
     def latest_scores(self) -> Generator[StoredScores]:
         """All batches, newest first. Close it where it is not read to its end: it holds on to what it sees."""
-        with closing(self._connection.execute(f"{score_store.BATCHES} ORDER BY b.id DESC")) as cursor:
+        with (
+            self._reading() as connection,
+            closing(connection.execute(f"{score_store.BATCHES} ORDER BY b.id DESC")) as cursor,
+        ):
             for row in cursor:
                 yield score_store.read(row)
 
     def latest_events(self, limit: int, asset: str | None = None) -> tuple[int, list[AlertEvent]]:
         """The latest transitions, oldest first, and the position to go on from; of one asset where it is named."""
-        where = "" if asset is None else "WHERE stream = ?"
-        rows = self._connection.execute(
-            f"SELECT id, body FROM event {where} ORDER BY id DESC LIMIT ?",  # noqa: S608 - both forms stand above
-            (limit,) if asset is None else (asset, limit),
-        ).fetchall()
-        newest = self._connection.execute("SELECT max(id) FROM event").fetchone()[0]
-        return newest or 0, [_event(body) for _, body in reversed(rows)]
+        found = self._events("WHERE ?1 IS NULL OR stream = ?1 ORDER BY id DESC LIMIT ?2", asset, limit)
+        _, newest = self.heads()
+        return newest, [event for _, event in reversed(found)]
 
     def incident(self, incident_id: str) -> AlertEvent | None:
         """An incident as it stands, open or over; None where there is none of that name."""
-        row = self._connection.execute(
-            "SELECT fired, latest FROM incident WHERE incident_id = ?", (incident_id,)
-        ).fetchone()
-        return _as_it_stands(_event(row[0]), _event(row[1])) if row else None
+        with self._reading() as connection:
+            rows = connection.execute(f"{event_store.INCIDENTS} WHERE incident_id = ?", (incident_id,))
+            return next((incident for incident, _, _ in event_store.incidents(rows)), None)
 
     def incident_times(self) -> list[tuple[str, int, int | None, str]]:
         """Of every incident: its stream, the event times at which it began and ended, and the verdict on it.
 
         The end is None while it is open.
         """
-        rows = self._connection.execute("SELECT stream, started, open, latest, verdict FROM incident")
-        return [
-            (stream, started, None if is_open else _event(latest).time, verdict)
-            for stream, started, is_open, latest, verdict in rows.fetchall()
-        ]
+        with self._reading() as connection:
+            return [
+                (found.stream, found.started, None if is_open else found.time, verdict)
+                for found, verdict, is_open in event_store.incidents(connection.execute(event_store.INCIDENTS))
+            ]
 
     def incidents(self, *, only_open: bool = False) -> Generator[tuple[AlertEvent, str, bool]]:
         """All incidents as they stand, the newest first: each with its verdict, and whether it is open."""
-        rows = self._connection.execute(
-            "SELECT fired, latest, verdict, open FROM incident WHERE open = 1 OR ?"
-            " ORDER BY started DESC, incident_id",
-            (not only_open,),
-        )
-        with closing(rows) as cursor:
-            for fired, latest, verdict, is_open in cursor:
-                yield _as_it_stands(_event(fired), _event(latest)), verdict, bool(is_open)
+        order = "WHERE open = 1 OR ? ORDER BY started DESC, incident_id"
+        with (
+            self._reading() as connection,
+            closing(connection.execute(f"{event_store.INCIDENTS} {order}", (not only_open,))) as cursor,
+        ):
+            yield from event_store.incidents(cursor)
 
     def history(self, incident_id: str) -> list[AlertEvent]:
         """Everything that happened to an incident, oldest first."""
-        rows = self._connection.execute("SELECT body FROM event WHERE incident_id = ? ORDER BY id", (incident_id,))
-        return [_event(body) for (body,) in rows.fetchall()]
+        return [event for _, event in self._events("WHERE incident_id = ? ORDER BY id", incident_id)]
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The latest dead letters, newest first."""
-        rows = self._connection.execute(
-            "SELECT time, topic, payload, reason, held FROM dead_letter ORDER BY id DESC LIMIT ?", (limit,)
-        )
-        return [DeadLetter(*row) for row in rows.fetchall()]
+        return [letter for _, letter in self._letters("ORDER BY id DESC LIMIT ?", limit)]
 
     def stretches(self, since: int, asset: str | None = None) -> list[Stretch]:
         """The coverage ledger from an event time on, by asset and time; of one asset where it is named."""
-        return coverage_store.read(self._connection, since, asset)
+        with self._reading() as connection:
+            return coverage_store.read(connection, since, asset)
 
     def heads(self) -> tuple[int, int]:
         """The newest position of score batches and that of transitions: how far a sink could be."""
         newest = "SELECT coalesce((SELECT max(id) FROM score_batch), 0), coalesce((SELECT max(id) FROM event), 0)"
-        scores, events = self._connection.execute(newest).fetchone()
-        return int(scores), int(events)
+        with self._reading() as connection:
+            scores, events = connection.execute(newest).fetchone()
+            return int(scores), int(events)
 
     def letters(self) -> list[tuple[int, DeadLetter]]:
         """All dead letters that are kept, oldest first, each with its number."""
-        rows = self._connection.execute(
-            "SELECT id, time, topic, payload, reason, held FROM dead_letter ORDER BY id"
-        )
-        return [(number, DeadLetter(*row)) for number, *row in rows.fetchall()]
+        return self._letters("ORDER BY id")
+
+    def _letters(self, where: str, *values: object) -> list[tuple[int, DeadLetter]]:
+        with self._reading() as connection:
+            rows = connection.execute(f"{LETTERS} {where}", values)
+            return [(number, DeadLetter(*row)) for number, *row in damage.checked(rows, "a dead letter")]
 
     def drop_letters(self, numbers: Sequence[int]) -> None:
         """Delete dead letters that have gone through after all. Raises StoreError."""
@@ -303,11 +331,12 @@ class Store:
 
     def bytes_used(self) -> int:
         """The size of what is in use of the file; deleted pages are used again, the file does not shrink."""
-        pages, free, size = (
-            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        return int((pages - free) * size)
+        with self._reading() as connection:
+            pages, free, size = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            return int((pages - free) * size)
 
     def leave(self) -> None:
         """Close the connection of the calling thread, which comes to its end."""
@@ -326,49 +355,7 @@ class Store:
 
 def _put(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:
     connection.executemany(
-        "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        "INSERT INTO meta (name, value, checksum) VALUES (?1, ?2, checksum(?1, ?2))"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value, checksum = excluded.checksum",
         list(facts.items()),
-    )
-
-
-def _write_event(connection: sqlite3.Connection, event: AlertEvent) -> None:
-    body = msgspec.json.encode(event)
-    connection.execute(
-        "INSERT OR IGNORE INTO event (event_id, incident_id, stream, transition, recorded, body)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (event.event_id, event.incident_id, event.stream, event.transition, event.recorded, body),
-    )
-    if event.transition is Transition.FIRED:
-        connection.execute(
-            "INSERT OR IGNORE INTO incident"
-            " (incident_id, stream, kind, sensor, started, state, open, fired, latest)"
-            " VALUES (?, ?, ?, ?, ?, 'firing', 1, ?, ?)",
-            (event.incident_id, event.stream, event.kind, event.sensor, event.started, body, body),
-        )
-    elif event.transition is Transition.VERDICT:
-        connection.execute(
-            "UPDATE incident SET verdict = ? WHERE incident_id = ?", (event.summary, event.incident_id)
-        )
-    elif event.transition not in WORDS:
-        state = STATES.get(event.transition, event.transition.value)
-        connection.execute(
-            "UPDATE incident SET state = ?, open = ?, latest = ? WHERE incident_id = ?",
-            (state, event.transition not in OVER, body, event.incident_id),
-        )
-
-
-def _event(body: bytes) -> AlertEvent:
-    return msgspec.json.decode(body, type=AlertEvent)
-
-
-def _as_it_stands(fired: AlertEvent, latest: AlertEvent) -> AlertEvent:
-    """What fired, with the words of its latest transition."""
-    return replace(
-        fired,
-        transition=latest.transition,
-        time=latest.time,
-        recorded=latest.recorded,
-        who=latest.who,
-        why=latest.why,
-        until=latest.until,
     )

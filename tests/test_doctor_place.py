@@ -12,7 +12,7 @@ from config.classes import resolve_classes
 from config.load import load
 from config.shipped import model_folder
 from models.artifact import load_header
-from monitor import models_in_use
+from monitor import damage, models_in_use
 from monitor.doctor import place
 from monitor.models_in_use import Use, at_start
 
@@ -81,3 +81,12 @@ def test_a_folder_that_is_yet_to_be_made_is_good_and_nothing_is_left(settings: P
     assert (found.problem, found.used) == ("", 0)
     assert found.free > 0
     assert [path.name for path in settings.parent.iterdir()] == ["enginewatch.toml"]
+
+
+def test_a_store_in_which_damage_was_met_is_told(settings: Path) -> None:
+    loaded = load(settings, environment={})
+    state = loaded.settings.daemon.state_dir
+    state.mkdir()
+    damage.mark(state / "store.db")
+    problem = place.folder(loaded.settings).problem
+    assert problem == "store.db is damaged: start the daemon again: it keeps what is whole"

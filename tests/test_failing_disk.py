@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,9 +32,7 @@ def test_a_disk_that_fails_to_keep_something_ends_the_line(
     def fail(*_: object) -> None:
         if where == "checkpoint":
             raise OSError(errno.EIO, "Input/output error")
-        cause = sqlite3.OperationalError("disk I/O error")
-        cause.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
-        raise StoreError("the store cannot be written: disk I/O error", cause)
+        raise StoreError("the store cannot be written: disk I/O error", lasting=True)
 
     house.line.recover(SPEC)
     house.take(SCRIPT[:5])

@@ -173,7 +173,7 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(JournalError, match=r"journal\.db has format 7, this release reads 1: use the release"):
+    with pytest.raises(JournalError, match=r"journal\.db has format 7, this release reads 2: use the release"):
         Journal(path)
 
 

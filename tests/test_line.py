@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import threading
 from dataclasses import replace
@@ -171,7 +173,7 @@ def test_without_checkpoints_behind_a_forgetful_journal_the_state_begins_anew(ho
 
 
 def test_a_store_that_was_taken_away(house: House) -> None:
-    """The line goes on without warming up; the new store gets what comes behind the newest checkpoint."""
+    """The line goes on without warming up; the new store gets what comes behind the oldest checkpoint."""
     done = half(house)
     house.store.close()
     for path in house.folder.glob("store.db*"):
@@ -181,6 +183,50 @@ def test_a_store_that_was_taken_away(house: House) -> None:
     house.take(SCRIPT[done:])
     assert set(house.statuses("plant//p0")) == {Status.SCORED}
     assert house.store.written == len(SCRIPT)
+
+
+def test_a_store_that_has_lost_its_end(house: House, undisturbed: Any) -> None:
+    """As after a write-ahead log that cannot be read: what the journal still holds is made again."""
+    house.line.recover(SPEC)
+    house.take(SCRIPT[:12])
+    house.store.sync()
+    shutil.copy(house.folder / "store.db", house.folder / "older.db")
+    for extra in house.folder.glob("store.db-wal"):
+        shutil.copy(extra, house.folder / "older.db-wal")
+    house.line.checkpoint()
+    house.take(SCRIPT[12:20])
+    house.line.checkpoint()
+    house.take(SCRIPT[20:25])
+    house.crash()
+    for end in ("", "-wal"):
+        (house.folder / f"older.db{end}").replace(house.folder / f"store.db{end}")
+    house.open()
+    with capture_logs() as logs:
+        house.line.recover(SPEC)
+    assert "store_behind" not in [entry["event"] for entry in logs]
+    house.take(SCRIPT[25:])
+    assert same(house.told(), undisturbed)
+
+
+def test_a_store_behind_all_checkpoints_is_told(house: House) -> None:
+    house.line.recover(SPEC)
+    house.take(SCRIPT[:5])
+    house.store.close()
+    shutil.copy(house.folder / "store.db", house.folder / "older.db")
+    house.restart()
+    house.take(SCRIPT[5:10])
+    for number, entry in enumerate(SCRIPT[10:20]):
+        house.take([entry])
+        if number % 4 == 3:
+            house.line.checkpoint()
+    house.crash()
+    (house.folder / "older.db").replace(house.folder / "store.db")
+    house.open()
+    with capture_logs() as logs:
+        house.line.recover(SPEC)
+    told = next(entry for entry in logs if entry["event"] == "store_behind")
+    assert told["records"] == checkpoint.position_of(checkpoint.saved(house.folder)[-1]) - 5
+    assert house.store.written == 20
 
 
 def test_a_journal_that_was_taken_away(house: House) -> None:
@@ -195,6 +241,8 @@ def test_a_journal_that_was_taken_away(house: House) -> None:
     assert "journal_lost" in [entry["event"] for entry in logs]
     rows = len(house.statuses("plant//p0"))
     house.take(SCRIPT[done:])
+    stored = [(key, time) for each in house.told()[0] for key, time in zip(each.streams, each.time, strict=True)]
+    assert len(set(stored)) == len(stored)  # the state is older than the store: it has rows to come that are there
     assert house.store.written == len(SCRIPT)
     later = house.statuses("plant//p0")[rows:]
     assert Status.WARMING_UP not in later
@@ -313,6 +361,29 @@ def test_a_store_that_cannot_write_for_a_while_loses_nothing(
         house.take(SCRIPT)
     assert same(house.told(), undisturbed)
     assert [entry["event"] for entry in logs if "store" in entry["event"]] == ["store_failed", "store_works_again"]
+
+
+def test_a_disk_that_fails_is_not_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither under the store nor under a checkpoint: what it has not taken would pass for written."""
+    house.line.recover(SPEC)
+    house.take(SCRIPT[:10])
+
+    def failing(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(checkpoint, "save", failing)
+    house.line.stop()
+    with pytest.raises(StoreError, match=r"no checkpoint can be written to .*Input/output error") as error:
+        house.line.run()
+    assert error.value.lasting
+
+    def write(_: int, __: StepResult) -> None:
+        raise StoreError("disk I/O error", lasting=True)
+
+    monkeypatch.setattr(house.store, "write", write)
+    house.append(SCRIPT[10:11])
+    with pytest.raises(StoreError, match="disk I/O error"):
+        house.line.advance()
 
 
 def test_a_stop_while_the_store_cannot_write_leaves_the_record_to_the_next_start(

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from monitor.checkpoint import decode
 from monitor.columns import pack, unpack
 from monitor.records import Status
+from monitor.schema import COLUMNS
 from monitor.sensor_check import FAULTS, GOOD, RANGE
 from monitor.spec import LineSpec
 from monitor.store import Store
@@ -101,6 +102,10 @@ def test_a_store_without_ledger_and_regimes_is_read_and_gets_them(tmp_path: Path
         columns = unpack(connection.execute("SELECT columns FROM score_batch").fetchone()[0])
         del columns["regime"], columns["regimes"]
         connection.execute("UPDATE score_batch SET columns = ?", (pack(columns),))
+        for table in sorted(COLUMNS.keys() - {"stretch"}):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
+        connection.execute("ALTER TABLE score_batch DROP COLUMN position")
+        connection.execute("PRAGMA user_version = 1")
     connection.close()
     store = Store(path)
     (stored,) = store.scores_after(0, 10)
@@ -108,6 +113,8 @@ def test_a_store_without_ledger_and_regimes_is_read_and_gets_them(tmp_path: Path
     assert stored.rows.regime.tolist() == [0]
     assert store.stretches(0) == []
     assert not math.isnan(stored.rows.score[0])
+    store.write(2, result([batch(("plant//a", 1))]))
+    assert len(store.scores_after(0, 10)) == 2
     store.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def scores(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> str:
     assert main(["scores", "--state", str(folder), *arguments]) == 0
     return capsys.readouterr().out
+
+
+def test_a_damaged_row_is_one_line(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was not met yet by the daemon, which mends it at its next start."""
+    store.close()
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("UPDATE score_batch SET columns = x'00' WHERE id = 3")
+    connection.close()
+    assert main(["scores", "--state", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "score batch 3 is not what was written): start the daemon again" in line
+    assert (tmp_path / "store.db.suspect").exists()
 
 
 def objects(text: str) -> list[tuple[str, str]]:

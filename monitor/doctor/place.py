@@ -22,7 +22,7 @@ import numpy as np
 from config.classes import fitted
 from config.secret import secret
 from models.artifact import load_header
-from monitor import models_in_use
+from monitor import damage, models_in_use
 from monitor.doctor.facts import InfluxFacts, ModelFacts, StoreFacts
 from monitor.door import SOCKET
 from monitor.schema import StoreError
@@ -97,6 +97,9 @@ def folder(settings: Settings) -> StoreFacts:
             os.fsync(file.fileno())
         free = shutil.disk_usage(there).free
         used = sum(file.stat().st_size for file in place.iterdir() if file.is_file()) if there == place else 0
+        for name in ("journal.db", "store.db"):
+            if damage.marker(place / name).exists():
+                return StoreFacts(str(place), f"{name} is damaged: {damage.REMEDY}")
         if (place / "store.db").exists():
             Store(place / "store.db").close()
     except OSError as error:
