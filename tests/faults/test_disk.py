@@ -5,7 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from monitor.decode import encode_telemetry
+from tests.faults.house import FRESH_LIMIT_S, House
+from tests.faults.proxy import Proxy
+from tests.faults.report import Finding, tell
+from tests.faults.size import FULL, tries
 from tests.rig import Daemon, json_lines, plain_settings, run, small_disk, until
 from tests.servers.peers import Peer
 
@@ -13,7 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.servers.brokers import Mosquitto
+    from tests.servers.influxd import Influxd
 
+pytestmark = pytest.mark.timeout(3600)
+TOLD = '"event":"disk_full"'
+PUBACK = 4  # its type of packet
 MESSAGES = 40
 STALE_MS = 2000
 EXTRA = f"[daemon]\nstuck_after_s = 3\n[alert]\nstale_after_s = {STALE_MS // 1000}\n[store]\ncheckpoint_s = 0.5"
@@ -50,6 +60,47 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path, mosquitto: Mosquitto
             daemon.close()
     assert '"event":"disk_has_room"' in daemon.log.read_text()
     assert daemon.logged("stage_stuck") == []  # waiting for room is no standing still
+
+
+def test_nothing_is_acknowledged_while_the_disk_is_full(
+    tmp_path: Path, pump_model: Path, mosquitto: Mosquitto, database: Influxd
+) -> None:
+    """Row 11: no PUBACK leaves while there is no room, and with room everything goes on by itself."""
+    times = tries(1, 10)
+    leaving: list[int] = []  # the type of each packet that the daemon sends, or of the first of several
+
+    def note(piece: bytes) -> bytes:
+        leaving.append(piece[0] >> 4)
+        return piece
+
+    acknowledged, recovery = 0, 0.0
+    with (
+        small_disk(tmp_path / "state", "32m") as fill,
+        Proxy(mosquitto.host, mosquitto.port) as cable,
+        House(tmp_path, pump_model, mosquitto, database, ticks=2_000, broker_proxy=cable) as house,
+    ):
+        cable.to_server = note
+        house.begin()
+        for number in range(times):
+            filler = fill()
+            with house.plant.load(20.0):
+                until(lambda number=number: house.daemon.log.read_text().count(TOLD) > number, why="a full disk")  # type: ignore[misc]  # bound at once
+                time.sleep(0.5)  # what was acknowledged before has left
+                before = leaving.count(PUBACK)
+                time.sleep(2.0)
+                acknowledged += leaving.count(PUBACK) - before
+            assert leaving.count(PUBACK) > 0
+            assert house.daemon.process is not None
+            assert house.daemon.process.poll() is None, house.daemon.log.read_text()
+            filler.unlink()
+            recovery = max(recovery, house.fresh())
+        verdict = house.finish()
+    remark = f"{acknowledged} acknowledged while full"
+    tell(Finding.of(11, "disk full", times, verdict, recovery, remark))
+    assert verdict.clean, verdict
+    assert acknowledged == 0
+    if FULL:
+        assert recovery <= FRESH_LIMIT_S
 
 
 def _publish(broker: Mosquitto, began: int, numbers: range) -> None:
