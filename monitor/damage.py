@@ -16,7 +16,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-NO_TEXT = "Could not decode to UTF-8"  # the sqlite3 module's own words, which have no code
+# What has no code of its own: a text that is none any more, a schema in which something is missing.
+WORDS = ("Could not decode to UTF-8", "no such table", "no such column")
 SIGNS = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}  # the second: the file of shared memory found no room
 FORMATS = 1_000  # formats are small numbers: what is beyond is a damaged header
@@ -71,7 +72,8 @@ def is_damage(error: Exception) -> bool:
     """Whether an error says that a file does not hold what was written."""
     code = getattr(error, "sqlite_errorcode", None)
     signs = code is not None and code & 0xFF in SIGNS
-    return signs or isinstance(error, DamageError | msgspec.DecodeError) or NO_TEXT in str(error)
+    words = isinstance(error, sqlite3.Error) and any(each in str(error) for each in WORDS)
+    return signs or words or isinstance(error, DamageError | msgspec.DecodeError)
 
 
 def is_full(error: Exception) -> bool:

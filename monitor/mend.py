@@ -28,6 +28,7 @@ LOOKED_THROUGH = (
     256 << 20
 )  # bytes up to which a file is looked through at every start: 0.3 s were measured for these
 PIECE = 256  # rows that are read at once from a broken file
+ENDS = ("-wal", "-shm", "")  # what belongs to a file: its log never stands beside another one
 FAILURES = 20_000  # after so many pieces that cannot be read, only whole ones are tried
 
 
@@ -46,17 +47,21 @@ class Kind:
 def mend(folder: Path) -> None:
     """Look through the files of a state folder, and mend what is damaged.
 
-    Raises JournalError, StoreError (another format), sqlite3.Error and OSError where that is not possible.
+    Raises JournalError, StoreError and OSError where it cannot be: another format, no room, a disk that fails.
     """
     for kind in (JOURNAL, STORE):
-        _mend(folder / f"{kind.name}.db", kind)
+        path = folder / f"{kind.name}.db"
+        try:
+            _mend(path, kind)
+        except sqlite3.Error as error:
+            why = f"{error} ({damage.FAILING})" if damage.is_lasting(error) else str(error)
+            raise schema.StoreError(f"{path} cannot be looked through: {why}", lasting=True) from error
 
 
 def _mend(path: Path, kind: Kind) -> None:
     new = path.with_name(f"{path.name}.new")
-    if new.exists() and not path.exists():  # killed while it was put in its place
-        new.rename(path)
-    new.unlink(missing_ok=True)
+    if new.exists():  # ended while it was put in its place
+        _put_in_place(path, new)
     size = path.stat().st_size if path.exists() else 0
     if not size:
         return
@@ -70,7 +75,7 @@ def _mend(path: Path, kind: Kind) -> None:
                 _check(connection)
                 _clean(connection, kind, lost)
     except (sqlite3.Error, damage.DamageError) as error:
-        if not (marked or damage.is_damage(error)):
+        if not damage.is_damage(error):
             raise
         remedy = (
             f"what can be read of it goes into a new file; {path.name}.damaged is as it was, for you to delete"
@@ -107,7 +112,10 @@ def _clean(connection: sqlite3.Connection, kind: Kind, lost: Counter[str]) -> No
 
 def _make_anew(path: Path, new: Path, kind: Kind, lost: Counter[str]) -> None:
     """Put what can be read of a file into a new one, and that in its place."""
-    with closing(kind.connect(new)) as fresh, closing(_open(path)) as old:
+    growing = path.with_name(f"{path.name}.growing")
+    for end in ENDS:  # of a time before, that was ended
+        Path(f"{growing}{end}").unlink(missing_ok=True)
+    with closing(kind.connect(growing)) as fresh, closing(_open(path)) as old:
         fresh.execute("BEGIN IMMEDIATE")
         for table, columns in kind.columns.items():
             numbered = table in kind.numbered
@@ -123,9 +131,14 @@ def _make_anew(path: Path, new: Path, kind: Kind, lost: Counter[str]) -> None:
         fresh.execute("COMMIT")
         _clean(fresh, kind, lost)
         fresh.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    sync(new)
-    # The file before goes aside with its log, so that no log is ever read beside another file.
-    for end in ("-wal", "-shm", ""):
+    sync(growing)
+    growing.rename(new)
+    _put_in_place(path, new)
+
+
+def _put_in_place(path: Path, new: Path) -> None:
+    """A new file that is whole takes the place of the one before, which goes aside with its log."""
+    for end in ENDS:
         part = Path(f"{path}{end}")
         if part.exists():
             part.rename(Path(f"{path}.damaged{end}"))

@@ -143,6 +143,15 @@ def test_a_broken_page_costs_its_records(tmp_path: Path) -> None:
     assert (tmp_path / "journal.db.damaged").read_bytes() == contents
 
 
+def test_a_schema_that_lacks_a_table_is_damage(store: Path) -> None:
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("DROP TABLE outbox")
+    assert [entry["event"] for entry in mended(store.parent)] == ["damaged", "mended"]
+    opened = Store(store)
+    assert len(opened.scores_after(opened.position("influx"), 100)) == 5
+    opened.close()
+
+
 def test_what_is_no_database_begins_anew(journal: Path) -> None:
     journal.write_bytes(b"these are not the pages of a database" * 1000)
     assert "damaged" in [entry["event"] for entry in mended(journal.parent)]
@@ -270,12 +279,27 @@ def test_of_a_store_without_a_page_the_rest_stays(store: Path) -> None:
     assert store.with_name("store.db.damaged").exists()
 
 
-def test_killed_while_a_new_file_is_put_in_place(journal: Path) -> None:
+@pytest.mark.parametrize("before", [b"", b"the damaged one, whose log is aside already"])
+def test_killed_while_a_new_file_is_put_in_place(journal: Path, before: bytes) -> None:
     journal.rename(journal.with_name("journal.db.new"))
+    if before:
+        journal.write_bytes(before)
     assert mended(journal.parent) == []
+    assert not before or journal.with_name("journal.db.damaged").read_bytes() == before
     opened = Journal(journal)
     assert opened.last() == 10
     opened.close()
+
+
+def test_a_disk_that_fails_is_told_in_a_sentence(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: Path) -> sqlite3.Connection:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+        raise error
+
+    monkeypatch.setattr("monitor.mend._open", failing)
+    with pytest.raises(StoreError, match=r"journal\.db cannot be looked through: disk I/O error \(the disk fails"):
+        mend(journal.parent)
 
 
 def test_a_large_file_is_looked_through_where_damage_was_met(
