@@ -59,7 +59,7 @@ def newer(folder: Path) -> str:
 def _words(path: Path, found: int, known: int) -> str:
     return (
         f"{path} has format {found}, this release reads up to {known}: start the release that made it, or"
-        " restore a backup of before; where no release made it, the file is damaged: move it aside; nothing was changed"
+        " restore a backup of before; where no release made it, it is damaged: move it aside; nothing was changed"
     )
 
 

@@ -235,6 +235,17 @@ def test_a_thread_that_leaves_takes_its_connection_along(store: Store) -> None:
 # -- to the disk, and within bounds -----------------------------------------------------------------------------
 
 
+def test_syncing_writes_something(tmp_path: Path, store: Store) -> None:
+    """SQLite syncs its log with a commit that has pages to write, and with no other."""
+    log = tmp_path / "store.db-wal"
+    for position in (1, 2):
+        store.write(position, result())
+        for _ in range(2):
+            before = log.stat().st_size
+            store.sync()
+            assert log.stat().st_size > before
+
+
 def test_syncing_waits_for_no_reader(tmp_path: Path, store: Store) -> None:
     """Somebody who looks at an old state of the store does not hold up the line."""
     store.write(1, result([batch((PUMP, 0))]))
