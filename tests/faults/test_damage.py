@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -116,8 +117,9 @@ def run(folder: Path) -> list[dict[str, Any]]:
         if code == 0:
             break
         if "move it aside" in text:
-            moved = next(name for name in ("journal.db", "store.db") if f"{name} has format" in text)
-            (folder / "state" / moved).rename(folder / moved)
+            found = re.search(r"state/(\S+) has format", text)
+            assert found is not None, text
+            (folder / "state" / found[1]).rename(folder / found[1])
             continue
         assert "start the daemon again" in text, text
     else:

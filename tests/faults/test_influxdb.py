@@ -7,7 +7,6 @@ import time
 import urllib.request
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +24,7 @@ from tests.servers.scripted import Answer, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.servers.brokers import Mosquitto
     from tests.servers.influxd import Influxd
@@ -57,11 +57,11 @@ def test_away_for_an_hour(tmp_path: Path, pump_model: Path, mosquitto: Mosquitto
         database.start()
         house.plant.publish(WARM)  # as fast as the hour will come: what that takes is not the outage's
         house.fresh()
-        before = rss_mb(house)
+        before = house.rss_mb()
         database.stop()
         house.plant.publish(HOUR)
         until(lambda: in_rows(house) >= house.plant.sent, why="the hour in rows")
-        grown = rss_mb(house) - before
+        grown = house.rss_mb() - before
         database.start()
         began = time.monotonic()
         recovery = house.fresh()
@@ -196,7 +196,7 @@ def test_one_bad_line_among_5000(tmp_path: Path, pump_model: Path, mosquitto: Mo
         cable.to_server = count
         cable.refusing = False
         began = time.monotonic()
-        until(house._is_delivered, why="everything delivered")
+        until(house._is_sent, why="everything delivered")
         recovery = time.monotonic() - began
         store = Store(house.daemon.state / "store.db")
         letters = store.dead_letters(10)
@@ -267,13 +267,6 @@ def in_rows(house: House, pumps: int = 3) -> int:
     """The ticks of so many pumps whose values are in rows."""
     found: int = house.daemon.books().get("outcomes", {}).get("in_row", 0)
     return found // len(recordings.SENSORS) // pumps
-
-
-def rss_mb(house: House) -> float:
-    """The daemon's resident memory."""
-    assert house.daemon.process is not None
-    with Path(f"/proc/{house.daemon.process.pid}/status").open() as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
 
 
 def write(server: Influxd, line: str) -> None:

@@ -75,7 +75,7 @@ def test_a_newer_state_is_refused_and_untouched(tmp_path: Path, which: str) -> N
         path.write_bytes(b"enginewatch checkpoint 3\n" + path.read_bytes()[len(checkpoint.MAGIC) :])
     else:
         with closing(sqlite3.connect(state / which)) as connection:
-            connection.execute("PRAGMA user_version = 2")
+            connection.execute("PRAGMA user_version = 3")
     before = {path.name: path.read_bytes() for path in state.iterdir()}
     (tmp_path / "asset.toml").write_text('period_ms = 1000\n[[sensors]]\nname = "load"\n')
     (tmp_path / "enginewatch.toml").write_text('[[classes]]\nname = "pump"\nfile = "asset.toml"\n')
