@@ -10,6 +10,7 @@ import pytest
 
 from tests import recordings
 from tests.faults.house import FRESH_LIMIT_S, House
+from tests.faults.oracle import INCIDENT
 from tests.faults.proxy import Proxy
 from tests.faults.report import Finding, tell
 from tests.faults.size import FULL, only_full, tries
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.faults.oracle import Verdict
     from tests.servers.brokers import Broker
     from tests.servers.influxd import Influxd
 
@@ -31,17 +33,44 @@ RATE = 40.0  # ticks a second
 CONNECT = 0x10  # the first byte of MQTT's first packet
 ANSWER_DELAY_S = 0.4
 UNACKNOWLEDGED = 340  # ticks of three rows
+LATE = "; what is missing came behind newer rows, and is counted as late"
 ACK_WAIT = "15s"  # longer than it takes until they are in rows
 
 
-def test_a_connection_that_hangs(tmp_path: Path, pump_model: Path, each_broker: Broker, database: Influxd) -> None:
-    """Row 14: nothing passes any more and nobody ends it; under load, so that acknowledgements are on their way.
+def finish(house: House) -> Verdict:
+    """Ask the oracle. Mosquitto sends what was not acknowledged again at once, before all that is newer.
 
-    nats-server sends what was on its way again only after its ack_wait, behind what is newer: then it is late,
-    which is an outcome, too, but no row.
+    nats-server does so only after its ack_wait, behind what is newer: then it is late, which is an outcome, too,
+    but no row.
     """
-    in_order = isinstance(each_broker, Mosquitto)
-    if not in_order:
+    if isinstance(house.broker, Mosquitto):
+        return house.finish()
+    house.plant.publish(150)  # the incident is over after rows that were scored, and many are missing
+    verdict = house.finish(whole=False)
+    values = len(recordings.SENSORS) * missing_rows(verdict)
+    until(lambda: house.daemon.books()["outcomes"]["late"] >= values, why="all that is missing is late")
+    return verdict
+
+
+def missing_rows(verdict: Verdict) -> int:
+    """Those that are not there, and those of short gaps, which are there and empty."""
+    return verdict.missing["rows"] + verdict.missing["readings"]
+
+
+def clean(verdict: Verdict, house: House) -> bool:
+    """Nothing is wrong, but that with nats-server rows are missing, of which `finish` knows that they are late.
+
+    Where they are, the model can see a leap, and that is an incident.
+    """
+    if not isinstance(house.broker, Mosquitto):
+        for kind, what in ((verdict.missing, "rows"), (verdict.missing, "readings"), (verdict.doubled, INCIDENT)):
+            kind.pop(what, None)
+    return verdict.clean
+
+
+def test_a_connection_that_hangs(tmp_path: Path, pump_model: Path, each_broker: Broker, database: Influxd) -> None:
+    """Row 14: nothing passes any more and nobody ends it; under load, with acknowledgements on their way."""
+    if isinstance(each_broker, Nats):
         only_full()
     hangs = tries(1, 10)
     took = []
@@ -65,21 +94,12 @@ def test_a_connection_that_hangs(tmp_path: Path, pump_model: Path, each_broker: 
                 until(lambda: house.logged("listening") > listened, why="connected anew")  # noqa: B023
                 took.append(time.monotonic() - began)
         recovery = house.fresh()
-        if not in_order:
-            house.plant.publish(150)  # the incident is over after rows that were scored, and many are missing
-        verdict = house.finish(whole=in_order)
-        values = len(house.plant.acknowledged()) * len(recordings.SENSORS)
-        until(lambda: sum(house.daemon.books()["outcomes"].values()) >= values, why="an outcome for every value")
-        late = house.daemon.books()["outcomes"]["late"]
+        verdict = finish(house)
     remark = f"connected anew after {max(took) / KEEPALIVE_S:.2f} times the keep-alive of {KEEPALIVE_S} s"
-    if not in_order:
-        remark += "; what is missing came behind newer rows and is counted as late"
+    if missing_rows(verdict):
+        remark += LATE
     tell(Finding.of(14, f"half-open connection ({each_broker.program})", hangs, verdict, recovery, remark))
-    if not in_order:
-        rows = sum(verdict.missing.pop(each, 0) for each in ("rows", "readings"))  # a short gap has empty rows
-        assert rows * len(recordings.SENSORS) <= late
-        assert rows <= hangs * 2 * KEEPALIVE_S * RATE * len(house.plant.pumps)
-    assert verdict.clean, verdict
+    assert clean(verdict, house), verdict
     if FULL:
         assert max(took) <= RECONNECTED_WITHIN * KEEPALIVE_S
         assert recovery <= FRESH_LIMIT_S
@@ -93,7 +113,7 @@ def test_acknowledgements_wait_for_the_broker_s_answer(
         only_full()
     cuts = tries(3, 60)
     chance = random.Random(15)  # noqa: S311 - moments, not secrets
-    ticks = 400 + int(cuts * 3 * RATE)
+    ticks = 600 + int(cuts * 3 * RATE)
     with (
         Proxy(each_broker.host, each_broker.port) as proxy,
         House(tmp_path, pump_model, each_broker, database, ticks=ticks, broker_proxy=proxy) as house,
@@ -106,7 +126,7 @@ def test_acknowledgements_wait_for_the_broker_s_answer(
                 proxy.cut()
         proxy.mend()
         recovery = house.fresh()
-        verdict = house.finish()
+        verdict = finish(house)
         outcomes = house.daemon.books()["outcomes"]
         first_bytes = list(proxy.first_bytes)
     repeats = (outcomes["duplicate"] + outcomes["late"]) // len(recordings.SENSORS)
@@ -114,10 +134,12 @@ def test_acknowledgements_wait_for_the_broker_s_answer(
     remark = (
         f"CONNECT first on {len(first_bytes) - wrong} of {len(first_bytes)} connections; {repeats} rows came again"
     )
+    if missing_rows(verdict):
+        remark += LATE
     tell(Finding.of(15, f"CONNACK late under load ({each_broker.program})", cuts, verdict, recovery, remark))
     assert len(first_bytes) > cuts
     assert not wrong
-    assert verdict.clean, verdict
+    assert clean(verdict, house), verdict
     if FULL:
         assert recovery <= FRESH_LIMIT_S
 
