@@ -87,6 +87,7 @@ class Intake:
     def stop(self) -> None:
         """Let `run` come to its end. What was not acknowledged the broker keeps."""
         self._stop.set()
+        self._receiver.release()
 
     def _payloads(self, messages: list[Message]) -> list[Payload]:
         """The messages as records, in their order; commands are records of their own."""

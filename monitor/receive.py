@@ -98,6 +98,7 @@ class Receiver(Link):
         self._pending = _Pending()
         self._kept: list[int] = []  # tokens that came back
         self._paused = False
+        self._released = False
         self.counters = Counters()
 
     # For any thread.
@@ -105,12 +106,18 @@ class Receiver(Link):
     def take(self, timeout: float) -> Delivery:
         """Everything that arrived meanwhile; waits up to `timeout` seconds for something, then returns nothing."""
         with self._arrival:
-            if not self._pending.messages and self.failed is None:
+            if not self._pending.messages and self.failed is None and not self._released:
                 self._arrival.wait(timeout)
             taken, self._pending = self._pending, _Pending()
         if taken.size >= self._settings.max_pending_bytes:
             self.wake()  # reading was paused for lack of room
         return Delivery(taken.messages, taken.tokens)
+
+    def release(self) -> None:
+        """Let nobody wait in `take` any more."""
+        with self._arrival:
+            self._released = True
+            self._arrival.notify_all()
 
     def acknowledge(self, tokens: Sequence[int]) -> None:
         """Tell the broker that these messages are kept; the acknowledgements leave together, soon."""

@@ -47,6 +47,10 @@ class FakeReceiver:
                 self._more.wait(timeout)
             return self._given.pop(0) if self._given else Delivery([], [])
 
+    def release(self) -> None:
+        with self._more:
+            self._more.notify_all()
+
     def acknowledge(self, tokens: Sequence[int]) -> None:
         if tokens:
             self.acknowledged.append((list(tokens), self._journal.last()))
