@@ -12,7 +12,7 @@ from config.mistakes import SettingsError, sentences
 from config.regimes import keys_of
 from config.schema import fields, is_path, nest, pattern
 from config.secret import check_private, read_secret
-from config.settings import Settings
+from config.settings import LEAST_TOKEN, Settings
 from config.shipped import asset_file, is_shipped, model_folder
 from config.sources import document_of, from_toml, origin_of
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from config.schema import Layer
 
+LEAST_SECRET = {"http.token_file": LEAST_TOKEN, "commands.hmac_key_file": LEAST_TOKEN}  # characters
 ASSET_FILES, MODEL = ("classes.*.file", "classes.*.overrides.*.file"), "classes.*.model"
 
 
@@ -30,7 +31,7 @@ def check_files(given: Layer, environment: Mapping[str, str]) -> Iterator[str]:
     for key, value in given.items():
         if is_path(keys[pattern(key)]) and isinstance(value.value, str) and value.value:
             try:
-                _check(key.rpartition(".")[2], Path(value.value), environment)
+                _check(key, Path(value.value), environment)
             except SettingsError as error:
                 yield from (f"{value.origin}: {key}: {line}" for line in error.lines)
             except OSError as error:
@@ -88,11 +89,13 @@ def load_asset_file(path: Path) -> AssetFile:
     return asset
 
 
-def _check(name: str, path: Path, environment: Mapping[str, str]) -> None:
+def _check(key: str, path: Path, environment: Mapping[str, str]) -> None:
     """Check what one key names. Raises SettingsError or OSError."""
-    if name in {"password_file", "token_file"}:
-        read_secret(path, environment)
-    elif name == "hmac_key_file":
+    name = key.rpartition(".")[2]
+    if name in {"password_file", "token_file", "hmac_key_file"}:
+        if len(read_secret(path, environment)) < LEAST_SECRET.get(key, 1):
+            raise SettingsError([f"{path} has less than {LEAST_SECRET[key]} characters, so it could be guessed"])
+    elif name == "key_file":
         check_private(path, environment)
     elif name == "model":
         if not model_folder(path).is_dir():

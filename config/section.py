@@ -51,6 +51,13 @@ def only_one(section: BaseModel, first: str, second: str) -> Iterator[Mistake]:
         yield Mistake((second, first), f"{first} is given as well; keep one of the two")
 
 
+def certificate_with_key(section: BaseModel) -> Iterator[Mistake]:
+    """A mistake where one of `cert_file` and `key_file` is given without the other."""
+    for given, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if getattr(section, given) is not None and getattr(section, other) is None:
+            yield Mistake((given,), f"needs {other} beside it")
+
+
 def refuse(mistakes: Sequence[Mistake]) -> None:
     """Raise all of them as one error; `config.load` takes them apart again from its context."""
     if mistakes:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.addresses import is_loopback
 from config.mapping import PathSettings, mapping_mistakes
 from config.overlap import globs_overlap
 from config.own import OverrideSettings, OwnSettings, glob_mistakes, inherited, override_mistakes
-from config.section import Mistake, Section, Template, in_order, only_one, refuse
+from config.section import Mistake, Section, Template, certificate_with_key, in_order, only_one, refuse
 from config.sections import (
     AlertSettings,
     AlignSettings,
@@ -41,6 +42,7 @@ def _address(url: str) -> str:
     return url
 
 
+LEAST_TOKEN = 16  # characters of http.token
 Address = Annotated[str, AfterValidator(_address)]
 
 
@@ -69,10 +71,7 @@ class TlsSettings(Section):
         for name in ("ca_file", "cert_file", "key_file"):
             if getattr(self, name) is not None and not self.enabled:
                 yield Mistake((name, "enabled"), "given, but enabled is false, so nothing would be encrypted")
-        if self.cert_file is not None and self.key_file is None:
-            yield Mistake(("cert_file",), "needs key_file beside it")
-        if self.key_file is not None and self.cert_file is None:
-            yield Mistake(("key_file",), "needs cert_file beside it")
+        yield from certificate_with_key(self)
 
 
 class MqttSettings(Section):
@@ -222,6 +221,8 @@ class InfluxSettings(Section):
     token: SecretStr | None = Field(None, description="token; better from the environment or a secret file")
     token_file: Path | None = Field(None, description="file that holds the token")
     ca_file: Path | None = Field(None, description="authority that signed the server's certificate")
+    cert_file: Path | None = Field(None, description="own certificate, where the server asks for one")
+    key_file: Path | None = Field(None, description="key of the own certificate")
     write_readings: bool = Field(False, description="also write every sensor's value as measurement engine")
     timeout_s: Positive = Field(10.0, description="longest wait for an answer")
     batch_rows: int = Field(5_000, ge=1, description="lines in one request")
@@ -229,9 +230,13 @@ class InfluxSettings(Section):
     retry_max_s: Positive = Field(60.0, description="longest pause after a failure")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Bounds in order, and one token."""
+        """Bounds in order, one token, and files for TLS only where it is spoken."""
         yield from in_order(self, "retry_min_s", "retry_max_s")
         yield from only_one(self, "token", "token_file")
+        for name in ("ca_file", "cert_file", "key_file"):
+            if getattr(self, name) is not None and self.url.startswith("http://"):
+                yield Mistake((name, "url"), "given, but url is http://, so nothing would be encrypted")
+        yield from certificate_with_key(self)
 
 
 class NotifySettings(Section):
@@ -256,6 +261,38 @@ class CommandSettings(Section):
 
     hmac_key_file: Path | None = Field(None, description="key that signs commands over MQTT")
     trust_broker_acl: bool = Field(False, description="take unsigned ones: the broker lets only operators publish")
+
+
+class HttpSettings(Section):
+    """The HTTP port: health, metrics, commands."""
+
+    enabled: bool = Field(True, description="listen")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="address to listen on; others than loopback need a token"
+    )
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0: one that is free")
+    token: SecretStr | None = Field(
+        None, description="whoever sends it as `Authorization: Bearer` may ask; better from a secret file"
+    )
+    token_file: Path | None = Field(None, description="file that holds the token")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="further host names by which it is asked, such as a proxy's; they need a token"
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """One token, that cannot be guessed; and one at all where others than this machine can ask."""
+        yield from only_one(self, "token", "token_file")
+        if self.token is not None and len(self.token.get_secret_value()) < LEAST_TOKEN:
+            yield Mistake(("token",), f"has less than {LEAST_TOKEN} characters, so it could be guessed")
+        if self.token is None and self.token_file is None and self.enabled:
+            if not is_loopback(self.host):
+                yield Mistake(
+                    ("host", "token_file"), f"{self.host} can be reached from elsewhere: set a token_file"
+                )
+            elif self.allowed_hosts:
+                yield Mistake(
+                    ("allowed_hosts", "token_file"), "somebody else is to ask, it seems: set a token_file"
+                )
 
 
 class LogSettings(Section):
@@ -286,6 +323,7 @@ class Settings(BaseSettings):
     influx: InfluxSettings = Field(InfluxSettings(), description="InfluxDB")
     notify: NotifySettings = Field(NotifySettings(), description="subscribers")
     commands: CommandSettings = Field(CommandSettings(), description="commands")
+    http: HttpSettings = Field(HttpSettings(), description="the HTTP port")
     log: LogSettings = Field(LogSettings(), description="the log")
 
     @classmethod

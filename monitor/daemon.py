@@ -9,12 +9,11 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
 from config.secret import secret
 from monitor.assemble import beside_filters, topic_filters
-from monitor.door import REPLY_S, CommandError, Door, check, unwrap
+from monitor.door import REPLY_S, CommandError, Door
 from monitor.influx import InfluxSink
 from monitor.intake import Intake
 from monitor.journal import Journal, JournalError
@@ -24,20 +23,24 @@ from monitor.notify import Notifier
 from monitor.promotion import Promotion
 from monitor.questions import Questions
 from monitor.receive import Receiver
-from monitor.records import Change, DeadLetter
+from monitor.records import Change
+from monitor.remote import Remote
 from monitor.schema import StoreError
 from monitor.shelf import Shelf
 from monitor.stages import Stage, Stages, Worker
 from monitor.store import Store
 from monitor.upkeep import Upkeep
+from monitor.vitals import Gatherer
 from monitor.watch import Facts, Watch
+from monitor.web.asked import Asked
+from monitor.web.server import HttpPort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from config.classes import ResolvedClass
     from config.settings import Settings
-    from monitor.records import Command, Message, StepResult
+    from monitor.records import Command, StepResult
     from monitor.spec import LineSpec
     from monitor.systemd import ServiceManager
 
@@ -73,7 +76,6 @@ class Daemon:
         folder = settings.daemon.state_dir
         self._client_id = settings.mqtt.client_id or f"enginewatch-{settings.daemon.id}"
         self._own_topic = f"{settings.mqtt.root}/_monitor/{settings.daemon.id}"
-        self._key = _key(settings)
 
         mend(folder)
         with ExitStack() as opened:  # what cannot start leaves nothing open for who goes on with other settings
@@ -97,6 +99,7 @@ class Daemon:
         token = secret(settings.influx.token, settings.influx.token_file)
         self._influx = InfluxSink(settings.influx, self._store, token)
         self._notifier = Notifier(settings.notify, settings.mqtt, self._client_id, self._store)
+        self._remote = Remote(settings.commands, self._store, self._own_topic, self._notifier.reply)
         self._promotion = Promotion(settings, self._classes, self._shelf, self._take_line)
         self._door = Door(
             folder,
@@ -107,6 +110,21 @@ class Daemon:
         )
         self._upkeep = Upkeep(settings, self._store, folder, backlog=self._backlog)
         self._workers: dict[str, Worker] = {}
+        self._vitals = Gatherer(
+            journal=self._journal,
+            store=self._store,
+            line=self._line,
+            influx=self._influx,
+            notifier=self._notifier,
+            broker=lambda: self._broker,
+            unmodelled=self._unmodelled,
+        )
+        self._http = HttpPort(
+            settings.http,
+            secret(settings.http.token, settings.http.token_file),
+            Asked(self._vitals.vitals, self._vitals.figures, self._door.command),
+            told=lambda said: self._note({"http": said}),
+        )
 
     def run(self, another: Callable[[], bool]) -> int | None:
         """Run until `stop`, or until `another` daemon shall follow, which is asked twice a second.
@@ -116,6 +134,8 @@ class Daemon:
         """
         follows = False
         try:
+            if self._settings.http.enabled:  # before recovering, which may take long
+                self._run("http", self._http.run)
             self._recover()
             if not self._stop.is_set():
                 self._start()
@@ -191,8 +211,8 @@ class Daemon:
         self._intake = Intake(
             receiver=self._receiver,
             journal=self._journal,
-            command_topic=f"{self._own_topic}/command",
-            read_command=self._read_command,
+            command_topic=self._remote.topic,
+            read_command=self._remote.read,
             backlog=self._backlog,
             backlog_limit=self._settings.store.journal_max_bytes,
             appended=self._line.wake,
@@ -200,7 +220,9 @@ class Daemon:
         self._receiver.start()
         self._run("intake", self._intake.run)
         self.started = True
-        log.info("started", id=self._settings.daemon.id, classes=[each.name for each in self._classes])
+        self._vitals.started(self._receiver, self._intake)
+        names = [each.name for each in self._classes]
+        log.info("started", id=self._settings.daemon.id, classes=names, mqtt_commands=self._remote.way)
         self._on_started()
 
     def _stages(self) -> list[Stage]:
@@ -212,7 +234,11 @@ class Daemon:
             Stage("receiver", self._receiver.thread, self._receiver.pulse),
             Stage("notifier", self._notifier.thread, self._notifier.pulse),
         ]
-        return made + [Stage("influx", self._influx.thread, self._influx.pulse)] * bool(self._settings.influx.url)
+        if self._settings.influx.url:
+            made.append(Stage("influx", self._influx.thread, self._influx.pulse))
+        if self._settings.http.enabled:
+            made.append(Stage("http", self._workers["http"], self._http.pulse))
+        return made
 
     def _supervise(self, another: Callable[[], bool]) -> bool:
         """Wait for the end; a thread that fails brings it about. Meanwhile say where it stopped.
@@ -221,10 +247,12 @@ class Daemon:
         """
         patience = self._settings.daemon.stuck_after_s
         stages = Stages(self._stages(), patience_s=patience, now=time.monotonic())
+        self._vitals.stages = stages
         pause = min(WATCH_S, self._manager.watchdog_s / 4 or WATCH_S)
         slowest = max(each.period_ms * self._settings.window.stride + each.lateness_ms for each in self._classes)
         watch = Watch(time.monotonic(), self._facts(), slowest_row_s=slowest / 1000)
         while not self._stop.wait(pause):
+            self._vitals.turn()
             if (dead := stages.dead()) is not None:
                 self._fail(*dead)
                 return False
@@ -262,8 +290,11 @@ class Daemon:
             disk_full=self._intake.full,
             messages=self._receiver.counters.received,
             behind=self._journal.last() - self._line.position,
-            unmodelled=tuple(each.name for each in self._promotion.classes if each.model is None),
+            unmodelled=self._unmodelled(),
         )
+
+    def _unmodelled(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self._promotion.classes if each.model is None)
 
     def _shut_down(self, follows: bool) -> None:
         """Inputs first, outputs last, so that what came in still goes out; each has its share of the time."""
@@ -274,6 +305,7 @@ class Daemon:
             return max(0.1, of_it * (until - time.monotonic()))
 
         log.info("stopping")
+        self._vitals.stopping()
         if not follows:
             self._manager.stopping()
         if hasattr(self, "_intake"):
@@ -284,7 +316,9 @@ class Daemon:
         self._line.stop(share(0.5))
         self._join("line", share(0.9))
         self._influx.stop(min(DRAIN_S, share(0.6)) if self._failure is None else FAILED_DRAIN_S)
-        self._notifier.stop(share(0.9))
+        self._notifier.stop(share(0.8))
+        self._http.stop()
+        self._join("http", share(0.9))
         hung = [name for name, worker in self._workers.items() if worker.is_alive()]
         if hung:  # they have the databases in hand; the process ends without them
             self._fail(hung[0], TimeoutError("it did not end in time"))
@@ -381,35 +415,9 @@ class Daemon:
         """Telemetry, the status beside it, and our own commands."""
         topics = topic_filters(self._settings, self._classes)
         beside = beside_filters(self._settings, self._classes)
-        return [*dict.fromkeys([*topics, *beside]), f"{self._own_topic}/command"]
-
-    def _read_command(self, message: Message) -> Command | None:
-        """A command that came over MQTT; what is refused is answered and kept as a dead letter."""
-        now = message.arrival
-        try:
-            trust = self._settings.commands.trust_broker_acl
-            command = check(unwrap(message.payload, self._key, trust=trust, now=now), self._store, now)
-        except CommandError as error:
-            letter = DeadLetter(now, message.topic.decode(errors="replace"), message.payload[:1024], str(error), 0)
-            try:
-                self._store.add_dead_letters([letter])
-            except StoreError as trouble:
-                log.warning("dead_letter_not_kept", letter=letter.reason, reason=str(trouble))
-            self._reply("", False, str(error))
-            return None
-        return command
+        return [*dict.fromkeys([*topics, *beside]), self._remote.topic]
 
     def _answer(self, command_id: str, done: bool, text: str) -> None:
         """Pass on what the line did: to the socket if it waits there, else over MQTT."""
         if not self._door.reply(command_id, done, text):
-            self._reply(command_id, done, text)
-
-    def _reply(self, command_id: str, done: bool, text: str) -> None:
-        reply = {"id": command_id, "done": done, "reply": text}
-        self._notifier.reply(f"{self._own_topic}/reply", msgspec.json.encode(reply))
-
-
-def _key(settings: Settings) -> bytes | None:
-    """The key that signs commands over MQTT."""
-    key = secret(None, settings.commands.hmac_key_file)
-    return None if key is None else key.encode()
+            self._remote.reply(command_id, done, text)

@@ -208,10 +208,20 @@ class Door:
             return self._respond(msgspec.json.decode(line, type=Question))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # a command, or nothing
+        return self._carry_out(line, self._models)
+
+    def command(self, line: bytes) -> dict[str, object]:
+        """Carry out a command that came by the HTTP port: neither a question nor a word about models."""
+        try:
+            return self._carry_out(line, None)
+        finally:
+            self._store.leave()
+
+    def _carry_out(self, line: bytes, models: Callable[[Command], tuple[bool, str]] | None) -> dict[str, object]:
         try:
             asked = parse(line)
-            if asked.action in MODEL_ACTIONS and self._models is not None:
-                done, text = self._models(asked)
+            if asked.action in MODEL_ACTIONS and models is not None:
+                done, text = models(asked)
                 return {"done": done, "reply": text}
             command = check(asked, self._store, int(time.time() * 1000))
         except CommandError as error:

@@ -12,7 +12,10 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from monitor.tls import OLDER, TlsFileError, client_context
+
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
     from config.settings import InfluxSettings
@@ -95,16 +98,28 @@ class InfluxClient:
                 org=settings.org,
                 timeout=max(1, int(settings.timeout_s * 1_000)),
                 enable_gzip=False,
-                ssl_ca_cert=str(settings.ca_file) if settings.ca_file else None,
+                ssl_context=self._tls(),
                 retries=False,
             )
         return self._client.write_api(write_options=SYNCHRONOUS)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """The context for https. Raises Unavailable where a file cannot be used."""
+        settings = self._settings
+        if not settings.url.startswith("https://"):
+            return None
+        try:
+            return client_context(settings.ca_file, settings.cert_file, settings.key_file)
+        except TlsFileError as error:
+            raise Unavailable(f"influx.{error}") from error
 
 
 def _judged(error: Any, settings: InfluxSettings) -> Exception:
     """What an answer other than success means."""
     status = error.status
     said = f"{status}: {_short(_words(error))}"
+    if status == HTTPStatus.BAD_REQUEST and "SSL certificate" in str(error.body):  # nginx before it
+        return Unavailable(f"{settings.url} asks for a certificate of ours: see influx.cert_file, influx.key_file")
     if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
         return Refused(said)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -151,8 +166,16 @@ def _tls_trouble(words: str, settings: InfluxSettings) -> str:
         return f"{address} does not speak TLS: http:// instead of https:// in influx.url?"
     if "doesn't match" in words or "not valid for" in words:
         return f"the certificate of {address} is for another name: see influx.url"
+    if any(word in words for word in OLDER):
+        return f"{address} speaks only a TLS older than 1.2: let it speak TLS 1.2 or later"
+    if "certificate has expired" in words:
+        return f"the certificate of {address} has expired: renew it there"
     if "CERTIFICATE_VERIFY_FAILED" in words or "No such file" in words:
         return f"the certificate of {address} is not trusted: set influx.ca_file ({' '.join(words.split())})"
+    if "ALERT" in words:
+        return (
+            f"{address} refuses our side of TLS: see influx.cert_file, influx.key_file ({' '.join(words.split())})"
+        )
     return f"TLS with {address} failed: {' '.join(words.split())}"
 
 

@@ -59,7 +59,7 @@ class Intake:
         self._backlog_limit = backlog_limit
         self._appended = appended
         self._stop = threading.Event()
-        self._paused = False
+        self.paused = False  # nothing is received, so that the line catches up
         self._connected = False
         self._journalled: bool | None = False  # what the journal says of it; None = say it again
         self._clocks = time.monotonic(), time.time()  # at the last look
@@ -111,7 +111,7 @@ class Intake:
         """Write, waiting as long as the disk is full; False where it still is when the daemon stops."""
         while True:
             now = self._compare_clocks()
-            hears = self._connected and not self._paused
+            hears = self._connected and not self.paused
             change = [] if hears == self._journalled else [Change(listening=hears)]
             if not change and not payloads:
                 return True
@@ -161,7 +161,7 @@ class Intake:
     def _hold_back(self) -> None:
         """Stop reading from the broker while the line is too far behind, so that the disk does not fill."""
         behind = self._backlog() > self._backlog_limit
-        if behind != self._paused:
-            self._paused = behind
+        if behind != self.paused:
+            self.paused = behind
             self._receiver.pause(behind)
             log.warning("receiving_paused" if behind else "receiving_resumed", limit_bytes=self._backlog_limit)

@@ -77,6 +77,7 @@ class Line:
         self.books: dict[str, object] = {}
         self.pulse = Pulse()
         self.on_replaying: Callable[[], None] = lambda: None  # while it recovers: it goes on
+        self.trouble = ""  # why the store cannot be written, so that the line waits
         self.on_written: Callable[[StepResult], None] = lambda _: None
         self.on_reply: Callable[[str, bool, str], None] = lambda _id, _done, _reply: None
 
@@ -230,10 +231,12 @@ class Line:
                 failed = True
                 self.pulse.turn()
                 self.on_replaying()
+                self.trouble = str(error)
                 if self._stop.wait(RETRY_S):
                     raise
             else:
                 if failed:
+                    self.trouble = ""
                     log.info("store_works_again")
                 return
 

@@ -14,6 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from monitor.tls import TlsFileError, client_context
+
 if TYPE_CHECKING:
     from config.settings import MqttSettings
 
@@ -202,12 +204,6 @@ def password_of(settings: MqttSettings) -> str | None:
 def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
     tls = settings.tls
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-    except OSError as error:
-        raise MqttError(f"mqtt.tls.ca_file {tls.ca_file} cannot be used: {error}") from error
-    if tls.cert_file is not None:
-        try:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
-        except OSError as error:
-            raise MqttError(f"mqtt.tls.cert_file or mqtt.tls.key_file cannot be used: {error}") from error
-    return context
+        return client_context(tls.ca_file, tls.cert_file, tls.key_file)
+    except TlsFileError as error:
+        raise MqttError(f"mqtt.tls.{error}") from error

@@ -7,6 +7,8 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
+from monitor.tls import OLDER
+
 if TYPE_CHECKING:
     from config.settings import MqttSettings
 
@@ -64,6 +66,8 @@ def tls_problem(error: ssl.SSLError, settings: MqttSettings) -> str:
             "set mqtt.tls.ca_file to the authority that signed it"
         )
     reason = error.reason or str(error)
+    if any(word in reason for word in OLDER):
+        return "the broker speaks only a TLS older than 1.2: let it speak TLS 1.2 or later"
     if "ALERT" in reason:
         return f"the broker refuses our side of TLS ({reason}): check mqtt.tls.cert_file and mqtt.tls.key_file"
     return _not_tls(settings)
@@ -110,10 +114,15 @@ def no_answer(error: OSError | None, *, closed: bool, settings: MqttSettings) ->
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return tls_problem(error, settings)
     what = "hangs up without an answer" if closed else "does not answer"
-    other = "false" if settings.tls.enabled else "true"
+    place = f"{settings.host}:{settings.port}"
+    if settings.tls.enabled:  # they agreed on TLS, so it is not to blame; a certificate that lacks is told later
+        return (
+            f"{place} speaks TLS but {what}: check that mqtt.port speaks MQTT, and where the broker asks for "
+            "a certificate of ours, mqtt.tls.cert_file and mqtt.tls.key_file"
+        )
     return (
-        f"{settings.host}:{settings.port} takes the connection but {what}: "
-        f"check that mqtt.port speaks MQTT, or set mqtt.tls.enabled = {other}"
+        f"{place} takes the connection but {what}: "
+        "check that mqtt.port speaks MQTT, or set mqtt.tls.enabled = true"
     )
 
 

@@ -279,6 +279,12 @@ class Store:
             scores, events = connection.execute(newest).fetchone()
             return int(scores), int(events)
 
+    def counts(self) -> tuple[int, int, int]:
+        """How many incidents are open, how many dead letters are kept, and the bytes in use."""
+        counts = "SELECT (SELECT count(*) FROM incident WHERE open = 1), (SELECT count(*) FROM dead_letter)"
+        incidents, letters = self._connection.execute(counts).fetchone()
+        return int(incidents), int(letters), self._bytes()
+
     def letters(self) -> list[tuple[int, DeadLetter]]:
         """All dead letters that are kept, oldest first, each with its number."""
         return self._letters("ORDER BY id")

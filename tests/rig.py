@@ -77,8 +77,9 @@ format = "json"
 
 
 def environment() -> dict[str, str]:
-    """The environment without what would speak to the settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("ENGINEWATCH_")}
+    """The environment without what would speak to the settings, but for a free port."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("ENGINEWATCH_")}
+    return plain | {"ENGINEWATCH_HTTP__PORT": "0"}  # several daemons run at once
 
 
 def run(

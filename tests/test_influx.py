@@ -273,6 +273,43 @@ def test_tls_is_verified(database: Influxd, tmp_path: Path) -> None:
     assert database.count("anomaly") == 10
 
 
+def tls_trouble(url: str, **changes: Any) -> str:
+    """What is wrong with the way there, in words; nothing was sent then."""
+    outbox = MemoryOutbox([stored(1, 1)])
+    with sending(outbox, url, **changes) as sink:
+        until(lambda: sink.last_error, "trouble is told")
+        assert outbox.positions == {}
+        return sink.last_error
+
+
+def test_mutual_tls(database: Influxd, tmp_path: Path) -> None:
+    """A server that asks for a certificate gets ours; without one, or with a stranger's, the keys are named."""
+    made, client = make_certificates(tmp_path / "server"), make_certificates(tmp_path / "client")
+    stranger = make_certificates(tmp_path / "stranger")
+    asking = [f"ssl_client_certificate {client.ca_file};", "ssl_verify_client on;"]
+    database.configure(certificates=made, tls=asking)
+    for given in ({}, {"cert_file": stranger.cert_file, "key_file": stranger.key_file}):
+        words = tls_trouble(database.url, ca_file=made.ca_file, **given)
+        assert words == f"{database.url} asks for a certificate of ours: see influx.cert_file, influx.key_file"
+    words = tls_trouble(database.url, ca_file=made.ca_file, cert_file=client.cert_file, key_file=stranger.key_file)
+    assert words.startswith(f"influx.cert_file {client.cert_file} or key_file {stranger.key_file} cannot be used")
+    right = {"ca_file": made.ca_file, "cert_file": client.cert_file, "key_file": client.key_file}
+    deliver(MemoryOutbox([stored(1, 10)]), database.url, **right)
+    assert database.count("anomaly") == 10
+
+
+def test_an_expired_certificate_and_an_old_tls_are_refused_in_words(database: Influxd, tmp_path: Path) -> None:
+    """Whoever runs the server is told what to change there."""
+    expired = make_certificates(tmp_path / "expired", days=-1)
+    database.configure(certificates=expired)
+    words = tls_trouble(database.url, ca_file=expired.ca_file)
+    assert words == f"the certificate of {database.url} has expired: renew it there"
+    made = make_certificates(tmp_path / "server")
+    database.configure(certificates=made, tls=["ssl_protocols TLSv1.1;", "ssl_ciphers DEFAULT@SECLEVEL=0;"])
+    words = tls_trouble(database.url, ca_file=made.ca_file)
+    assert words == f"{database.url} speaks only a TLS older than 1.2: let it speak TLS 1.2 or later"
+
+
 def test_stopping_sends_what_is_left(database: Influxd) -> None:
     outbox = MemoryOutbox([stored(position, 10, start=START + position * 20_000) for position in range(1, 40)])
     sink = InfluxSink(settings(database.url, batch_rows=10), outbox, None)

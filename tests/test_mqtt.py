@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import doctest
 import socket
+import ssl
+import subprocess
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -165,6 +168,62 @@ def test_expired_certificate(tmp_path: Path) -> None:
         tls = TlsSettings(enabled=True, ca_file=expired.ca_file)
         problem = first_problem(settings(server.port, host="localhost", tls=tls))
     assert problem == "the broker's certificate has expired: renew it on the broker"
+
+
+def test_a_broker_that_speaks_only_an_old_tls(certificates: Certificates) -> None:
+    """TLS 1.1 is refused, and the broker's side is named."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.cert_file, certificates.key_file)
+    context.set_ciphers("DEFAULT@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    class Old(ScriptedBroker):
+        def serve(self, connection: socket.socket) -> None:
+            context.wrap_socket(connection, server_side=True)
+
+    with Old() as server:
+        tls = TlsSettings(enabled=True, ca_file=certificates.ca_file)
+        problem = first_problem(settings(server.port, host="localhost", tls=tls))
+    assert problem == "the broker speaks only a TLS older than 1.2: let it speak TLS 1.2 or later"
+
+
+def test_a_broker_that_asks_for_a_certificate(certificates: Certificates, tmp_path: Path) -> None:
+    """Ours opens the door; without one, or with a stranger's, the keys are named."""
+    if not Mosquitto.installed():
+        missing("mosquitto")
+    client, stranger = make_certificates(tmp_path / "client"), make_certificates(tmp_path / "stranger")
+    asking = [f"cafile {client.ca_file}", "require_certificate true"]
+    with Mosquitto(tmp_path / "asking", tls=certificates, lines=asking) as server:
+        for cert, key in ((None, None), (stranger.cert_file, stranger.key_file)):
+            tls = TlsSettings(enabled=True, ca_file=certificates.ca_file, cert_file=cert, key_file=key)
+            problem = first_problem(settings(server.port, host="localhost", tls=tls))
+            # Its reason is lost where the broker closes over what we have said meanwhile.
+            assert problem.startswith(
+                ("the broker refuses our side of TLS (", f"localhost:{server.port} speaks TLS")
+            )
+            assert problem.endswith("mqtt.tls.cert_file and mqtt.tls.key_file")
+        right = TlsSettings(
+            enabled=True, ca_file=certificates.ca_file, cert_file=client.cert_file, key_file=client.key_file
+        )
+        link = _Watched(settings(server.port, host="localhost", tls=right))
+        link.start()
+        wait_until(lambda: link.ups or link.downs)
+        link.stop()
+        assert link.downs == []
+
+
+def test_a_key_behind_a_passphrase_is_refused_and_not_asked_for(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    """Nobody sits at the daemon's terminal."""
+    locked = tmp_path / "locked.key"
+    words = ["openssl", "ec", "-aes256", "-passout", "pass:secret"]
+    subprocess.run([*words, "-in", certificates.key_file, "-out", locked], check=True, capture_output=True)
+    tls = TlsSettings(enabled=True, cert_file=certificates.cert_file, key_file=locked)
+    with pytest.raises(MqttError, match=r"mqtt\.tls\.cert_file .* or key_file .*locked.key cannot be used"):
+        _Watched(settings(1, tls=tls))
 
 
 def test_refused_version_is_told_and_not_lowered(nats: Nats) -> None:

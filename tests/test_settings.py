@@ -27,6 +27,7 @@ ENGINE = 'period_ms = 100\n[[sensors]]\nname = "speed"\nunit = "rpm"\n'
 def file(tmp_path: Path) -> Path:
     """The settings file of a test, with an asset file beside it."""
     (tmp_path / "engine.toml").write_text(ENGINE)
+    (tmp_path / "engine.toml").chmod(0o600)  # it also stands in for keys
     return tmp_path / "enginewatch.toml"
 
 
@@ -174,6 +175,17 @@ def test_a_value_where_a_section_belongs_and_the_other_way_round(file: Path) -> 
             '[influx]\nurl = "http://me:hunter2@host"\n',
             "2: influx.url: must be http://HOST:PORT or https://HOST:PORT, without a user or a query",
         ),
+        ('[http]\nhost = "0.0.0.0"\n', "2: http.host: 0.0.0.0 can be reached from elsewhere: set a token_file"),
+        (
+            '[http]\nallowed_hosts = ["a"]\n',
+            "2: http.allowed_hosts: somebody else is to ask, it seems: set a token_file",
+        ),
+        ('[http]\ntoken = "short"\n', "2: http.token: has less than 16 characters, so it could be guessed"),
+        (
+            '[influx]\nurl = "http://a"\nca_file = "engine.toml"\n',
+            "3: influx.ca_file: given, but url is http://, so nothing would be encrypted",
+        ),
+        ('[influx]\ncert_file = "engine.toml"\n', "2: influx.cert_file: needs key_file beside it"),
         ('[[classes]]\nname = "a"\ntopics = []\n', "3: classes.0.topics: must not be empty"),
         (
             '[[classes]]\nname = "a"\ntopics = ["{root}/{plant}/{asset}"]\n',

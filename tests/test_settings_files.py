@@ -43,13 +43,16 @@ def settings_file(folder: Path, text: str) -> Path:
         ("influx.token_file", '[influx]\norg = "o"\ntoken_file = "secret"\n'),
         ("mqtt.password_file", '[mqtt]\nusername = "me"\npassword_file = "secret"\n'),
         ("commands.hmac_key_file", '[commands]\n\nhmac_key_file = "secret"\n'),
+        ("http.token_file", '[http]\n\ntoken_file = "secret"\n'),
+        ("mqtt.tls.key_file", '[mqtt.tls]\nenabled = true\nkey_file = "secret"\ncert_file = "secret"\n'),
+        ("influx.key_file", '[influx]\ncert_file = "secret"\nkey_file = "secret"\n'),
     ],
 )
 def test_a_secret_that_others_can_read_is_refused_with_the_remedy(
     tmp_path: Path, key: str, text: str, mode: int
 ) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("hunter2\n")
+    secret.write_text("hunter2, and hunter3\n")
     path = settings_file(tmp_path, text)
     secret.chmod(mode)
     sentence = f"{secret} can be read by others (mode {mode:03o}); run: chmod 600 {secret}"
@@ -67,6 +70,19 @@ def test_a_token_file_without_a_token_is_refused(tmp_path: Path, content: bytes,
     secret.chmod(0o600)
     path = settings_file(tmp_path, '[influx]\ntoken_file = "secret"\n')
     assert refused(path) == f"{path}:2: influx.token_file: {secret} {sentence}"
+
+
+@pytest.mark.parametrize("key", ["http.token_file", "commands.hmac_key_file"])
+def test_a_key_that_could_be_guessed_is_refused(tmp_path: Path, key: str) -> None:
+    """Fifteen characters are too few, sixteen are not."""
+    secret = tmp_path / "secret"
+    secret.write_text("x" * 15 + "\n")
+    secret.chmod(0o600)
+    section, name = key.split(".")
+    path = settings_file(tmp_path, f'[{section}]\n{name} = "secret"\n')
+    assert refused(path) == f"{path}:2: {key}: {secret} has less than 16 characters, so it could be guessed"
+    secret.write_text("x" * 16 + "\n")
+    load(path, environment={})
 
 
 def test_a_token_given_twice_is_refused_without_telling_it(tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ OPTIONS = (  # what settings are called here; the longer first
     ("mqtt.password_file", "--password-file"),
     ("mqtt.port or mqtt.tls.enabled", "port in --broker, or mqtt:// in place of mqtts://"),
     ("set mqtt.tls.enabled = true", "use mqtts:// in --broker"),
-    ("set mqtt.tls.enabled = false", "use mqtt:// in --broker"),
     ("set mqtt.tls.ca_file to", "give --ca-file"),
     ("mqtt.tls.ca_file", "--ca-file"),
     ("mqtt.host", "the host in --broker"),

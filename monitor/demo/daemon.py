@@ -31,6 +31,7 @@ def settings_file(mqtt: MqttSettings, *, daemon_id: str, site: str, influx: Infl
         },
         "mqtt.tls": {"enabled": mqtt.tls.enabled, "ca_file": mqtt.tls.ca_file and mqtt.tls.ca_file.absolute()},
         "[classes]": {"name": "engine", "model": MODEL, "assets": [f"{site}/*"]},
+        "http": {"port": 0},  # beside a daemon of the user
         "log": {"format": "json"},
     }
     if influx is not None:

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import socket
-import ssl
 import tempfile
 import time
 import urllib.error
@@ -27,6 +26,7 @@ from monitor.doctor.facts import InfluxFacts, ModelFacts, StoreFacts
 from monitor.door import SOCKET
 from monitor.schema import StoreError
 from monitor.store import Store
+from monitor.tls import TlsFileError, client_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -158,6 +158,11 @@ def influx(settings: InfluxSettings, daemon_id: str) -> InfluxFacts:
     return InfluxFacts(settings.url, settings.bucket, read_problem=problem, no_query_api=no_api)
 
 
+class _NoRedirection(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Let it be an error."""
+
+
 def _read_back(settings: InfluxSettings, token: str | None, daemon_id: str, stamp: int) -> tuple[str, bool]:
     """Why the point cannot be read, empty where it can; and whether that is for want of a query address."""
     database, _, policy = settings.bucket.partition("/")
@@ -169,13 +174,16 @@ def _read_back(settings: InfluxSettings, token: str | None, daemon_id: str, stam
     if token:
         request.add_header("Authorization", f"Token {token}")
     try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        with urllib.request.urlopen(request, timeout=settings.timeout_s, context=context) as answer:  # noqa: S310
+        context = client_context(settings.ca_file, settings.cert_file, settings.key_file)
+        https = urllib.request.HTTPSHandler(context=context)
+        # Not by way of a redirection or a proxy of the environment: they would get the token.
+        opener = urllib.request.build_opener(https, urllib.request.ProxyHandler({}), _NoRedirection)
+        with opener.open(request, timeout=settings.timeout_s) as answer:
             found = json.load(answer)
     except urllib.error.HTTPError as error:
         missing = error.code in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
         return f"{error.code} {error.reason}", missing
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TlsFileError) as error:
         return f"{type(error).__name__}: {error}", False
     result = found.get("results", [{}])[0] if isinstance(found, dict) else {}
     if "error" in result:

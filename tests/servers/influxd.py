@@ -20,7 +20,7 @@ import pytest
 from tests.servers import find, free_port, missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tests.servers.brokers import Certificates
@@ -77,6 +77,7 @@ class Influxd:
         self._token = ""
         self._max_body = "50m"
         self._certificates: Certificates | None = None
+        self._tls: Sequence[str] = ()
         self._influxd: subprocess.Popen[bytes] | None = None
         self._nginx: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,12 +121,21 @@ class Influxd:
         _end(process)
 
     def configure(
-        self, *, token: str = "", max_body: str = "50m", certificates: Certificates | None = None
+        self,
+        *,
+        token: str = "",
+        max_body: str = "50m",
+        certificates: Certificates | None = None,
+        tls: Sequence[str] = (),
     ) -> None:
-        """Ask for a token, take only small requests, or speak TLS; what is not given goes back to its default."""
-        if (self._token, self._max_body, self._certificates) == (token, max_body, certificates):
+        """Ask for a token, take only small requests, or speak TLS, with further lines about it.
+
+        What is not given goes back to its default.
+        """
+        wanted = (token, max_body, certificates, tls)
+        if (self._token, self._max_body, self._certificates, self._tls) == wanted:
             return
-        self._token, self._max_body, self._certificates = token, max_body, certificates
+        self._token, self._max_body, self._certificates, self._tls = wanted
         if self._nginx is not None:
             self._stop_nginx()
             self._start_nginx()
@@ -162,7 +172,11 @@ class Influxd:
             max_body=self._max_body,
             guard=guard if self._token else "",
             ssl=" ssl" if made else "",
-            keys=f"ssl_certificate {made.cert_file}; ssl_certificate_key {made.key_file};" if made else "",
+            keys=" ".join(
+                [f"ssl_certificate {made.cert_file};", f"ssl_certificate_key {made.key_file};", *self._tls]
+                if made
+                else []
+            ),
         )
         (self.folder / "nginx.conf").write_text(text)
         self._nginx = self._launch("nginx", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"))

@@ -1,0 +1,129 @@
+"""The routes of the HTTP port. What it needs to know is given to it; what may be asked is for `rules` to say.
+
+/livez, /readyz   whether the daemon lives and is ready, as JSON with the reasons in words; 503 where not
+/metrics          Prometheus' text format
+/api/v1/commands  POST: a command, as over the socket and MQTT
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+from anyio import CapacityLimiter, to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from monitor.exposition import CONTENT_TYPE, exposition
+from monitor.health import livez, metrics, readyz
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from monitor.health import Vitals
+    from monitor.web.asked import Asked
+    from monitor.web.rules import Rules
+
+log = structlog.get_logger()
+
+LONGEST_BODY = 64 << 10
+BODY_S = 10.0  # for all of a body to arrive
+AT_ONCE = 4  # commands, and pages of metrics, that are worked on; further ones wait
+
+
+class Guarded:
+    """Lets through what the rules allow, and answers the rest itself."""
+
+    def __init__(self, app: ASGIApp, rules: Rules) -> None:
+        self._app = app
+        self._rules = rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        refused = self._rules.refusal(scope["method"], headers)
+        scope["state"]["known"] = refused is None
+        if refused is None or (refused.status is HTTPStatus.UNAUTHORIZED and scope["path"] in PROBES):
+            await self._app(scope, receive, send)
+        else:
+            await answer({"error": refused.reason}, refused.status)(scope, receive, send)
+
+
+PROBES = frozenset({"/livez", "/readyz"})  # who has no token is told the word alone: supervisors need no more
+
+
+def make_app(asked: Asked, rules: Rules) -> ASGIApp:
+    """The application, behind its guard."""
+    limiter = CapacityLimiter(AT_ONCE)
+
+    async def probe(request: Request, judge: Callable[[Vitals], tuple[bool, dict[str, object]]]) -> Response:
+        good, said = judge(asked.vitals())
+        told = said if request.scope["state"]["known"] else {"status": said["status"]}
+        return answer(told, HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def measured(_: Request) -> Response:
+        figures = await to_thread.run_sync(asked.figures, limiter=limiter)
+        return Response(exposition(metrics(asked.vitals(), figures)), media_type=CONTENT_TYPE)
+
+    async def command(request: Request) -> Response:
+        if phase := asked.vitals().phase:
+            return answer({"error": f"the daemon is {phase}: try again"}, HTTPStatus.SERVICE_UNAVAILABLE)
+        body = await _body(request)
+        said = await to_thread.run_sync(asked.command, body, limiter=limiter)
+        return answer(said, HTTPStatus.OK if said["done"] else HTTPStatus.UNPROCESSABLE_ENTITY)
+
+    app = Starlette(
+        routes=[
+            Route("/livez", partial(probe, judge=livez), methods=["GET"]),
+            Route("/readyz", partial(probe, judge=readyz), methods=["GET"]),
+            Route("/metrics", measured, methods=["GET"]),
+            Route("/api/v1/commands", command, methods=["POST"]),
+        ],
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+    )
+    app.router.redirect_slashes = False
+    return Guarded(app, rules)
+
+
+def answer(said: Any, status: HTTPStatus) -> Response:
+    """JSON; where a token is asked for, with the header that HTTP wants then."""
+    headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else None
+    return Response(msgspec.json.encode(said) + b"\n", status, headers, media_type="application/json")
+
+
+async def _body(request: Request) -> bytes:
+    """All of the body. Raises HTTPException where it is too long, or takes too long."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > LONGEST_BODY:
+                    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"over {LONGEST_BODY} bytes")
+    except TimeoutError:
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, f"the body took over {BODY_S:g} s") from None
+    return bytes(body)
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    said = answer({"error": error.detail}, HTTPStatus(error.status_code))
+    said.headers.update(error.headers or {})
+    return said
+
+
+def _failed(_: Request, error: Exception) -> Response:
+    """A mistake of ours: told in the log, not to whoever asked."""
+    log.error("http_request_failed", reason=f"{type(error).__name__}: {error}")
+    return answer({"error": "this failed; the log says why"}, HTTPStatus.INTERNAL_SERVER_ERROR)

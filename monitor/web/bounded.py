@@ -1,0 +1,81 @@
+"""uvicorn's HTTP/1.1 protocol with what it lacks: time limits on requests that trickle in, and a bounded crowd.
+
+uvicorn bounds the size of a head and how long a connection idles, but a head or a body may arrive a byte a minute.
+Here a connection has so long to bring a whole request, and so long to be answered. Where as many connections are
+open as may be, the one that has been bringing its request for longest gives way to a new one, so that somebody who
+opens many and says nothing cannot keep others out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+REQUEST_S = 10.0  # for a whole request, head and body, to arrive
+ANSWER_S = 60.0  # for it to be answered and read; a command waits for the line for ten
+CONNECTIONS = 64
+
+
+class BoundedProtocol(H11Protocol):
+    """One connection."""
+
+    crowd: ClassVar[dict[BoundedProtocol, None]] = {}  # those that are bringing a request, oldest first
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take it, or another's place, or refuse it where everybody else is being answered."""
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS:
+            oldest = next(self._waiting(), None)
+            (oldest or self).hang_up()
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Time goes on until the request is whole."""
+        super().data_received(data)
+        if (
+            self.cycle is not None
+            and not self.cycle.response_complete
+            and self.conn.their_state is not h11.SEND_BODY
+        ):
+            self.crowd.pop(self, None)
+            self._set_limit(ANSWER_S)
+
+    def on_response_complete(self) -> None:
+        """The next request may come."""
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        if self._limit is not None:
+            self._limit.cancel()
+        self.crowd.pop(self, None)
+        super().connection_lost(exc)
+
+    def hang_up(self) -> None:
+        """End the connection without a word, and without waiting for the other side to read."""
+        self.crowd.pop(self, None)
+        self.transport.abort()
+
+    def _waiting(self) -> Iterator[BoundedProtocol]:
+        return (each for each in self.crowd if each in self.connections)
+
+    def _await_request(self) -> None:
+        self.crowd[self] = None
+        self._set_limit(REQUEST_S)
+
+    def _set_limit(self, seconds: float) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+        self._limit = self.loop.call_later(seconds, self.hang_up)
