@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -142,7 +143,7 @@ class Daemon:
         assert self.process is not None
         written = self.log.read_bytes()[began:].decode()
         assert self.process.poll() is None, written
-        return f'"event":"{event}"' in written
+        return f'"event":"{event}"' in written or re.search(rf"\] {event} ", written) is not None
 
     def kill(self) -> None:
         """End it as kill -9 does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING
 
 from config.classes import resolve_classes
@@ -34,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
     from monitor.service import START_ERRORS, Service  # noqa: PLC0415
 
     configure(loaded.settings.log)
+    # A crash must not write the memory, and with it the secrets, to the disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     try:
         return Service((loaded, classes), read).run()
     except START_ERRORS as error:
