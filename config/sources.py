@@ -6,6 +6,7 @@ whether the values themselves are right is checked later, for all sources alike.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ SECRETS = "ENGINEWATCH_SECRETS_DIR"
 # Variables with our prefix that are no settings; the second asks the tests to insist on real servers.
 OTHER_VARIABLES = {SECRETS, "ENGINEWATCH_REQUIRE_SERVERS"}
 
+LONGEST = 1 << 20  # bytes of a TOML file: one may come with a model from elsewhere
+# A key of thousands of parts takes the parser memory by the square of them.
+_DEEP = re.compile(r"""(?:(?:[\w-]{1,100}|"[^"\n]{0,100}"|'[^'\n]{0,100}')[ \t]*\.[ \t]*){50}""")
 _NO_SECTION = "is a section and holds keys, not a value"
 _EMPTY = "is empty"
 
@@ -152,13 +156,23 @@ def _add_text(layer: Layer, key: str, given: Given, keys: Keys, mistakes: list[s
 
 def _text(path: Path) -> str:
     """The text of a TOML file that parses."""
+    content = b""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(LONGEST + 1)
+        if len(content) > LONGEST:
+            raise SettingsError([f"{path}: is larger than {LONGEST >> 20} MiB"])
+        text = content.decode("utf-8-sig")
+        if found := _DEEP.search(text):
+            line = text.count("\n", 0, found.start()) + 1
+            raise SettingsError([f"{path}:{line}: is no valid TOML: a key of too many parts"])
         tomllib.loads(text)
+    except RecursionError:
+        raise SettingsError([f"{path}: is no valid TOML: nested too deeply"]) from None
     except OSError as error:
         raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = content[: error.start].count(b"\n") + 1
         raise SettingsError([f"{path}:{line}: is not UTF-8 text"]) from error
     except tomllib.TOMLDecodeError as error:
         sentence, _, place = str(error).rstrip(")").rpartition(" (at ")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -22,6 +23,7 @@ from msgspec import Meta
 
 from models.lasting import RECENT, Lasting, Recent
 from models.level import Level
+from models.onnx_check import objection
 from models.regimes import Regimes, mistake
 from models.residual import Calibration, Energies, Whole
 from models.scaling import Scaler
@@ -37,7 +39,9 @@ SAFETENSORS: WeightFile = "model.safetensors"
 WEIGHT_FILES: tuple[WeightFile, ...] = (ONNX, SAFETENSORS)
 MAX_HEADER_BYTES = 1 << 20
 MAX_WEIGHT_BYTES = 256 << 20
+MAX_CARD_BYTES = 1 << 20
 MAX_SENSORS = 1000
+MAX_CELLS = 500_000  # of a window, T x C: a batch of 256 takes half a gigabyte then
 
 Count = Annotated[int, Meta(ge=0)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -259,7 +263,7 @@ def save_artifact(folder: Path, header: Header, files: dict[str, bytes]) -> Head
 
 def load_header(folder: Path) -> Header:
     """The checked header of a model whose weight files are there and unchanged. Raises ArtifactError."""
-    encoded = _read(folder / HEADER, MAX_HEADER_BYTES)
+    encoded = read_bounded(folder / HEADER, MAX_HEADER_BYTES)
     try:
         format_ = msgspec.json.decode(encoded, type=_Format).format
         if format_ != FORMAT:
@@ -268,18 +272,20 @@ def load_header(folder: Path) -> Header:
                 "train it again"
             )
         header = msgspec.json.decode(encoded, type=Header)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ArtifactError(f"{folder / HEADER}: {error}") from error
     header = msgspec.structs.replace(header, hash=hashlib.sha256(encoded).hexdigest())
     _check(folder, header)
     for name in WEIGHT_FILES:
-        read_weights(folder, header, name)
+        content = read_weights(folder, header, name)
+        if name == ONNX and (wrong := objection(content)):
+            raise ArtifactError(f"{folder / name} {wrong}")
     return header
 
 
 def read_weights(folder: Path, header: Header, name: WeightFile) -> bytes:
     """The bytes of a weight file, which are those that the header names. Raises ArtifactError."""
-    content = _read(folder / name, MAX_WEIGHT_BYTES)
+    content = read_bounded(folder / name, MAX_WEIGHT_BYTES)
     if hashlib.sha256(content).hexdigest() != header.sha256[name]:
         raise ArtifactError(
             f"{folder / name} is not the file that header.json was written for: restore the folder"
@@ -327,6 +333,9 @@ def _check(folder: Path, header: Header) -> None:
         lengths["levels.least"] = header.levels.least
         for asset, each in header.levels.of.items():
             lengths |= {f"levels.of.{asset}.center": each.center, f"levels.of.{asset}.scale": each.scale}
+    if header.window * sensors > MAX_CELLS:
+        said = f"window has {header.window} ticks of {sensors} sensors, and {MAX_CELLS:,} numbers are allowed"
+        raise ArtifactError(f"{folder / HEADER}: {said}")
     for key, values in lengths.items():
         if len(values) != sensors:
             raise ArtifactError(f"{folder / HEADER}: {key} has {len(values)} numbers for {sensors} sensors")
@@ -339,9 +348,13 @@ def _check(folder: Path, header: Header) -> None:
             raise ArtifactError(f"{folder / HEADER}: sha256 lacks {name}")
 
 
-def _read(path: Path, most: int) -> bytes:
+def read_bounded(path: Path, most: int) -> bytes:
+    """A file's bytes, where it is a file and not larger than that. Raises ArtifactError."""
     try:
-        with path.open("rb") as file:
+        # A pipe must not hold up whoever opens it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ArtifactError(f"{path} is no file")
             content = file.read(most + 1)
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error

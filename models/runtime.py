@@ -115,6 +115,13 @@ def load_model(folder: Path, *, threads: int = 1, batch_size: int = 256) -> Runt
         output: Float32 = session.run(None, {name: windows})[0]
         return output
 
+    shape = header.window, len(header.sensors)
+    try:
+        tried = reconstruct(network_input(np.zeros((1, *shape), np.float32)))  # (1, T, C)
+    except Exception as error:  # as above
+        raise ArtifactError(f"{folder / ONNX} cannot be run: {str(error).splitlines()[0]}") from error
+    if tried.shape != (1, *shape) or not np.isfinite(tried).all():
+        raise ArtifactError(f"{folder / ONNX} gives no number for a window of zeros: train it again")
     return RuntimeModel(header, reconstruct, batch_size=batch_size)
 
 

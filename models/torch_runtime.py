@@ -27,7 +27,9 @@ def load_torch_model(folder: Path, *, batch_size: int = 256) -> RuntimeModel:
     )
     try:
         network.load_state_dict(safetensors.torch.load(read_weights(folder, header, SAFETENSORS)))
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, ValueError) as error:
         raise ArtifactError(f"{folder / SAFETENSORS} does not fit header.json: {error}") from error
+    if not all(bool(weight.isfinite().all()) for weight in network.state_dict().values()):
+        raise ArtifactError(f"{folder / SAFETENSORS} holds weights that are no numbers: train it again")
     predicting = HiddenPrediction(network, size.hidden_together).eval()
     return RuntimeModel(header, partial(reconstruct, predicting), batch_size=batch_size)

@@ -9,6 +9,15 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from models.artifact import (
+    CARD,
+    HEADER,
+    MAX_CARD_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_WEIGHT_BYTES,
+    WEIGHT_FILES,
+    read_bounded,
+)
 from models.runtime import load_model
 from monitor.durable import sync
 
@@ -19,8 +28,7 @@ if TYPE_CHECKING:
     from monitor.records import Model
     from monitor.spec import LineSpec
 
-FILES = ("header.json", "model.onnx", "model.safetensors")
-CARD = "card.md"  # for people; an artifact may be without it
+FILES = (HEADER, *WEIGHT_FILES)
 
 
 class Shelf:
@@ -35,7 +43,10 @@ class Shelf:
         folder.mkdir(exist_ok=True)
 
     def put(self, artifact: Path, model_hash: str) -> None:
-        """Copy an artifact here, unless it is here. It appears whole or not at all."""
+        """Copy an artifact here, unless it is here. It appears whole or not at all.
+
+        Raises ArtifactError where a file is none of ours, OSError where the disk refuses.
+        """
         place = self._folder / model_hash
         if place.exists():
             return
@@ -43,10 +54,12 @@ class Shelf:
         shutil.rmtree(growing, ignore_errors=True)
         growing.mkdir()
         for name in FILES:
-            shutil.copy2(artifact / name, growing / name)
+            most = MAX_HEADER_BYTES if name == HEADER else MAX_WEIGHT_BYTES
+            (growing / name).write_bytes(read_bounded(artifact / name, most))
             sync(growing / name)
+        # The card is for people; an artifact may be without it.
         if (artifact / CARD).exists():
-            shutil.copy2(artifact / CARD, growing / CARD)
+            (growing / CARD).write_bytes(read_bounded(artifact / CARD, MAX_CARD_BYTES))
         sync(growing)  # no power cut leaves a model that is there in part
         growing.rename(place)
         sync(self._folder)

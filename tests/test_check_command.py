@@ -20,6 +20,8 @@ from monitor.cli import main
 ROOT = Path(__file__).parent.parent
 SENSORS = (("speed", "rpm"), ("pressure", "kPa"))
 
+WEIGHTS = b"\x3a\x0c\x0a\x0a\x22\x08Identity"  # an ONNX graph of one operation
+
 
 def check(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a folder."""
@@ -54,7 +56,7 @@ def save_model(
         sha256={},
         tabular=tabular,
     )
-    return save_artifact(folder, header, dict.fromkeys(WEIGHT_FILES, b"weights"))
+    return save_artifact(folder, header, dict.fromkeys(WEIGHT_FILES, WEIGHTS))
 
 
 def write_settings(folder: Path, *lines: str) -> Path:

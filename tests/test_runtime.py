@@ -187,10 +187,9 @@ def test_weights_that_do_not_fit_the_header_are_refused(folder: Path, tmp_path: 
 
 def test_garbage_with_a_right_hash_is_refused(folder: Path, tmp_path: Path) -> None:
     save_artifact(tmp_path, load_header(folder), {"model.onnx": b"garbage", "model.safetensors": b"garbage"})
-    with pytest.raises(ArtifactError, match="cannot be run"):
-        load_model(tmp_path)
-    with pytest.raises(ArtifactError, match="does not fit"):
-        load_torch_model(tmp_path)
+    for load in (load_model, load_torch_model):
+        with pytest.raises(ArtifactError, match="is no ONNX"):
+            load(tmp_path)
 
 
 def test_the_runtime_needs_neither_torch_nor_safetensors() -> None:

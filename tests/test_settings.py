@@ -311,6 +311,10 @@ def test_the_variable_of_the_test_suite_is_no_setting() -> None:
         (b"[mqtt]\nport = 1\nport = 2\n", "enginewatch.toml:3: is no valid TOML: "),
         (b'[mqtt]\nhost = """\nnever closed\n', "enginewatch.toml:4: is no valid TOML: "),
         (b"[mqtt]\n# \xff\n", "enginewatch.toml:2: is not UTF-8 text"),
+        (b"\n" + b"a." * 100_000 + b"b = 1\n", "enginewatch.toml:2: is no valid TOML: a key of too many parts"),
+        (b"[" + b"'a'. " * 60 + b"b]\n", "enginewatch.toml:1: is no valid TOML: a key of too many parts"),
+        (b"a = " + b"[" * 100_000, "enginewatch.toml: is no valid TOML: nested too deeply"),
+        (b"#" * (1 << 20) + b"\n", "enginewatch.toml: is larger than 1 MiB"),
     ],
 )
 def test_a_file_that_is_no_toml_is_told_with_the_line(file: Path, content: bytes, line: str) -> None:

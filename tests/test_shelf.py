@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from config.shipped import model_folder
-from models.artifact import ArtifactError, load_header
-from monitor.shelf import CARD, FILES, Shelf
+from models.artifact import CARD, ArtifactError, load_header
+from monitor.shelf import FILES, Shelf
 from monitor.spec import LineSpec
 from tests.line_samples import ROOT, shipped
 
@@ -80,7 +80,7 @@ def test_a_copy_that_was_cut_short_is_made_anew(shelf: Shelf, model: Path, tmp_p
     part = tmp_path / "part"
     part.mkdir()
     shutil.copy(model / FILES[0], part)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ArtifactError, match="cannot be read"):
         shelf.put(part, name)
     assert not (shelf._folder / name).exists()
     shelf.put(model, name)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from config.shipped import is_shipped
+from models.artifact import CARD
 from monitor import models_in_use
 from monitor.cli import UserError
 from monitor.commands.asking import ask, json_argument, told, user
 from monitor.commands.common import clock, open_store, show, state_arguments, state_folder
 from monitor.records import Command
-from monitor.shelf import CARD
 from monitor.watch import progress
 
 if TYPE_CHECKING:
