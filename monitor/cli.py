@@ -12,6 +12,8 @@ import sys
 from importlib.metadata import version
 from typing import Any, NoReturn
 
+from monitor.printable import printable
+
 # name -> one line for `enginewatch --help`; the module of the same name in monitor.commands has
 # `arguments(parser)` and `run(options) -> exit code`.
 COMMANDS = {
@@ -80,7 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
         options = parser(chosen).parse_args(given)
         return int(_module(options.command).run(options))
     except UserError as error:
-        print(f"enginewatch {chosen}: {error}", file=sys.stderr)  # noqa: T201 - this is the user's screen
+        said = printable(str(error), keep="\n")
+        print(f"enginewatch {chosen}: {said}", file=sys.stderr)  # noqa: T201 - this is the user's screen
         return 2
     except KeyboardInterrupt:
         return 130

@@ -18,6 +18,7 @@ import numpy as np
 from monitor.payloads.choice import edge_nodes_reader, reader
 from monitor.payloads.names import LEFT_OUT, Names
 from monitor.payloads.paths import Paths
+from monitor.payloads.words import is_name, short
 from monitor.records import DeadLetter, Float32, Int64, Message
 
 if TYPE_CHECKING:
@@ -266,7 +267,11 @@ class Decoder:
             groups = match.groupdict()
             edge = self._routes[index].payload == "sparkplug"
             sensor = groups.get("sensor", "")
-            key = stream_key(groups.get("site", ""), groups.get("area", ""), groups.get("asset", ""))
+            named = [groups.get(level, "") for level in ("site", "area", "asset")]
+            strange = next((level for level in named if level and not is_name(level)), None)
+            if strange is not None:
+                return _Place(reason=f'"{short(strange)}" cannot be a name', edge=edge)
+            key = stream_key(*named)
             if "asset" not in groups:
                 return _Place(index, key, status, sensor=sensor, among=self._beside(name), edge=edge)
             if self._routes[index].takes(key):

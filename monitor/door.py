@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from monitor.payloads.words import is_name
 from monitor.records import Command
 from monitor.stages import Pulse, Worker
 
@@ -41,6 +42,7 @@ LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 SOCKET = "command.sock"
 TURN_S = 0.2
 LAST_S = 1.0  # for the server to end
+LEVELS = 3  # of an asset's name: site/area/asset
 
 
 class CommandError(ValueError):
@@ -102,7 +104,7 @@ def _check_of_asset(command: Command, now: int) -> None:
             raise CommandError("maintenance ends before it begins: `until` must lie behind `since`")
     if command.action == "rename":
         parts = command.name.split("/")
-        if len(parts) < 3 or not parts[0] or not parts[-1] or set(command.name) & set("+#"):  # noqa: PLR2004
+        if len(parts) != LEVELS or not all(map(is_name, filter(None, parts))) or not (parts[0] and parts[2]):
             raise CommandError(f"rename needs another name, site/area/asset, not {command.name!r}")
         if command.name == command.asset:
             raise CommandError(f"rename needs another name than {command.name}")

@@ -17,6 +17,8 @@ import msgspec
 import structlog
 from pydantic import SecretStr
 
+from monitor.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -87,12 +89,7 @@ def _renderers(settings: LogSettings) -> list[Processor]:
 
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Texts without control characters: what came from outside must not steer a terminal or forge a line."""
-    return {key: _escaped(value) if isinstance(value, str) else value for key, value in event.items()}
-
-
-def _escaped(text: str) -> str:
-    """The text, each control character as Python writes it."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def _json(event: EventDict, **_options: Any) -> str:

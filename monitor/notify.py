@@ -31,6 +31,7 @@ _log = structlog.get_logger()
 SINK = "notify"
 BATCH = 100  # transitions in flight together
 COUNTED = 10_000  # the lag is counted up to here
+LONGEST_TOPIC = 65_000  # bytes; MQTT has 65,535, and a level follows
 REPEATED_S = 5.0  # that a broker may take from an acknowledgement to its disk
 REPLIES = 100  # replies kept while there is no connection; older ones give way
 
@@ -128,11 +129,20 @@ class Notifier(Link):
         self._batch_refused = False
         for _, event in events:
             topic = self._topic(event.stream)
+            if not _is_topic(topic):
+                # Publishing there would end the connection, and with it all other alerts, for ever.
+                _log.error("alert_without_topic", asset=event.stream, remedy="`enginewatch assets rename` it")
+                continue
             self._awaited.add(self.publish(f"{topic}/event", msgspec.json.encode(event)))
         self._batch_lists = list(dict.fromkeys([*self._lists, *(event.stream for _, event in events)]))
         for stream in self._batch_lists:
+            if not _is_topic(self._topic(stream)):
+                continue
             incidents = msgspec.json.encode(self._outbox.open_incidents(stream))
             self._awaited.add(self.publish(self._topic(stream), incidents, retain=True))
+
+        if (events or self._batch_lists) and not self._awaited:
+            self._finish_batch()
 
     def _finish_batch(self) -> None:
         began, end = self._batch
@@ -170,3 +180,8 @@ class Notifier(Link):
     def _topic(self, stream: str) -> str:
         site, area, asset = split_key(stream)
         return fill(self._template, root=self._settings.root, site=site, area=area, asset=asset)
+
+
+def _is_topic(text: str) -> bool:
+    """Whether brokers let something be published there."""
+    return text.isprintable() and not set(text) & set("+#") and len(text.encode()) < LONGEST_TOPIC

@@ -77,6 +77,19 @@ class Book:
         raise NotImplementedError
 
 
+def test_an_alert_that_no_topic_can_have_does_not_hold_up_the_others(
+    broker: Broker, book: Book, notifier: Notifier
+) -> None:
+    """A wildcard, a control character, a length that MQTT has not: told in the log, and passed over."""
+    with Peer(broker, "enginewatch/#") as peer:
+        for number, name in enumerate(("a+b", "a#", "a\x00", "a\nb", "a\x1b[2J", "a\u202e", "x" * 66_000)):
+            book.tell(replace(FIRED, event_id=f"bad{number}", stream=f"plant//{name}"))
+        wait_until(lambda: book.delivered == 7)
+        book.tell(FIRED)
+        wait_until(lambda: ids(peer) == ["e1"])
+    assert notifier.connections == 1
+
+
 def fired(count: int, start: int = 0) -> list[AlertEvent]:
     return [replace(FIRED, event_id=f"e{n}", incident_id=f"i{n}") for n in range(start, start + count)]
 

@@ -15,6 +15,7 @@ from config.classes import resolve_classes
 from config.mistakes import SettingsError
 from config.options import add_settings_options, load_from_options
 from monitor.cli import UserError
+from monitor.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -90,7 +91,7 @@ def show(rows: Iterable[dict[str, Any]], columns: Sequence[str], *, as_json: boo
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*("" if row.get(name) is None else str(row[name]) for name in columns))
+        table.add_row(*("" if row.get(name) is None else printable(str(row[name])) for name in columns))
     # The names of assets come from outside: nothing in them is markup.
     screen = sys.stdout.isatty()
     console = Console(markup=False, emoji=False, highlight=False, width=None if screen else 10_000)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.commands.asking import json_argument, question, subcommand, told
 from monitor.commands.common import at_least_one, clock, open_store, show, state_arguments, state_folder
+from monitor.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -91,7 +92,7 @@ def _retry(options: argparse.Namespace) -> int:
         f"{found['letters']} letters went through again: {found['messages']} messages, {found['values']} values\n"
     )
     if found["refused"]:
-        sys.stdout.write(f"{found['refused']} would be refused again, the first: {found['reason']}\n")
+        sys.stdout.write(f"{found['refused']} would be refused again, the first: {printable(found['reason'])}\n")
     if found["kept_in_part"]:
         sys.stdout.write(f"{found['kept_in_part']} stay: of them not the whole message was kept\n")
     return 0

@@ -18,6 +18,7 @@ from monitor.cli import UserError
 from monitor.commands.asking import json_argument, milliseconds, order_arguments, subcommand, tell
 from monitor.commands.common import at_least_one, clock, open_store, show, state_arguments
 from monitor.door import VERDICTS
+from monitor.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -120,7 +121,7 @@ def _show(store: Store, options: argparse.Namespace) -> int:
         past = [msgspec.to_builtins(each) for each in history]
         sys.stdout.write(msgspec.json.encode({**row, "history": past}).decode() + "\n")
         return 0
-    lines = [f"{name:<9} {row[name]}" for name in COLUMNS if row[name]]
+    lines = [f"{name:<9} {printable(str(row[name]))}" for name in COLUMNS if row[name]]
     if event.score is not None and event.threshold is not None:
         lines.append(f"{'score':<9} {event.score:.3g} against a threshold of {event.threshold:.3g}")
     sys.stdout.write("\n".join(lines) + "\n\n")

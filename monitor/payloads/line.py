@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from monitor.payloads.reading import Reading, gathered
 from monitor.payloads.times import TimeFormat, read_time
-from monitor.payloads.words import short
+from monitor.payloads.words import is_name, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +81,9 @@ class LineReader:
             return
         if self._asset_tag and not asset:
             refused.append(f"tag {self._asset_tag} is missing")
+            return
+        if self._asset_tag and not is_name(asset):
+            refused.append(f'asset "{short(asset)}" cannot be a name')
             return
         for field, written in line.fields:
             name = self._name(line.measurement, field)

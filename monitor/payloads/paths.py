@@ -14,7 +14,7 @@ import msgspec
 
 from monitor.payloads.reading import Reading, gathered
 from monitor.payloads.times import TimeFormat, read_time
-from monitor.payloads.words import NotJsonError, kind, parse, short, value_fault
+from monitor.payloads.words import LONGEST_NAME, NotJsonError, is_name, kind, parse, short, value_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _ABSENT = object()
 _PLACE = re.compile(r"[0-9]{1,9}")  # in a list
-LONGEST_NAME = 200  # of an asset that a payload names
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +156,7 @@ class PathsReader:
                 fault=f"{place} is missing" if name is None else f"{place} is {kind(name)}, expected a name"
             )
         text = short(name, LONGEST_NAME + 1)
-        if what == "asset" and (
-            not text or len(text) > LONGEST_NAME or not text.isprintable() or set(text) & set("/+#")
-        ):
+        if what == "asset" and not is_name(text):
             return _Name(fault=f'{what} "{short(text)}" cannot be a name')
         return _Name(text)
 

@@ -11,6 +11,9 @@ import msgspec
 _PARSE = msgspec.json.Decoder()
 
 
+LONGEST_NAME = 200  # of an asset, and of each level of a topic before it
+
+
 class NotJsonError(ValueError):
     """The payload cannot be parsed; the sentence says why."""
 
@@ -44,6 +47,17 @@ def _integer(digits: str) -> float:
         return int(digits)
     except ValueError:
         return math.inf
+
+
+def is_name(text: str) -> bool:
+    r"""Whether an asset may be called so: a level of a topic, that prints, of a length that people read.
+
+    What is called otherwise could not be alerted on its own topic, or would steer the terminal of who looks.
+
+    >>> [is_name(text) for text in ("pump 7", "größe", "", "a/b", "a+", "#", "a\nb", "x" * 201)]
+    [True, True, False, False, False, False, False, False]
+    """
+    return 0 < len(text) <= LONGEST_NAME and text.isprintable() and not set(text) & set("/+#")
 
 
 def value_fault(value: Any) -> str:
