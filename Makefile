@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo setup test lint faults quality format clean
+.PHONY: demo setup test lint faults quality format lock clean
 
 # A fleet to watch, in a minute: neither torch nor a server is needed.
 demo: $(VENV)/.demo
@@ -55,3 +55,10 @@ format: setup
 
 clean:
 	rm -rf $(VENV)
+
+# The versions that a plant installs, with hashes; after a change of the base dependencies.
+lock: setup
+	$(PIP) pip-tools
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+		--output-file requirements.lock pyproject.toml
