@@ -139,3 +139,18 @@ def test_a_disk_that_is_full_from_the_start(folder: Path, broker: Any) -> None:
             daemon.stop()
         finally:
             daemon.close()
+
+
+def test_a_state_folder_that_the_daemon_makes_is_closed_to_others(folder: Path) -> None:
+    """What it holds are readings of a plant; a folder that was there keeps its mode."""
+    daemon = Daemon(folder, (folder / "enginewatch.toml").read_text())
+    try:
+        daemon.start(listening=False)
+        assert daemon.state.stat().st_mode & 0o777 == 0o700
+        daemon.stop()
+        daemon.state.chmod(0o750)
+        daemon.start(listening=False)
+        assert daemon.state.stat().st_mode & 0o777 == 0o750
+        daemon.stop()
+    finally:
+        daemon.close()
