@@ -85,8 +85,7 @@ def test_no_secret_is_written_anywhere(tmp_path: Path, database: Influxd, log: s
     heard: list[bytes] = []
     with Mosquitto(tmp_path / "broker", users={"ann": PASSWORD}) as broker:
         given = {"ENGINEWATCH_MQTT__PASSWORD": PASSWORD, "ENGINEWATCH_SECRETS_DIR": str(hidden)}
-        daemon = Daemon(house, settings(broker, house, database.url, log))
-        daemon.more = given
+        daemon = Daemon(house, settings(broker, house, database.url, log), **given)
         try:
             daemon.start()
             assert daemon.process is not None

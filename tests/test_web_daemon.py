@@ -116,8 +116,7 @@ def test_a_port_that_is_taken_is_one_line_and_the_daemon_works(broker: Broker, t
     """It goes on listening to the broker; doctor and log name the port and the settings."""
     with closing(socket.create_server(("127.0.0.1", 0))) as holder:
         port = holder.getsockname()[1]
-        daemon = Daemon(tmp_path, plain_settings(broker, tmp_path))
-        daemon.more = {"ENGINEWATCH_HTTP__PORT": str(port)}
+        daemon = Daemon(tmp_path, plain_settings(broker, tmp_path), ENGINEWATCH_HTTP__PORT=str(port))
         try:
             daemon.start()
             lines = json_lines(daemon.log.read_text())
