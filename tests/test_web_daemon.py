@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.rig import Daemon, json_lines, plain_settings, until
+from tests.rig import Daemon, json_lines, plain_settings, run, until
 from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ def test_ready_follows_the_broker_and_the_metrics_are_the_books(daemon: Daemon, 
     assert outcomes + found["enginewatch_values_waiting",] == 10
     assert found["enginewatch_messages_total",] >= 5
     assert found["enginewatch_streams",] == 1
+    told = run("doctor", "--wait", "0.1", folder=daemon.folder, code=1).stdout
+    # A class without a model scores nothing, which is told and no reason not to be ready.
+    assert re.search(r"(?m)^http +warning +http://127\.0\.0\.1:\d+/readyz says degraded: no model yet", told), told
     broker.stop()
     _, said = until(lambda: found if (found := ask(daemon, "/readyz"))[0] == 503 else None)
     assert said["reasons"][0].startswith("not connected to the broker: ")
@@ -123,6 +127,10 @@ def test_a_port_that_is_taken_is_one_line_and_the_daemon_works(broker: Broker, t
             (line,) = [line for line in lines if line["event"] == "http_port_taken"]
             assert line["reason"] == f"127.0.0.1:{port} cannot be bound: Address already in use"
             assert "http.port" in line["remedy"]
+            said = run("doctor", "--wait", "0.1", folder=tmp_path, code=1).stdout
+            assert re.search(
+                r"(?m)^http +failed +127\.0\.0\.1:\d+ cannot be bound: Address already in use: free", said
+            )
             daemon.stop()
         finally:
             daemon.close()

@@ -116,6 +116,7 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
     yield findings.score(daemon)
     yield findings.store(place.folder(settings))
     yield findings.influx(place.influx(settings.influx, settings.daemon.id))
+    yield findings.http(place.http(settings, running=running))
     if seen.connected:
         yield findings.limits(seen)
         yield findings.clock(line)

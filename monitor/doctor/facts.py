@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 HOPS = (
     "settings", "model", "connect", "subscribe", "first message", "decode", "tick", "score", "store", "influx",
-    "limits", "clock",
+    "http", "limits", "clock",
 )  # fmt: skip
 
 
@@ -140,3 +140,15 @@ class InfluxFacts:
     write_problem: str = ""
     read_problem: str = ""
     no_query_api: bool = False  # the server has no InfluxQL address, or no mapping for the bucket
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFacts:
+    """The HTTP port of a running daemon, asked for /readyz."""
+
+    enabled: bool
+    running: bool = False  # the daemon
+    noted: str = ""  # its address, or why it has none, as the daemon has noted it
+    problem: str = ""  # why it did not answer
+    status: str = ""  # as it says: "ready", "degraded", "not ready"
+    reasons: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from monitor.doctor.facts import (
         BrokerFacts,
         DaemonFacts,
+        HttpFacts,
         InfluxFacts,
         LineFacts,
         ModelFacts,
@@ -223,6 +224,25 @@ def influx(facts: InfluxFacts) -> Finding:
     if facts.read_problem:
         return Finding("influx", FAILED, f"{written} and not read back: {facts.read_problem}", "see influx.bucket")
     return Finding("influx", OK, f"{written} and read back")
+
+
+def http(facts: HttpFacts) -> Finding:
+    """What the daemon says of itself at its HTTP port."""
+    if not facts.enabled:
+        return Finding("http", SKIPPED, "off (http.enabled)")
+    if not facts.running:
+        return Finding("http", SKIPPED, "no daemon runs on this state folder")
+    if not facts.noted.startswith("http://"):
+        said = facts.noted or "the daemon has noted no address yet"
+        return Finding(
+            "http", FAILED if facts.noted else WARNING, said, "free the port, or see http.host, http.port"
+        )
+    if facts.problem:
+        return Finding("http", FAILED, f"{facts.noted}/readyz: {facts.problem}", "see the daemon's log")
+    said = f"{facts.noted}/readyz says {facts.status}"
+    if facts.reasons:
+        said += f": {'; '.join(facts.reasons)}"
+    return Finding("http", OK if facts.status == "ready" else WARNING, said)
 
 
 def limits(broker: BrokerFacts) -> Finding:

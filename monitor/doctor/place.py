@@ -22,7 +22,7 @@ from config.classes import fitted
 from config.secret import secret
 from models.artifact import load_header
 from monitor import damage, models_in_use
-from monitor.doctor.facts import InfluxFacts, ModelFacts, StoreFacts
+from monitor.doctor.facts import HttpFacts, InfluxFacts, ModelFacts, StoreFacts
 from monitor.door import SOCKET
 from monitor.schema import StoreError
 from monitor.store import Store
@@ -156,6 +156,36 @@ def influx(settings: InfluxSettings, daemon_id: str) -> InfluxFacts:
         return InfluxFacts(settings.url, settings.bucket, write_problem=str(error))
     problem, no_api = _read_back(settings, token, daemon_id, stamp)
     return InfluxFacts(settings.url, settings.bucket, read_problem=problem, no_query_api=no_api)
+
+
+def http(settings: Settings, *, running: bool) -> HttpFacts:
+    """Ask a running daemon's HTTP port whether it is ready."""
+    known = HttpFacts(settings.http.enabled, running)
+    if not (known.enabled and running):
+        return known
+    try:
+        with closing(Store(settings.daemon.state_dir / "store.db")) as store:
+            known = replace(known, noted=store.facts().get("http", ""))
+    except StoreError:
+        return known
+    if not known.noted.startswith("http://"):
+        return known
+    request = urllib.request.Request(f"{known.noted}/readyz")  # noqa: S310 - http, as was just looked at
+    token = secret(settings.http.token, settings.http.token_file)
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirection)
+    try:
+        with opener.open(request, timeout=ANSWER_S) as answer:
+            found = json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                return replace(known, problem=f"{error.code} {error.reason}")
+            found = json.load(error)
+    except (OSError, ValueError) as error:
+        return replace(known, problem=str(error))
+    return replace(known, status=str(found["status"]), reasons=tuple(found.get("reasons", ())))
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
