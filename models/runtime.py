@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
+
+# Else onnxruntime (from 1.29 on) gathers reports for its maker, in a file in the user's cache.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime  # reads that when it is loaded
 
 from models.artifact import ONNX, ArtifactError, Header, load_header, read_weights
 from models.level import Level, level_of, moments

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -190,6 +191,16 @@ def test_garbage_with_a_right_hash_is_refused(folder: Path, tmp_path: Path) -> N
     for load in (load_model, load_torch_model):
         with pytest.raises(ArtifactError, match="is no ONNX"):
             load(tmp_path)
+
+
+def test_the_runtime_reports_to_nobody(folder: Path, tmp_path: Path) -> None:
+    """Loading a model leaves nothing in the user's home, where onnxruntime would gather its reports."""
+    home = tmp_path / "home"
+    home.mkdir()
+    code = f"from pathlib import Path; from models.runtime import load_model; load_model(Path({str(folder)!r}))"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    subprocess.run([sys.executable, "-c", code], env=kept | {"HOME": str(home)}, check=True)
+    assert list(home.iterdir()) == []
 
 
 def test_the_runtime_needs_neither_torch_nor_safetensors() -> None:
