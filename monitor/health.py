@@ -11,7 +11,7 @@ from monitor.exposition import Metric
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-STILL_S = 30.0  # a thread that has not turned for so long hangs: each waits for a second or so, and a few for ten
+STILL_S = 30.0  # the main thread looks at the others twice a second: not for so long, and it hangs itself
 
 
 class Ready(StrEnum):
@@ -28,7 +28,7 @@ class Thread:
 
     name: str
     alive: bool
-    still_s: float = 0.0  # seconds since it last turned, where that is known
+    stuck_s: float = 0.0  # seconds since its last turn, where that is too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ def livez(vitals: Vitals) -> tuple[bool, dict[str, object]]:
     """Whether every thread is there and turns. A daemon for which this is false should be started anew."""
     reasons = [f"the thread {each.name} has ended" for each in vitals.threads if not each.alive]
     reasons += [
-        f"the thread {each.name} has not turned for {each.still_s:.0f} s"
+        f"the thread {each.name} has not turned for {each.stuck_s:.0f} s"
         for each in vitals.threads
-        if each.alive and each.still_s > STILL_S
+        if each.alive and each.stuck_s > 0
     ]
     return not reasons, {"status": "dead" if reasons else "alive", "reasons": reasons}
 

@@ -80,6 +80,11 @@ class Stages:
         self.stuck = stuck
         return new
 
+    def vital(self) -> list[tuple[str, bool, float]]:
+        """Each stage by its name: whether it is alive, and for how many seconds it is stuck. For any thread."""
+        stuck = self.stuck
+        return [(each.name, each.thread.is_alive(), stuck.get(each.name, 0.0)) for each in self._stages]
+
     def dead(self) -> tuple[str, Exception] | None:
         """The first stage that has ended, and why; None while all go on."""
         for each in self._stages:

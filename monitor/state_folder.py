@@ -26,7 +26,7 @@ def hold(folder: Path) -> IO[str]:
 
     Raises StartError where another has it, or where a newer release has written there; OSError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is there already keeps its mode
     file = (folder / LOCK).open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

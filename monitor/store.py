@@ -283,7 +283,7 @@ class Store:
         """How many incidents are open, how many dead letters are kept, and the bytes in use."""
         counts = "SELECT (SELECT count(*) FROM incident WHERE open = 1), (SELECT count(*) FROM dead_letter)"
         incidents, letters = self._connection.execute(counts).fetchone()
-        return int(incidents), int(letters), self._bytes()
+        return int(incidents), int(letters), self.bytes_used()
 
     def letters(self) -> list[tuple[int, DeadLetter]]:
         """All dead letters that are kept, oldest first, each with its number."""

@@ -6,13 +6,12 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from monitor.health import Figures, Thread, Vitals
+from monitor.health import STILL_S, Figures, Thread, Vitals
 from monitor.influx import EVENTS, SCORES
 from monitor.notify import SINK
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from monitor.influx import InfluxSink
     from monitor.intake import Intake
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from monitor.line import Line
     from monitor.notify import Notifier
     from monitor.receive import Receiver
+    from monitor.stages import Stages
     from monitor.store import Store
 
 
@@ -34,27 +34,33 @@ class Gatherer:
         line: Line,
         influx: InfluxSink,
         notifier: Notifier,
-        threads: Callable[[], Sequence[threading.Thread]],
         broker: Callable[[], str],
         unmodelled: Callable[[], Sequence[str]],
-        still: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
-        """`still` tells, by the name of a thread, for how many seconds it has not turned."""
+        """`broker` tells why it cannot be heard, `unmodelled` the classes without a model."""
         self._journal = journal
         self._store = store
         self._line = line
         self._influx = influx
         self._notifier = notifier
-        self._threads = threads
         self._broker = broker
         self._unmodelled = unmodelled
-        self._still = still
         self._turned = time.monotonic()
         self._started = time.time()
         self._version = version("enginewatch")
-        self.phase = "recovering"
-        self.receiver: Receiver | None = None
-        self.intake: Intake | None = None
+        self._phase = "recovering"
+        self._receiver: Receiver | None = None
+        self._intake: Intake | None = None
+        self.stages: Stages | None = None  # as the daemon looks at them
+
+    def started(self, receiver: Receiver, intake: Intake) -> None:
+        """It works from now on."""
+        self._receiver, self._intake = receiver, intake
+        self._phase = ""
+
+    def stopping(self) -> None:
+        """It is about to end."""
+        self._phase = "stopping"
 
     def turn(self) -> None:
         """The daemon's own loop has come around."""
@@ -62,12 +68,12 @@ class Gatherer:
 
     def vitals(self) -> Vitals:
         """Waits for nothing."""
-        intake = self.intake
+        intake = self._intake
         influx = self._influx.last_error if self._influx.state == "degraded" else ""
         return Vitals(
-            phase=self.phase,
+            phase=self._phase,
             threads=list(self._of_threads()),
-            broker="" if self.phase else self._broker(),
+            broker="" if self._phase else self._broker(),
             disk_full=intake is not None and intake.full,
             store=self._line.trouble,
             paused=intake is not None and intake.paused,
@@ -77,10 +83,12 @@ class Gatherer:
         )
 
     def _of_threads(self) -> list[Thread]:
-        still = self._still()
-        known = [Thread(each.name, each.is_alive(), still.get(each.name, 0.0)) for each in self._threads()]
-        # Recovering and stopping it does in one turn, which may take long.
-        return [Thread("main", True, 0.0 if self.phase else time.monotonic() - self._turned), *known]
+        """Recovering and stopping are one long turn, in which threads come and go."""
+        if self._phase or self.stages is None:
+            return []
+        quiet = time.monotonic() - self._turned
+        main = Thread("main", alive=True, stuck_s=quiet if quiet > STILL_S else 0.0)
+        return [main, *(Thread(name, alive, stuck) for name, alive, stuck in self.stages.vital())]
 
     def figures(self) -> Figures:
         """Reads the store, on a connection that it closes again."""
@@ -92,7 +100,7 @@ class Gatherer:
             incidents, letters, size = self._store.counts()
         finally:
             self._store.leave()
-        receiver = self.receiver
+        receiver = self._receiver
         position = self._line.position
         return Figures(
             books=self._line.books,

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor.exposition import Metric, exposition
 from monitor.health import Figures, Thread, Vitals, livez, metrics, readyz
 
-WELL = Vitals(threads=(Thread("main", alive=True, still_s=0.5), Thread("line", alive=True)))
+WELL = Vitals(threads=(Thread("main", alive=True), Thread("line", alive=True)))
 BOOKS = {
     "outcomes": {"in_row": 5, "late": 2},
     "rows": {"scored": 3, "gap": 1},
@@ -32,7 +32,7 @@ def test_all_is_well() -> None:
     ("thread", "reason"),
     [
         (Thread("line", alive=False), "the thread line has ended"),
-        (Thread("line", alive=True, still_s=31.0), "the thread line has not turned for 31 s"),
+        (Thread("line", alive=True, stuck_s=31.0), "the thread line has not turned for 31 s"),
     ],
 )
 def test_a_thread_that_is_gone_or_hangs_is_no_life(thread: Thread, reason: str) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from monitor.stages import Pulse
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -38,6 +40,7 @@ class HttpPort:
         self._told = told
         self._stop = threading.Event()
         self._server: uvicorn.Server | None = None
+        self.pulse = Pulse()
         self.address = ""  # http://HOST:PORT while it listens
 
     def run(self) -> None:
@@ -71,6 +74,7 @@ class HttpPort:
                     )
                     log.error("http_port_taken", reason=reason, remedy=remedy)
                     self._told(reason)
+                self.pulse.turn(RETRY_S)
                 if self._stop.wait(RETRY_S):
                     return None
             else:
@@ -105,7 +109,15 @@ class HttpPort:
             timeout_keep_alive=int(IDLE_S),
             timeout_graceful_shutdown=LAST_S,
         )
-        self._server = uvicorn.Server(config)
+        pulse = self.pulse
+
+        class Server(uvicorn.Server):
+            async def on_tick(self, counter: int) -> bool:
+                """Ten times a second."""
+                pulse.turn()
+                return await super().on_tick(counter)
+
+        self._server = Server(config)
         self._server.should_exit = self._stop.is_set()
         asyncio.run(self._server.serve(sockets=[listener]))
 
