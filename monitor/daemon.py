@@ -313,11 +313,11 @@ class Daemon:
             self._join("intake", share(0.5))
             self._receiver.stop(share(0.4))  # the last acknowledgements leave with it
         self._door.stop()
+        self._http.stop()  # it needs a moment, which the others take anyway
         self._line.stop(share(0.5))
         self._join("line", share(0.9))
         self._influx.stop(min(DRAIN_S, share(0.6)) if self._failure is None else FAILED_DRAIN_S)
         self._notifier.stop(share(0.8))
-        self._http.stop()
         self._join("http", share(0.9))
         hung = [name for name, worker in self._workers.items() if worker.is_alive()]
         if hung:  # they have the databases in hand; the process ends without them

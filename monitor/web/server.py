@@ -25,7 +25,7 @@ log = structlog.get_logger()
 RETRY_S = 5.0  # pause before a port that is taken is tried again
 LONGEST_HEAD = 16 << 10  # bytes of a request's line and headers
 IDLE_S = 5.0  # for which a connection without a request stays open
-LAST_S = 2  # for the requests under way when it stops
+LAST_S = 1  # for the requests under way when it stops
 
 
 class HttpPort:
