@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor import score_store
+from monitor import damage, score_store
 from tests.faults.house import House
 from tests.faults.oracle import Oracle
 from tests.servers.influxd import DATABASE
@@ -44,6 +44,7 @@ def test_each_loss_is_found(house: House, tmp_path: Path, database: Influxd) -> 
         copy = tmp_path / name
         shutil.copytree(house.daemon.state, copy)
         with sqlite3.connect(copy / "store.db") as store:
+            damage.teach(store)
             spoil(store)
         store.close()
         return Oracle(house.plant, copy, database, house.heard if heard else {}).ask()

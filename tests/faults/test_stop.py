@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.size import tries
+from tests.faults.size import FULL, tries
 from tests.faults.test_threads import HUNG, publish
 from tests.rig import Daemon, plain_settings, until
 
@@ -52,7 +52,7 @@ def test_peers_that_never_answer_hold_up_nothing(tmp_path: Path, mosquitto: Mosq
             daemon.close()
 
 
-@pytest.mark.parametrize("thread", ["line", "MainThread"])
+@pytest.mark.parametrize("thread", ["line", "MainThread"] if FULL else ["line"])
 def test_a_daemon_that_hangs_itself_ends_with_1(tmp_path: Path, mosquitto: Mosquitto, thread: str) -> None:
     """By then at the latest; what it had acknowledged is there at the next start."""
     daemon = stopping(tmp_path, mosquitto, names=thread)

@@ -68,7 +68,7 @@ FAILING = {
 LIMIT_S = 1.0
 
 
-@pytest.mark.parametrize("name", FAILING if FULL else ["journal", "checkpoint"])
+@pytest.mark.parametrize("name", FAILING if FULL else ["journal"])
 def test_a_disk_that_fails(
     tmp_path: Path, pump_model: Path, mosquitto: Mosquitto, database: Influxd, name: str
 ) -> None:
