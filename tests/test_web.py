@@ -7,10 +7,11 @@ import socket
 import threading
 import time
 from contextlib import closing, contextmanager
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from config.settings import HttpSettings
 from monitor.health import Figures, Vitals
@@ -188,26 +189,72 @@ def test_a_body_is_bounded(made: HttpPort, fake: Fake, body: bytes) -> None:
     assert b" %d " % expected in answer or not answer
 
 
-def test_what_is_no_http_is_answered_with_400_and_the_same_headers(made: HttpPort) -> None:
-    """The library's own answers have the headers too."""
-    for said in (
+@pytest.mark.parametrize(
+    "said",
+    [
         b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        b"\r\n\r\n\r\n",
-    ):
-        with closing(raw(made)) as connection:
-            connection.sendall(said)
-            connection.shutdown(socket.SHUT_WR)
-            answer = b"".join(iter(lambda: connection.recv(4096), b""))
-        assert answer.startswith(b"HTTP/1.1 400") or not answer
+        b"GET /livez HTTP/1.1\r\n\r\n",
+        b"POST /api/v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Length: -4\r\n\r\n",
+    ],
+    ids=["TLS", "two hosts", "no host", "length"],
+)
+def test_what_is_no_http_is_answered_with_400_and_the_same_headers(made: HttpPort, said: bytes) -> None:
+    """What the library says by itself would have none of them."""
+    with closing(HTTPConnection("127.0.0.1", number(made), timeout=20)) as connection:
+        connection.connect()
+        connection.sock.sendall(said)
+        answer = HTTPResponse(connection.sock)
+        answer.begin()
+        assert answer.status == 400
+        assert json.loads(answer.read())["error"]
+    for name, value in HEADERS:
+        assert answer.headers[name] == value
+    assert answer.headers["Server"] is None
     assert ask(made, "/livez")[0] == 200
 
 
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"text/plain\r\nTransfer-Encoding: chunked\r\n\r\n", b"ZZ\r\n"),
+        (b"application/json\r\nTransfer-Encoding: chunked\r\n\r\n", b"ZZ\r\n"),
+        (b"application/json\r\nContent-Length: 400\r\n\r\nxx",),
+    ],
+    ids=["broken after its answer", "broken before it", "broken off"],
+)
+def test_a_body_that_breaks_is_no_mistake_of_ours(
+    made: HttpPort, fake: Fake, pieces: tuple[bytes, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anybody can send one, so it fills no log; what was said before stays said."""
+    with capture_logs() as told, closing(raw(made)) as connection:
+        connection.sendall(b"POST /api/v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + pieces[0])
+        if b"text" in pieces[0]:
+            assert connection.recv(4096).startswith(b"HTTP/1.1 415")
+        for piece in pieces[1:]:
+            connection.sendall(piece)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(4096):
+            pass
+        assert ask(made, "/livez")[0] == 200
+    assert told == []
+    assert caplog.records == []
+    assert fake.commands == []
+
+
 def test_a_head_is_bounded(made: HttpPort) -> None:
-    """Headers over 16 KiB end the connection, not the port."""
+    """One over 16 KiB is refused, whether it comes at once, is not whole yet, or waits behind another."""
+    head = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+    long = head + b"X: " + b"x" * (17 << 10)
+    many = head + b"X: y\r\n" * 3_000
+    for said in (long, long + b"\r\n\r\n", many + b"\r\n", b"GET /" + b"x" * (17 << 10) + head[10:] + b"\r\n"):
+        with closing(raw(made)) as connection:
+            connection.sendall(said)
+            assert connection.recv(100).startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
     with closing(raw(made)) as connection:
-        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (17 << 10))
-        assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        connection.sendall(head + b"\r\n" + long + b"\r\nConnection: close\r\n\r\n")
+        answers = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]] in ([b"200", b"431"], [b"200", b"400"])
     assert ask(made, "/livez")[0] == 200
 
 

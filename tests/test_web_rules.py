@@ -52,7 +52,9 @@ def status(rules: Rules, method: str, host: str, headers: Mapping[str, str] | No
         (BEHIND_PROXY, "other.plant.example", False),
         (EVERYWHERE, "192.0.2.7:8080", True),
         (EVERYWHERE, "[2001:db8::1]", True),
+        (EVERYWHERE, "localhost:8080", True),
         (EVERYWHERE, "evil.example", False),
+        (EVERYWHERE, "localhost.evil.example", False),
         (Rules("192.0.2.7", TOKEN), "192.0.2.7:8080", True),
         (Rules("192.0.2.7", TOKEN), "192.0.2.8:8080", False),
     ],
@@ -148,6 +150,15 @@ def test_a_proxy_that_speaks_tls_is_the_same_origin() -> None:
 def test_what_a_form_can_send_is_refused(kind: str, expected: int) -> None:
     """A page may send these three kinds anywhere without asking; none is JSON."""
     assert status(HERE, "POST", "localhost", {"content-type": kind}) == expected
+
+
+def test_a_token_may_have_any_letters() -> None:
+    """It is sent as it stands in its file, in UTF-8; a head is read as Latin-1."""
+    rules = Rules("0.0.0.0", "sechzehn Zeichen, groß")  # noqa: S104 - bound by nobody
+    sent = "sechzehn Zeichen, groß".encode().decode("latin-1")
+    assert rules.knows({"authorization": f"Bearer {sent}"})
+    assert not rules.knows({"authorization": f"Bearer {sent}x"})
+    assert not rules.knows({"authorization": "Bearer \udcff\u20ac"})
 
 
 def test_the_examples_in_the_docstrings() -> None:

@@ -17,6 +17,7 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+LONGEST_HEAD = 16 << 10  # bytes of a request's line and headers
 LONGEST_BODY = 64 << 10
 BODY_S = 10.0  # for all of a body to arrive
 AT_ONCE = 4  # commands, and pages of metrics, that are worked on; further ones wait
@@ -51,6 +53,10 @@ class Guarded:
         """One request."""
         if scope["type"] != "http":
             return
+        if _head(scope) > LONGEST_HEAD:  # the parser bounds only what has not arrived at once
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            await answer({"error": f"the head is over {LONGEST_HEAD} bytes"}, status)(scope, receive, send)
+            return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         refused = self._rules.refusal(scope["method"], headers)
         scope["state"]["known"] = refused is None
@@ -58,6 +64,12 @@ class Guarded:
             await self._app(scope, receive, send)
         else:
             await answer({"error": refused.reason}, refused.status)(scope, receive, send)
+
+
+def _head(scope: Scope) -> int:
+    """Bytes of a request's line and headers."""
+    line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
+    return line + sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"])
 
 
 PROBES = frozenset({"/livez", "/readyz"})  # who has no token is told the word alone: supervisors need no more
@@ -103,7 +115,7 @@ def answer(said: Any, status: HTTPStatus) -> Response:
 
 
 async def _body(request: Request) -> bytes:
-    """All of the body. Raises HTTPException where it is too long, or takes too long."""
+    """All of the body. Raises HTTPException where it is too long, takes too long, or breaks off."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
@@ -113,6 +125,8 @@ async def _body(request: Request) -> bytes:
                     raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"over {LONGEST_BODY} bytes")
     except TimeoutError:
         raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, f"the body took over {BODY_S:g} s") from None
+    except ClientDisconnect:  # nobody hears it; a mistake of ours it is not
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body broke off") from None
     return bytes(body)
 
 

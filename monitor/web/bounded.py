@@ -1,6 +1,7 @@
 """uvicorn's HTTP/1.1 protocol with what it lacks: time limits on requests that trickle in, and a bounded crowd.
 
-uvicorn bounds the size of a head and how long a connection idles, but a head or a body may arrive a byte a minute.
+uvicorn bounds how long a connection idles, but a head or a body may arrive a byte a minute; and what is no HTTP it
+answers in words of its own, which fails where an answer was sent before.
 Here a connection has so long to bring a whole request, and so long to be answered. Where as many connections are
 open as may be, the one that has been bringing its request for longest gives way to a new one, so that somebody who
 opens many and says nothing cannot keep others out.
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import h11
+import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
@@ -49,6 +51,20 @@ class BoundedProtocol(H11Protocol):
         ):
             self.crowd.pop(self, None)
             self._set_limit(ANSWER_S)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, with the headers of every answer; where one was sent before, only hang up."""
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            body = msgspec.json.encode({"error": msg}) + b"\n"
+            headers = [
+                *self.server_state.default_headers,
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+                (b"connection", b"close"),
+            ]
+            for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         """The next request may come."""

@@ -84,14 +84,16 @@ class Rules:
         if self.token is None:
             return True
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        digests = (hashlib.sha256(text.encode(errors="replace")).digest() for text in (given.strip(), self.token))
+        # A head's bytes are read as Latin-1; who sends the token of a file sends it as it stands there, in UTF-8.
+        sides = (given.strip().encode("latin-1", "replace"), self.token.encode())
+        digests = (hashlib.sha256(side).digest() for side in sides)
         return scheme.lower() == "bearer" and hmac.compare_digest(*digests)
 
     def is_ours(self, host: str) -> bool:
         """Whether `Host` is a name by which this port may be asked.
 
-        An address is no name that somebody could point elsewhere; so where every address is bound, every one is
-        right.
+        An address is no name that somebody could point elsewhere, nor is localhost; so where every address is
+        bound, each of them is right.
         """
         name = _name(host)
         if name is None:
@@ -100,7 +102,7 @@ class Rules:
             return True
         if is_loopback(self.host):
             return is_loopback(name)
-        return is_wildcard(self.host) and as_address(name) is not None
+        return is_wildcard(self.host) and (as_address(name) is not None or is_loopback(name))
 
 
 def _name(host: str) -> str | None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 RETRY_S = 5.0  # pause before a port that is taken is tried again
-LONGEST_HEAD = 16 << 10  # bytes of a request's line and headers
 IDLE_S = 5.0  # for which a connection without a request stays open
 LAST_S = 1  # for the requests under way when it stops
 
@@ -88,7 +87,7 @@ class HttpPort:
         # Loading these takes memory and a part of a second: not for those who want no HTTP port.
         import uvicorn  # noqa: PLC0415
 
-        from monitor.web.app import make_app  # noqa: PLC0415
+        from monitor.web.app import LONGEST_HEAD, make_app  # noqa: PLC0415
         from monitor.web.bounded import BoundedProtocol  # noqa: PLC0415
         from monitor.web.rules import HEADERS, Rules  # noqa: PLC0415
 
