@@ -140,6 +140,25 @@ class Question(msgspec.Struct):
     reason: str = "*"
 
 
+class Waiting:
+    """What whoever gave a command waits for."""
+
+    def __init__(self) -> None:
+        self._told = threading.Event()
+        self._said: tuple[bool, str] | None = None
+
+    def tell(self, done: bool, text: str) -> None:
+        """The line, or who should have journalled it, is through with it."""
+        self._said = (done, text)
+        self._told.set()
+
+    def reply(self) -> dict[str, object]:
+        """The answer; where the line takes too long, that it will come to it."""
+        self._told.wait(REPLY_S)
+        done, text = self._said or (True, "kept; the line is behind and will carry it out")
+        return {"done": done, "reply": text}
+
+
 class Door:
     """The socket's server, and the replies that wait for the line."""
 
@@ -162,7 +181,8 @@ class Door:
         self._submit = submit
         self._store = store
         self._models = models
-        self._replies: dict[str, tuple[threading.Event, list[tuple[bool, str]]]] = {}
+        self._replies: dict[str, Waiting] = {}
+        self._entering = threading.Lock()
         self._server: socketserver.ThreadingUnixStreamServer | None = None
         self.thread = Worker("door", self._serve)
         self.pulse = Pulse()
@@ -228,17 +248,17 @@ class Door:
             command = check(asked, self._store, int(time.time() * 1000))
         except CommandError as error:
             return {"done": False, "reply": str(error)}
-        waiting = (threading.Event(), list[tuple[bool, str]]())
-        self._replies[command.id] = waiting
+        with self._entering:
+            before = self._replies.get(command.id)
+            waiting = self._replies[command.id] = before or Waiting()
+        if before is not None:  # the same one is under way: one reply is for both
+            return waiting.reply()
         try:
             try:
                 self._submit(command)
             except CommandError as error:
-                return {"done": False, "reply": str(error)}
-            if not waiting[0].wait(REPLY_S):
-                return {"done": True, "reply": "kept; the line is behind and will carry it out"}
-            done, text = waiting[1][0]
-            return {"done": done, "reply": text}
+                waiting.tell(False, str(error))
+            return waiting.reply()
         finally:
             self._replies.pop(command.id, None)
 
@@ -257,8 +277,7 @@ class Door:
         waiting = self._replies.get(command_id)
         if waiting is None:
             return False
-        waiting[1].append((done, text))
-        waiting[0].set()
+        waiting.tell(done, text)
         return True
 
     def stop(self) -> None:

@@ -19,7 +19,7 @@ from monitor import door as room
 from monitor.door import ACTIONS, FRESH_MS, SOCKET, CommandError, Door, Question, check, parse, unwrap
 from monitor.records import Command, Transition
 from monitor.store import Store
-from tests.rig import open_files
+from tests.rig import open_files, until
 from tests.store_samples import PUMP, START, result, transition
 
 if TYPE_CHECKING:
@@ -290,6 +290,36 @@ def test_two_clients_at_once_get_their_own_answers(tmp_path: Path, store: Store)
         for client in clients:
             client.join(30)
     assert answers == {name: {"done": True, "reply": f"for {name}"} for name in ("one", "two")}
+
+
+def test_the_same_command_at_once_is_journalled_once_and_answers_all(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends it again waits for the one that is under way, not for a reply of its own that never comes."""
+    journalled: list[Command] = []
+    waiting: list[room.Waiting] = []
+
+    class Counted(room.Waiting):
+        def reply(self) -> dict[str, object]:
+            waiting.append(self)
+            return super().reply()
+
+    def submit(command: Command) -> None:
+        journalled.append(command)
+        until(lambda: len(waiting) == 2)
+        door.reply(command.id, True, "commented")
+
+    monkeypatch.setattr(room, "Waiting", Counted)
+    door = Door(tmp_path, submit=submit, store=store)
+    answers: list[dict[str, object]] = []
+    same = line(id="twice")
+    threads = [threading.Thread(target=lambda: answers.append(door.command(same))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(journalled) == 1
+    assert answers == [{"done": True, "reply": "commented"}] * 3
 
 
 def test_a_line_that_does_not_answer(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
