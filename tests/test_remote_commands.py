@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from config.settings import CommandSettings
+from monitor.door import unwrap
 from monitor.records import Message
 from monitor.remote import Remote
 from monitor.store import Store
@@ -19,8 +23,6 @@ from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
     from tests.servers.brokers import Broker
 
 KEY = "a key of the operators"
@@ -101,6 +103,17 @@ def test_a_signed_command_is_carried_out_once_whatever_is_played_back(daemon: Da
     letters.close()
     starts = [line for line in json_lines(daemon.log.read_text()) if line["event"] == "started"]
     assert {line["mqtt_commands"] for line in starts} == {"signed with commands.hmac_key_file"}
+
+
+def test_the_program_in_the_docs_signs_what_is_taken(tmp_path: Path) -> None:
+    """As it stands in docs/commands.md, with a key of which the file's last line end is none."""
+    page = (Path(__file__).parents[1] / "docs" / "commands.md").read_text(encoding="utf-8")
+    program = page.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "operators.key").write_text(KEY + "\n")
+    call = [sys.executable, "-c", program, "comment", "i1", 'belt "looks"', "worn, größer"]
+    payload = subprocess.run(call, cwd=tmp_path, check=True, capture_output=True).stdout
+    command = unwrap(payload.rstrip(), KEY.encode(), trust=False, now=int(time.time() * 1000))
+    assert (command.action, command.incident, command.why) == ("comment", "i1", 'belt "looks" worn, größer')
 
 
 def test_it_is_said_which_commands_are_taken(tmp_path: Path) -> None:
