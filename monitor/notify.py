@@ -6,6 +6,10 @@ responsibility for both, so a crash or a lost connection costs a repeat and neve
 
 Brokers take responsibility before they save. So after a lost connection what they took in the last seconds of it
 is told again, with the same keys; and so are the open incidents, of which a broker without memory knows none.
+
+Some brokers hang up on a topic that others take (nats-server: with a space in it). One asset's name must not hold
+up all other alerts: where the connection ends over such topics again and again, stays without them, and ends when
+they come again, the others go without.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ BATCH = 100  # transitions in flight together
 COUNTED = 10_000  # the lag is counted up to here
 LONGEST_TOPIC = 65_000  # bytes; MQTT has 65,535, and a level follows
 REPEATED_S = 5.0  # that a broker may take from an acknowledgement to its disk
+LOSSES = 3  # connections that end over topics which not every broker takes, before the others go without them
 REPLIES = 100  # replies kept while there is no connection; older ones give way
 
 
@@ -52,6 +57,10 @@ class Notifier(Link):
         self._taken: deque[tuple[float, int]] = deque()  # when batches were taken, and where they began
         self._again: int | None = None  # the position from which is told again; None: nothing is
         self._lists: list[str] = []  # streams whose open incidents have to be told beside the next batch
+        self._losses = 0  # in a row, with topics in flight that not every broker takes
+        self._trying = False  # the batch in flight leaves them out, to find out whether they are the cause
+        self._works_without = False  # it does, on this connection
+        self._picky = False  # this broker is known to hang up on them
         self._up = False
         self._refusal = ""  # in words, until a batch gets through
         self._retry = Backoff(mqtt.reconnect_min_s, mqtt.reconnect_max_s)
@@ -93,6 +102,11 @@ class Notifier(Link):
         """Keep in mind what the broker took shortly before it was last heard."""
         if self._up and self._socket is not None:
             self._forget_taken(before=self._socket.heard - REPEATED_S)
+        if self._up and self._awaited:  # without such topics too: then they were not the cause
+            doubtful = any(_is_doubtful(self._topic(stream)) for stream in self._batch_lists)
+            self._picky |= doubtful and self._works_without and not self._trying
+            self._losses = self._losses + 1 if doubtful and not self._trying else 0
+        self._trying = self._works_without = False
         self._up = False
 
     def on_turn(self) -> None:
@@ -127,16 +141,21 @@ class Notifier(Link):
         events = self._outbox.events_after(began, BATCH)
         self._batch = began, events[-1][0] if events else began
         self._batch_refused = False
+        self._batch_lists = list(dict.fromkeys([*self._lists, *(event.stream for _, event in events)]))
+        takes = {stream: self._takes(self._topic(stream)) for stream in self._batch_lists}
+        good = {stream for stream in self._batch_lists if takes[stream] and not _is_doubtful(self._topic(stream))}
+        self._trying = self._losses >= LOSSES and not (self._picky or self._works_without) and bool(good)
         for _, event in events:
             topic = self._topic(event.stream)
-            if not _is_topic(topic):
+            if self._trying and event.stream not in good:
+                continue
+            if not takes[event.stream]:
                 # Publishing there would end the connection, and with it all other alerts, for ever.
                 _log.error("alert_without_topic", asset=event.stream, remedy="`enginewatch assets rename` it")
                 continue
             self._awaited.add(self.publish(f"{topic}/event", msgspec.json.encode(event)))
-        self._batch_lists = list(dict.fromkeys([*self._lists, *(event.stream for _, event in events)]))
         for stream in self._batch_lists:
-            if not _is_topic(self._topic(stream)):
+            if not takes[stream] or (self._trying and stream not in good):
                 continue
             incidents = msgspec.json.encode(self._outbox.open_incidents(stream))
             self._awaited.add(self.publish(self._topic(stream), incidents, retain=True))
@@ -146,6 +165,10 @@ class Notifier(Link):
 
     def _finish_batch(self) -> None:
         began, end = self._batch
+        if self._trying and not self._batch_refused:  # it works without them: now the whole batch once more
+            self._trying, self._works_without = False, True
+            return
+        self._losses, self._works_without = 0, False
         if not self._batch_refused:
             try:
                 if end > self._outbox.position(SINK):
@@ -177,6 +200,10 @@ class Notifier(Link):
             self._refusal = reason
             _log.error("alerts_put_off", reason=reason)
 
+    def _takes(self, topic: str) -> bool:
+        """Whether this broker lets something be published there, as far as is known."""
+        return _is_topic(topic) and not (self._picky and _is_doubtful(topic))
+
     def _topic(self, stream: str) -> str:
         site, area, asset = split_key(stream)
         return fill(self._template, root=self._settings.root, site=site, area=area, asset=asset)
@@ -185,3 +212,8 @@ class Notifier(Link):
 def _is_topic(text: str) -> bool:
     """Whether brokers let something be published there."""
     return text.isprintable() and not set(text) & set("+#") and len(text.encode()) < LONGEST_TOPIC
+
+
+def _is_doubtful(topic: str) -> bool:
+    """Whether some brokers hang up on it: nats-server on a space, mosquitto on the `$` of its own topics."""
+    return " " in topic or topic.startswith("$")

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from config.settings import MqttSettings, NotifySettings
-from monitor.notify import Notifier
+from monitor.notify import LOSSES, Notifier
 from monitor.records import AlertEvent, DeadLetter, OutboxError, SensorFinding, StoredScores, Transition
 from tests.servers import missing
 from tests.servers.brokers import Mosquitto
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from tests.servers.brokers import Broker
+    from tests.servers.brokers import Broker, Nats
 
 ALERT = "enginewatch/v1/plant/pump-1/alert"
 FIRED = AlertEvent(
@@ -88,6 +89,56 @@ def test_an_alert_that_no_topic_can_have_does_not_hold_up_the_others(
         book.tell(FIRED)
         wait_until(lambda: ids(peer) == ["e1"])
     assert notifier.connections == 1
+
+
+def test_a_broker_that_hangs_up_on_a_name_gets_the_other_alerts(nats: Nats, book: Book) -> None:
+    """nats-server takes no topic with a space in it. That asset's alerts are told in the log, the others come."""
+    with Peer(nats, "enginewatch/#") as peer:
+        odd = replace(FIRED, event_id="odd", stream="plant//pump 1", incident_id="i-odd")
+        book.tell(odd, FIRED)
+        made = make(nats, book)
+        with capture_logs() as told:
+            made.start()
+            try:
+                wait_until(lambda: book.delivered == 2)
+                book.tell(replace(odd, event_id="odd2"), replace(FIRED, event_id="e2"))
+                wait_until(lambda: book.delivered == 4)
+            finally:
+                made.stop()
+        wait_until(lambda: ids(peer)[-1] == "e2")
+        assert set(ids(peer)) == {"e1", "e2"}
+    assert made.connections == LOSSES + 2
+    passed_over = [line["asset"] for line in told if line["event"] == "alert_without_topic"]
+    assert passed_over == ["plant//pump 1"] * 2
+
+
+@pytest.mark.parametrize("losses", range(3 * LOSSES))
+def test_a_name_is_not_blamed_for_a_connection_that_ends_anyway(book: Book, losses: int) -> None:
+    """However often it ended with the alert in flight: once it stays, all alerts are told."""
+    published: dict[int, tuple[str, bytes]] = {}
+
+    class Unsent(Notifier):
+        def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+            published[len(published)] = topic, payload if not retain else b""
+            return len(published) - 1
+
+    book.tell(replace(FIRED, event_id="odd", stream="plant//pump 1", incident_id="i-odd"), FIRED)
+    made = Unsent(NotifySettings(), MqttSettings(), "daemon", book)
+    for _ in range(losses):
+        made.on_up(session_present=False)
+        made.on_turn()
+        made.on_down("the broker is gone")
+    made.on_up(session_present=False)
+    published.clear()
+    told = 0
+    while book.delivered < 2:
+        made.on_turn()
+        for packet in range(told, len(published)):
+            made.on_delivered(packet, "")
+        assert len(published) > told
+        told = len(published)
+    events = [json.loads(payload)["event_id"] for _, payload in published.values() if payload]
+    assert list(dict.fromkeys(events)) in (["odd", "e1"], ["e1", "odd"])
 
 
 def fired(count: int, start: int = 0) -> list[AlertEvent]:

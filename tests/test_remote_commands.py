@@ -23,6 +23,7 @@ from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     from tests.servers.brokers import Broker
 
 KEY = "a key of the operators"
