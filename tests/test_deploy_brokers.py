@@ -86,6 +86,10 @@ class _Example(Mosquitto):
             passwords.chmod(0o600)
             subprocess.run([hasher, "-U", str(passwords)], check=True, capture_output=True)
 
+    def ports(self) -> tuple[int, ...]:
+        """It opens one after the other."""
+        return self.port, self.staff_port
+
 
 class _ExampleNats(Nats):
     """nats-server from the file in deploy/."""

@@ -93,8 +93,15 @@ class Broker:
                 raise RuntimeError(f"{self.program} did not start:\n{(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.01)
 
+    def ports(self) -> tuple[int, ...]:
+        """All on which it takes connections."""
+        return (self.port,)
+
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), timeout=1.0):
+        return all(map(self._answers_on, self.ports()))
+
+    def _answers_on(self, port: int) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((self.host, port), timeout=1.0):
             return True
         return False
 
