@@ -292,7 +292,6 @@ def test_a_request_that_trickles_in_is_hung_up_on(
 ) -> None:
     """A byte now and then keeps nobody's place: the whole request has its time, not each byte."""
     monkeypatch.setattr(bounded, "REQUEST_S", 0.4)
-    monkeypatch.setattr(app, "BODY_S", 0.4)
     with closing(raw(made)) as connection:
         connection.sendall(beginning)
         assert closes(connection, b"x" if beginning else b"")

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -38,7 +37,6 @@ log = structlog.get_logger()
 
 LONGEST_HEAD = 16 << 10  # bytes of a request's line and headers
 LONGEST_BODY = 64 << 10
-BODY_S = 10.0  # for all of a body to arrive
 AT_ONCE = 4  # commands, and pages of metrics, that are worked on; further ones wait
 
 
@@ -115,17 +113,14 @@ def answer(said: Any, status: HTTPStatus) -> Response:
 
 
 async def _body(request: Request) -> bytes:
-    """All of the body. Raises HTTPException where it is too long, takes too long, or breaks off."""
+    """All of the body. Raises HTTPException where it is too long, or breaks off."""
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_S):
-            async for piece in request.stream():
-                body += piece
-                if len(body) > LONGEST_BODY:
-                    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"over {LONGEST_BODY} bytes")
-    except TimeoutError:
-        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, f"the body took over {BODY_S:g} s") from None
-    except ClientDisconnect:  # nobody hears it; a mistake of ours it is not
+        async for piece in request.stream():
+            body += piece
+            if len(body) > LONGEST_BODY:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"over {LONGEST_BODY} bytes")
+    except ClientDisconnect:  # or it took too long (`bounded`). Nobody hears it; a mistake of ours it is not
         raise HTTPException(HTTPStatus.BAD_REQUEST, "the body broke off") from None
     return bytes(body)
 

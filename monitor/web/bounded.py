@@ -62,7 +62,8 @@ class BoundedProtocol(H11Protocol):
                 (b"content-length", b"%d" % len(body)),
                 (b"connection", b"close"),
             ]
-            for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+            head = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            for event in (head, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
