@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import re
 import sys
 from importlib.metadata import version
@@ -80,21 +81,26 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = next((word for word in given if word in COMMANDS), "")
     try:
         options = parser(chosen).parse_args(given)
-        return int(_module(options.command).run(options))
+        code = int(_module(options.command).run(options))
+        sys.stdout.flush()  # here, where it can fail in order
+        return code  # noqa: TRY300 - for the flush, too
     except UserError as error:
         said = printable(str(error), keep="\n")
         print(f"enginewatch {chosen}: {said}", file=sys.stderr)  # noqa: T201 - this is the user's screen
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read it, such as `head`, has seen enough
+        if chosen == "monitor":  # nobody reads a daemon: that is a failure
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not tried at the end
+        return 0
     except Exception as error:
         schema = sys.modules.get("monitor.schema")  # not imported for commands that read no store
         if schema is None or not isinstance(error, schema.StoreError):
             raise
         print(f"enginewatch {chosen}: {error}", file=sys.stderr)  # noqa: T201 - as above
         return 2
-    except BrokenPipeError:
-        return 0
 
 
 def _joined(given: list[str]) -> list[str]:

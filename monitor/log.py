@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import structlog
 from pydantic import SecretStr
 
-from monitor.printable import printable
+from monitor.printable import json_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +94,7 @@ def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 def _json(event: EventDict, **_options: Any) -> str:
     """One line of JSON that begins with when, how grave and what; NaN becomes null, the unknown becomes text."""
     first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
-    return msgspec.json.encode({**first, **event}, enc_hook=str).decode()
+    return json_line({**first, **event}, enc_hook=str)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,3 +65,14 @@ def test_another_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         main(["completion", "fish"])
     assert end.value.code == 2
     assert "bash" in capsys.readouterr().err
+
+
+def test_who_reads_no_further_is_told_nothing() -> None:
+    """As `| head` does: no traceback, and it is no failure."""
+    call = [sys.executable, "-m", "monitor.cli", "completion", "bash"]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asked:
+        assert asked.stdout is not None
+        asked.stdout.close()
+        assert asked.stderr is not None
+        assert asked.stderr.read() == b""
+        assert asked.wait(60) == 0

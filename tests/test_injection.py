@@ -18,7 +18,7 @@ from monitor.commands.common import show
 from monitor.decode import ClassRoute, Decoder, split_key
 from monitor.payloads import words
 from monitor.payloads.words import is_name
-from monitor.printable import printable
+from monitor.printable import json_line, printable
 from monitor.records import Message
 from tests.rig import Daemon, plain_settings, run, until
 from tests.servers.influxd import DATABASE
@@ -82,6 +82,14 @@ def test_what_is_shown_steers_no_terminal(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable()
     assert shown == text or not text.isprintable()
+
+
+@given(st.text())
+def test_json_steers_no_terminal_and_means_the_same(text: str) -> None:
+    """Also by what JSON would let through: C1 controls, DEL, marks of direction."""
+    said = json_line({"why": text})
+    assert said.isprintable()
+    assert json.loads(said) == {"why": text}
 
 
 def test_tables_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ import msgspec
 from monitor.cli import UserError
 from monitor.commands.common import state_arguments, state_folder
 from monitor.door import SOCKET
+from monitor.printable import json_line
 from monitor.records import Command
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def tell(options: argparse.Namespace, action: str, **fields: Any) -> int:
 def told(options: argparse.Namespace, answer: dict[str, Any]) -> int:
     """Show the daemon's answer to an order, refused or not; its exit code."""
     done = bool(answer["done"])
-    text = msgspec.json.encode(answer).decode() if options.json else answer["reply"]
+    text = json_line(answer) if options.json else answer["reply"]
     (sys.stdout if done or options.json else sys.stderr).write(f"{text}\n")
     return 0 if done else 1
 

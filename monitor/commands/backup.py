@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from monitor.cli import UserError
 from monitor.commands.common import state_arguments, state_folder
+from monitor.printable import json_line
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"{options.folder} cannot be written: {error.strerror or error}") from error
     if options.json:
         told = {"folder": str(made.folder), "position": made.position, "bytes": made.bytes}
-        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+        sys.stdout.write(json_line(told) + "\n")
     else:
         sys.stdout.write(
             f"{made.folder}: the state up to record {made.position}, {made.bytes / 1e6:.1f} MB;"

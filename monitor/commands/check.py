@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from config.classes import resolve_classes
 from config.mistakes import SettingsError
 from config.options import add_settings_options, load_from_options
+from monitor.printable import json_line
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _write_json(**found: Any) -> None:
     told = {"good": "mistakes" not in found, "file": None, "classes": [], "mistakes": []} | found
-    sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+    sys.stdout.write(json_line(told) + "\n")
 
 
 def _as_json(entry: ResolvedClass, usual: ThresholdSettings) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -15,7 +14,7 @@ from config.classes import resolve_classes
 from config.mistakes import SettingsError
 from config.options import add_settings_options, load_from_options
 from monitor.cli import UserError
-from monitor.printable import printable
+from monitor.printable import json_line, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -84,7 +83,7 @@ def show(rows: Iterable[dict[str, Any]], columns: Sequence[str], *, as_json: boo
     """Rows as a table, or one JSON object a line. JSON has every field, the table the columns."""
     if as_json:
         for row in rows:
-            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+            sys.stdout.write(json_line(row) + "\n")
         sys.stdout.flush()
         return
     table = Table(box=None, header_style="bold", pad_edge=False, show_header=header)

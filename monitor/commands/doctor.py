@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
 from config.classes import resolve_classes
@@ -17,6 +16,7 @@ from config.mistakes import SettingsError
 from config.options import add_settings_options, load_from_options
 from monitor.doctor import findings
 from monitor.doctor.facts import HOPS, DaemonFacts, Finding, State
+from monitor.printable import json_line
 
 if TYPE_CHECKING:
     import argparse
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 def _line(finding: Finding, *, as_json: bool) -> str:
     """One finding on one line, whatever the names in it hold."""
     if as_json:
-        return msgspec.json.encode(asdict(finding)).decode() + "\n"
+        return json_line(asdict(finding)) + "\n"
     text = f"{finding.said}: {finding.remedy}" if finding.remedy else finding.said
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     return f"{finding.hop:<{WIDTH}}  {finding.state:<7}  {text}\n"

@@ -14,6 +14,7 @@ from monitor.cli import UserError
 from monitor.commands.asking import json_argument
 from monitor.commands.recordings import column_arguments, names
 from monitor.commands.selection import selection_arguments
+from monitor.printable import json_line
 
 if TYPE_CHECKING:
     import argparse
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     for sentence in found.results.warnings:
         console.print(f"warning: {sentence}", highlight=False, markup=False, soft_wrap=True)
     if options.json:
-        sys.stdout.write(msgspec.json.encode(found.results).decode() + "\n")
+        sys.stdout.write(json_line(found.results) + "\n")
     else:
         sys.stdout.write(f"{text}{options.out / REPORT}\n")
     return 0

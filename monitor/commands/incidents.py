@@ -18,7 +18,7 @@ from monitor.cli import UserError
 from monitor.commands.asking import json_argument, milliseconds, order_arguments, subcommand, tell
 from monitor.commands.common import at_least_one, clock, open_store, show, state_arguments
 from monitor.door import VERDICTS
-from monitor.printable import printable
+from monitor.printable import json_line, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -119,7 +119,7 @@ def _show(store: Store, options: argparse.Namespace) -> int:
     row = _row(*known, as_json=options.json)
     if options.json:
         past = [msgspec.to_builtins(each) for each in history]
-        sys.stdout.write(msgspec.json.encode({**row, "history": past}).decode() + "\n")
+        sys.stdout.write(json_line({**row, "history": past}) + "\n")
         return 0
     lines = [f"{name:<9} {printable(str(row[name]))}" for name in COLUMNS if row[name]]
     if event.score is not None and event.threshold is not None:

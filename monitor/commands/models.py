@@ -19,7 +19,7 @@ from monitor import models_in_use
 from monitor.cli import UserError
 from monitor.commands.asking import ask, json_argument, told, user
 from monitor.commands.common import clock, open_store, show, state_arguments, state_folder
-from monitor.printable import printable
+from monitor.printable import json_line, printable
 from monitor.records import Command
 from monitor.watch import progress
 
@@ -152,7 +152,7 @@ def _show(options: argparse.Namespace) -> int:
         sentence = f"the state folder has no card of the model {use.model} ({error.strerror}): see its own folder"
         raise UserError(sentence) from error
     if options.json:
-        text = msgspec.json.encode(msgspec.to_builtins(use) | {"card": text}).decode() + "\n"
+        text = json_line(msgspec.to_builtins(use) | {"card": text}) + "\n"
     sys.stdout.write(text if options.json else printable(text, keep="\n"))  # a card may come from elsewhere
     return 0
 

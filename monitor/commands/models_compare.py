@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
@@ -31,6 +30,7 @@ from monitor.commands.compared_cards import differences
 from monitor.commands.compared_cards import side_by_side as cards
 from monitor.commands.recordings import column_arguments, read
 from monitor.commands.side_by_side_words import NOTHING, as_json, figures, incident_lines, number, watched
+from monitor.printable import json_line
 from monitor.records import Status
 from monitor.shadow import ShadowError, line_of
 from monitor.spec import LineSpec
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         for name, judge in zip(NAMES, both.judges, strict=True):
             found[name] |= judge.facts()
     if options.json:
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        sys.stdout.write(json_line(found) + "\n")
         return 0
     show([dict(zip(("", *NAMES), row, strict=True)) for row in rows], ("", *NAMES), as_json=False)
     sys.stdout.write(f"they differ in {', '.join(found['different']) or 'nothing'}\n")

@@ -23,6 +23,7 @@ from monitor.cli import UserError
 from monitor.commands.asking import ask, json_argument, user
 from monitor.commands.common import clock, open_store, show, state_arguments, state_folder
 from monitor.commands.side_by_side_words import as_json, figures, incident_lines, verdict, watched
+from monitor.printable import json_line
 from monitor.records import Command
 from monitor.schema import StoreError
 from monitor.shadow import Shadow, ShadowError, reports
@@ -137,7 +138,7 @@ def _show(events: Iterable[AlertEvent], options: argparse.Namespace) -> None:
     """What the candidate would have told."""
     for event in events:
         if options.json:
-            sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
+            sys.stdout.write(json_line(event) + "\n")
             sys.stdout.flush()
         else:
             told = f"{clock(event.time)} {event.stream} {event.kind} {event.transition}: {event.summary}"

@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager, suppress
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -22,6 +21,7 @@ from monitor.commands.assets import known
 from monitor.commands.common import open_store, state_arguments, state_folder
 from monitor.fleet import Fleet
 from monitor.limits import duration
+from monitor.printable import json_line
 
 if TYPE_CHECKING:
     import argparse
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
             return fleet.look(rows, time.monotonic())
 
         if options.json:
-            sys.stdout.write(msgspec.json.encode(look()).decode() + "\n")
+            sys.stdout.write(json_line(look()) + "\n")
         elif options.once or not sys.stdout.isatty():
             _print(look())
         else:
