@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path  # noqa: TC003 - of a NamedTuple's field
 from typing import NamedTuple
 
-from monitor import checkpoint, models_in_use
+from monitor import checkpoint, damage, models_in_use
 from monitor.durable import sync
 
 DATABASES = ("store.db", "journal.db")  # in this order
@@ -43,6 +43,8 @@ def back_up(state: Path, folder: Path) -> Backup:
     """Copy the state folder to a new folder, which appears whole or not at all. Raises BackupError and OSError."""
     if folder.exists():
         raise BackupError(f"{folder} exists already: name a folder that does not")
+    if folder.resolve().is_relative_to(state.resolve()):
+        raise BackupError(f"{folder} lies in {state} and would be lost with it: name a folder elsewhere")
     growing = folder.with_name(f"{folder.name}.partial")
     try:
         for _ in range(TRIES):
@@ -78,6 +80,10 @@ def _copy(state: Path, growing: Path) -> int:
         for name, source in zip(DATABASES, sources, strict=True):
             with closing(sqlite3.connect(growing / name)) as target:
                 source.backup(target)
+                found = damage.broken(target)
+            if found:
+                damage.mark(state / name)
+                raise BackupError(f"{state / name} is damaged ({found}): {damage.REMEDY}, then make the backup")
     models = state / models_in_use.NAME
     if models.exists():
         shutil.copyfile(models, growing / models_in_use.NAME)

@@ -68,6 +68,12 @@ def checked(rows: Iterable[Sequence[Any]], what: str) -> Iterator[Sequence[Any]]
         yield row
 
 
+def broken(connection: sqlite3.Connection) -> str:
+    """What is wrong with the structure of a file, in SQLite's words; empty where nothing is."""
+    found: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    return "" if found == "ok" else found.splitlines()[-1]
+
+
 def is_damage(error: Exception) -> bool:
     """Whether an error says that a file does not hold what was written."""
     code = getattr(error, "sqlite_errorcode", None)

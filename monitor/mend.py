@@ -95,9 +95,8 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _check(connection: sqlite3.Connection) -> None:
     """Raises DamageError where the structure of the file is broken."""
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise damage.DamageError(found.splitlines()[-1])
+    if found := damage.broken(connection):
+        raise damage.DamageError(found)
 
 
 def _clean(connection: sqlite3.Connection, kind: Kind, lost: Counter[str]) -> None:

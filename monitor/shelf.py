@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import structlog
+
 from models.artifact import (
     CARD,
     HEADER,
@@ -16,6 +18,8 @@ from models.artifact import (
     MAX_HEADER_BYTES,
     MAX_WEIGHT_BYTES,
     WEIGHT_FILES,
+    ArtifactError,
+    load_header,
     read_bounded,
 )
 from models.runtime import load_model
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
     from monitor.records import Model
     from monitor.spec import LineSpec
+
+log = structlog.get_logger()
 
 FILES = (HEADER, *WEIGHT_FILES)
 
@@ -43,12 +49,12 @@ class Shelf:
         folder.mkdir(exist_ok=True)
 
     def put(self, artifact: Path, model_hash: str) -> None:
-        """Copy an artifact here, unless it is here. It appears whole or not at all.
+        """Copy an artifact here, unless it is here and as it was. It appears whole or not at all.
 
         Raises ArtifactError where a file is none of ours, OSError where the disk refuses.
         """
         place = self._folder / model_hash
-        if place.exists():
+        if place.exists() and _is_whole(place, model_hash):
             return
         growing = self._folder / f"{model_hash}.new"
         shutil.rmtree(growing, ignore_errors=True)
@@ -61,6 +67,10 @@ class Shelf:
         if (artifact / CARD).exists():
             (growing / CARD).write_bytes(read_bounded(artifact / CARD, MAX_CARD_BYTES))
         sync(growing)  # no power cut leaves a model that is there in part
+        if place.exists():
+            remedy = "it is copied again from the model of that name; look at the disk"
+            log.error("model_copy_damaged", folder=str(place), remedy=remedy)
+            shutil.rmtree(place)
         growing.rename(place)
         sync(self._folder)
 
@@ -84,3 +94,11 @@ class Shelf:
             if place.name not in keep:
                 shutil.rmtree(place, ignore_errors=True)
                 self._loaded.pop(place.name, None)
+
+
+def _is_whole(place: Path, model_hash: str) -> bool:
+    """Whether the files of a copy are those that its hash names."""
+    try:
+        return load_header(place).hash == model_hash
+    except ArtifactError:
+        return False

@@ -135,7 +135,8 @@ class Upkeep:
             pruned = self._store.prune(sinks, before=before, max_bytes=store.max_bytes, seconds=PRUNING_S)
         except StoreError as error:
             if not self._prune_failed:
-                log.error("prune_failed", reason=str(error))
+                remedy = "make room in the state folder: until then the store grows"
+                log.error("prune_failed", reason=str(error), remedy=remedy)
             self._prune_failed = True
             return True
         self._prune_failed = False

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitor import backup, checkpoint
+from monitor import backup, checkpoint, damage
 from monitor.backup import BackupError, back_up
 from tests.line_house import SCRIPT, SPEC, House, same
 from tests.rig import run
@@ -86,6 +87,22 @@ def test_a_journal_that_has_passed_the_checkpoint_is_no_backup(
     house.crash()
 
 
+def test_what_is_damaged_is_no_backup(tmp_path: Path) -> None:
+    """It is found by looking through the copy, not when it is restored; and the next start looks at the original."""
+    lived(tmp_path / "state", saved=10, position=len(SCRIPT)).crash()
+    with closing(sqlite3.connect(tmp_path / "state" / "store.db")) as store:
+        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = store.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'score_batch'").fetchone()
+        (size,) = store.execute("PRAGMA page_size").fetchone()
+    with (tmp_path / "state" / "store.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 100)
+    with pytest.raises(BackupError, match=r"store\.db is damaged .*start the daemon again"):
+        back_up(tmp_path / "state", tmp_path / "copy")
+    assert damage.marker(tmp_path / "state" / "store.db").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state"]
+
+
 def test_the_command(tmp_path: Path) -> None:
     """What it says, for people and for programs; what it refuses in one line."""
     lived(tmp_path / "state", saved=10, position=20).crash()
@@ -97,6 +114,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert told["bytes"] == sum(each.stat().st_size for each in (tmp_path / "other" / "copy").iterdir())
     again = run("backup", "copy", "--state", "state", folder=tmp_path, code=2)
     assert again.stderr == "enginewatch backup: copy exists already: name a folder that does not\n"
+    within = run("backup", "state/copy", "--state", "state", folder=tmp_path, code=2)
+    assert "lies in state and would be lost with it" in within.stderr
     nowhere = run("backup", "third", "--state", "nowhere", folder=tmp_path, code=2)
     assert "nowhere holds no store" in nowhere.stderr
     path = checkpoint.saved(tmp_path / "state")[0]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from config.shipped import model_folder
 from models.artifact import CARD, ArtifactError, load_header
@@ -87,6 +88,20 @@ def test_a_copy_that_was_cut_short_is_made_anew(shelf: Shelf, model: Path, tmp_p
     assert sorted(place.name for place in (shelf._folder / name).iterdir()) == sorted([*FILES, CARD])
     assert [place.name for place in shelf._folder.iterdir()] == [name]
     shelf.models(spec(name))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_copy_that_was_damaged_is_made_anew(shelf: Shelf, model: Path, name: str) -> None:
+    """As long as the model itself is there: else the daemon could not start any more."""
+    wanted = load_header(model).hash
+    shelf.put(model, wanted)
+    damaged = shelf.place(wanted) / name
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    with capture_logs() as logs:
+        shelf.put(model, wanted)
+        shelf.put(model, wanted)
+    assert [each["event"] for each in logs] == ["model_copy_damaged"]
+    assert list(shelf.models(spec(wanted))) == [wanted]
 
 
 def test_a_model_that_nobody_put_there_is_missed_in_words(shelf: Shelf) -> None:
