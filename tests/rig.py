@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,6 +195,23 @@ class Daemon:
         """How many values have an outcome, or wait for one."""
         books = self.books()
         return sum(books["outcomes"].values()) + int(books["waiting"]) if books else 0
+
+
+def answer(address: str, path: str, body: object = None) -> tuple[int, Any]:
+    """Status and answer of a daemon's HTTP port; (0, why) where there is none."""
+    if not address.startswith("http://"):
+        return 0, address
+    sent = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address + path, sent, {"Content-Type": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=20) as got:  # noqa: S310 - our own address
+            text = got.read().decode()
+            return got.status, text if path == "/metrics" else json.loads(text)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+    except OSError as error:
+        return 0, str(error)
 
 
 def settings(broker: Broker, model: Path, *, influx: str = "", extra: str = "") -> str:

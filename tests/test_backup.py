@@ -88,7 +88,7 @@ def test_a_journal_that_has_passed_the_checkpoint_is_no_backup(
 
 
 def test_what_is_damaged_is_no_backup(tmp_path: Path) -> None:
-    """It is found by looking through the copy, not when it is restored; and the next start looks at the original."""
+    """It is found by looking through the copy, not when it is restored; the next start looks at the original."""
     lived(tmp_path / "state", saved=10, position=len(SCRIPT)).crash()
     with closing(sqlite3.connect(tmp_path / "state" / "store.db")) as store:
         store.execute("PRAGMA wal_checkpoint(TRUNCATE)")

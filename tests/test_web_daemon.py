@@ -8,15 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.rig import Daemon, json_lines, plain_settings, run, until
+from tests.rig import Daemon, answer, json_lines, plain_settings, run, until
 from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
@@ -41,20 +39,7 @@ def daemon(broker: Broker, tmp_path: Path) -> Iterator[Daemon]:
 
 def ask(daemon: Daemon, path: str, body: object = None) -> tuple[int, Any]:
     """Status and answer; (0, why) where there is none."""
-    address = daemon.facts().get("http", "")
-    if not address.startswith("http://"):
-        return 0, address
-    sent = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(address + path, sent, {"Content-Type": "application/json"})  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - our own address
-            text = answer.read().decode()
-            return answer.status, text if path == "/metrics" else json.loads(text)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
-    except OSError as error:
-        return 0, str(error)
+    return answer(daemon.facts().get("http", ""), path, body)
 
 
 def samples(daemon: Daemon) -> dict[tuple[str, ...], float]:

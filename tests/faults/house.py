@@ -177,6 +177,10 @@ class House:
         oracle = Oracle(self.plant, self.daemon.state, self.database, self.heard)
         verdict = oracle.ask(whole=whole)
         wanted, told = [Transition.FIRED, Transition.CLEARED] * len(begun), self._transitions()
+        if whole:  # each value has one outcome: counted in a row once, however often its message came
+            in_rows = self.daemon.books()["outcomes"]["in_row"]
+            values = len(self.plant.pumps) * self.plant.sent * len(recordings.SENSORS)
+            verdict.count(verdict.doubled, "values in rows", range(in_rows - values))
         kind = verdict.missing if len(told) < len(wanted) else verdict.doubled
         verdict.count(kind, INCIDENT, [] if told == wanted else [told])
         return verdict

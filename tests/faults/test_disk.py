@@ -12,7 +12,7 @@ from tests.faults.house import FRESH_LIMIT_S, House
 from tests.faults.proxy import Proxy
 from tests.faults.report import Finding, tell
 from tests.faults.size import FULL, tries
-from tests.rig import Daemon, json_lines, plain_settings, run, small_disk, until
+from tests.rig import Daemon, answer, json_lines, plain_settings, run, small_disk, until
 from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(3600)
 TOLD = '"event":"disk_full"'
 PUBACK = 4  # its type of packet
+LONG = 0x80  # from here on a packet's length takes more than one byte
 MESSAGES = 40
 STALE_MS = 2000
 EXTRA = f"[daemon]\nstuck_after_s = 3\n[alert]\nstale_after_s = {STALE_MS // 1000}\n[store]\ncheckpoint_s = 0.5"
@@ -65,12 +66,15 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path, mosquitto: Mosquitto
 def test_nothing_is_acknowledged_while_the_disk_is_full(
     tmp_path: Path, pump_model: Path, mosquitto: Mosquitto, database: Influxd
 ) -> None:
-    """Row 11: no PUBACK leaves while there is no room, and with room everything goes on by itself."""
+    """Row 11: no PUBACK leaves while there is no room, nor is it ready; with room all goes on by itself."""
     times = tries(1, 10)
-    leaving: list[int] = []  # the type of each packet that the daemon sends, or of the first of several
+    leaving: list[int] = []  # the type of each packet that the daemon sends
 
     def note(piece: bytes) -> bytes:
-        leaving.append(piece[0] >> 4)
+        rest = piece
+        while rest:  # all but CONNECT and alerts, which are no PUBACKs either, are short
+            leaving.append(rest[0] >> 4)
+            rest = rest[2 + rest[1] :] if len(rest) > 1 and rest[1] < LONG else b""
         return piece
 
     acknowledged, recovery = 0, 0.0
@@ -81,6 +85,7 @@ def test_nothing_is_acknowledged_while_the_disk_is_full(
     ):
         cable.to_server = note
         house.begin()
+        address = house.daemon.facts()["http"]
         for number in range(times):
             filler = fill()
             with house.plant.load(20.0):
@@ -89,13 +94,17 @@ def test_nothing_is_acknowledged_while_the_disk_is_full(
                 before = leaving.count(PUBACK)
                 time.sleep(2.0)
                 acknowledged += leaving.count(PUBACK) - before
+                status, said = answer(address, "/readyz")
+                assert (status, said["status"]) == (503, "not ready")
+                assert any("disk is full" in reason for reason in said["reasons"])
             assert leaving.count(PUBACK) > 0
             assert house.daemon.process is not None
             assert house.daemon.process.poll() is None, house.daemon.log.read_text()
             filler.unlink()
             recovery = max(recovery, house.fresh())
+            until(lambda: answer(address, "/readyz")[0] == 200, why="ready again")
         verdict = house.finish()
-    remark = f"{acknowledged} acknowledged while full"
+    remark = f"{acknowledged} acknowledged while full, which readyz says"
     tell(Finding.of(11, "disk full", times, verdict, recovery, remark))
     assert verdict.clean, verdict
     assert acknowledged == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -47,7 +48,10 @@ def test_killed_at_a_system_call(
         with house.plant.load(RATE):
             for call, number in sweep:
                 house.daemon.launch(*strace(tmp_path, call, f"signal=KILL:when={number}"))
-                killed += has_ended(house)
+                if has_ended(house):
+                    assert house.daemon.process is not None
+                    assert house.daemon.process.returncode == -signal.SIGKILL, (call, number)
+                    killed += 1
                 house.daemon.kill()
         house.restart()
         recovery = house.fresh()

@@ -28,6 +28,7 @@ THREADS = {
     "influx": "influx",
     "receiver": "enginewatch-main",
     "notifier": "enginewatch-main-notify",
+    "http": "http",
 }
 # `make faults` takes them all. The sink may wait for others for a minute, so that it is stuck later.
 DYING = THREADS if FULL else {name: THREADS[name] for name in ("door", "influx")}
