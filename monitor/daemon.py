@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from contextlib import ExitStack, closing
@@ -13,6 +12,7 @@ import structlog
 
 from config.secret import secret
 from monitor.assemble import beside_filters, topic_filters
+from monitor.deadline import Deadline
 from monitor.door import REPLY_S, CommandError, Door
 from monitor.influx import InfluxSink
 from monitor.intake import Intake
@@ -68,7 +68,7 @@ class Daemon:
         self._manager = manager
         self._on_started = on_started
         self._stop = threading.Event()
-        self._overdue: threading.Timer | None = None
+        self._deadline = Deadline(settings.daemon.stop_within_s)
         self.started = False
         self._failure: Exception | None = None
         self._heard = False
@@ -148,24 +148,10 @@ class Daemon:
 
     def stop(self) -> None:
         """End in order, within daemon.stop_within_s; for any thread."""
-        self._limit()
+        self._deadline.begin()
         self._stop.set()
         if not self.started:  # still recovering: the line must not wait for a store that cannot be written
             self._line.stop()
-
-    def _limit(self) -> None:
-        """From now on there is so much time to end, whatever hangs."""
-        if self._overdue is None:
-            self._overdue = threading.Timer(self._settings.daemon.stop_within_s, self._end)
-            self._overdue.daemon = True
-            self._overdue.start()
-
-    def _end(self) -> None:
-        """End at once: what is acknowledged is on the disk."""
-        names = [each.name for each in threading.enumerate() if each is not threading.current_thread()]
-        remedy = "the next start replays what is in the journal; see daemon.stop_within_s"
-        log.error("stop_forced", after_s=self._settings.daemon.stop_within_s, threads=names, remedy=remedy)
-        os._exit(1)
 
     def _recover(self) -> None:
         """Bring the line to where it was, then tell it what it works with from now on."""
@@ -298,12 +284,8 @@ class Daemon:
 
     def _shut_down(self, follows: bool) -> None:
         """Inputs first, outputs last, so that what came in still goes out; each has its share of the time."""
-        self._limit()
-        until = time.monotonic() + 0.8 * self._settings.daemon.stop_within_s
-
-        def share(of_it: float) -> float:
-            return max(0.1, of_it * (until - time.monotonic()))
-
+        self._deadline.begin()
+        share = self._deadline.share
         log.info("stopping")
         self._vitals.stopping()
         if not follows:
@@ -321,13 +303,13 @@ class Daemon:
         self._join("http", share(0.9))
         hung = [name for name, worker in self._workers.items() if worker.is_alive()]
         if hung:  # they have the databases in hand; the process ends without them
-            self._fail(hung[0], TimeoutError("it did not end in time"))
+            self._deadline.tell(hung)
+            self._failure = self._failure or TimeoutError("not all threads have ended")
             return
         self._journal.close()
         self._store.close()
         log.info("stopped")
-        if follows and self._overdue is not None:
-            self._overdue.cancel()
+        self._deadline.cancel()  # perhaps another follows, also where this one could not start
 
     def _run(self, name: str, body: Callable[[], None]) -> None:
         """Start a thread whose failure ends the daemon."""
@@ -342,7 +324,9 @@ class Daemon:
         if self._failure is None:
             self._failure = error
             told = isinstance(error, JournalError | StoreError)  # the sentence says all
-            log.error("thread_failed", thread=name, reason=str(error), exc_info=None if told else error)
+            remedy = "start it again, where no service manager does; what it had acknowledged is kept"
+            traceback = None if told else error
+            log.error("thread_failed", thread=name, reason=str(error), remedy=remedy, exc_info=traceback)
         self._stop.set()
 
     def _backlog(self) -> int:

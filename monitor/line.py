@@ -19,10 +19,11 @@ import numpy as np
 import structlog
 
 from monitor import checkpoint
+from monitor.books import books
 from monitor.checkpoint import CheckpointError
 from monitor.damage import FAILING
 from monitor.pipeline import clock_suspect, step
-from monitor.records import Change, Command, Outcome, Status
+from monitor.records import Change, Command
 from monitor.schema import StoreError
 from monitor.spec import LineSpec
 from monitor.stages import Pulse
@@ -227,7 +228,7 @@ class Line:
                 if error.lasting:
                     raise
                 if not failed:
-                    log.error("store_failed", reason=str(error))
+                    log.error("store_failed", reason=str(error), remedy="make room in the state folder")
                 failed = True
                 self.pulse.turn()
                 self.on_replaying()
@@ -371,48 +372,3 @@ def _tell_drifts(drifts: list[Drift]) -> None:
             more = {"why": "; ".join(first.why), "remedy": "see `enginewatch models drift`"} if stale else {}
             tell = log.warning if stale else log.info
             tell(event, count=len(assets), first=first.asset, **more)
-
-
-def books(state: LineState) -> dict[str, object]:
-    """What became of all values so far, and of all score rows; and how far the streams heard lately are."""
-    heard, warmest = _heard_lately(state)
-    return {
-        "outcomes": {outcome.name.lower(): int(state.outcomes[outcome]) for outcome in Outcome},
-        "waiting": state.waiting_values(),
-        "rows": {status.name.lower(): int(state.rows[status]) for status in Status},
-        "streams": state.streams(),
-        "heard": heard,
-        "warmest": warmest,
-        "clock_suspect": clock_suspect(state),
-        "learning": _learning(state),
-    }
-
-
-def _learning(state: LineState) -> dict[str, dict[str, int]]:
-    """How far the classes without a model are: normal running of all assets together, and how many these are."""
-    found: dict[str, dict[str, int]] = {}
-    for each in state.classes:
-        if each.spec.wanted_ms:
-            normal = each.limits.normal[: len(each.keys)]
-            none = {"normal_ms": 0, "wanted_ms": each.spec.wanted_ms, "assets": 0}
-            far = found.setdefault(each.spec.family, none)
-            far["normal_ms"] += int(normal.sum()) * each.spec.align.period_ms
-            far["assets"] += int(np.count_nonzero(normal))
-    return found
-
-
-def _heard_lately(state: LineState) -> tuple[int, tuple[int, int] | None]:
-    """How many streams are heard lately, and of those with a model how far the fullest window is (ticks, of T).
-
-    Lately is not a window's length behind the stream that was heard last. None where no such stream has a model.
-    """
-    arrivals = [each.align.last_arrival[: len(each.keys)] for each in state.classes]  # (S,) each
-    last = max((int(arrival.max()) for arrival in arrivals if len(arrival)), default=0)
-    heard, windows = 0, []
-    for each, arrival in zip(state.classes, arrivals, strict=True):
-        grid, length = each.spec.align, each.spec.window.length
-        lately = np.flatnonzero(arrival >= last - grid.gap_ticks * grid.period_ms)
-        heard += len(lately)
-        if len(lately) and each.spec.model_hash:
-            windows.append((int(each.window.filled[lately].max()), length))
-    return heard, max(windows, key=lambda window: window[0] / window[1], default=None)

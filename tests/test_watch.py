@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from monitor.line import books
+from monitor.books import books
 from monitor.records import Outcome, Status
 from monitor.watch import LONGEST_PAUSE_S, PATIENCE_S, Facts, Place, Watch, stopped
 from tests.line_samples import Line, pump, quick, shipped, telemetry

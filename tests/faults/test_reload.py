@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from models.artifact import load_header
 from tests.faults.house import House
 from tests.faults.report import Finding, tell
 from tests.faults.size import tries
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from tests.servers.managers import Manager
 
 RELOADS = tries(5, 25)
+WITHIN_S = 2
 
 
 @pytest.fixture
@@ -109,4 +112,20 @@ def test_what_cannot_start_gives_way_to_what_was(daemon: Daemon, tmp_path: Path)
     asset = tmp_path / "asset.toml"
     asset.write_text(asset.read_text().replace('name = "flow"', 'name = "flow"\nmax = 500.0'))
     assert reload(daemon)["changed"] == ["classes.0.file (content)"]
+    daemon.stop()
+
+
+def test_what_fails_while_it_starts_gives_way_for_good(daemon: Daemon, pump_model: Path) -> None:
+    """The daemon that could not start has ended, and with it the time that it had for that."""
+    change(daemon, "[log]", f"[daemon]\nstop_within_s = {WITHIN_S}\n[log]")
+    assert reload(daemon)["changed"] == ["daemon.stop_within_s"]
+    obstacle = daemon.state / "models" / f"{load_header(pump_model).hash}.new"
+    obstacle.write_text("where the copy of the model would grow\n")
+    change(daemon, 'file = "asset.toml"', f'file = "{pump_model}/asset.toml"\nmodel = "{pump_model}"')
+    failed = reload(daemon, "reload_failed")
+    assert obstacle.name in failed["reason"]
+    until(lambda: len(daemon.logged("listening")) == 3)
+    time.sleep(WITHIN_S + 1)
+    assert daemon.process is not None
+    assert daemon.process.poll() is None, daemon.log.read_text()
     daemon.stop()

@@ -1,4 +1,4 @@
-"""The table of `make faults` has a line for each fault that was tried, also for one whose test did not get so far."""
+"""The table of `make faults` has a line for each fault that was tried, also where a test did not get so far."""
 
 from __future__ import annotations
 

@@ -64,6 +64,8 @@ def test_a_daemon_that_hangs_itself_ends_with_1(tmp_path: Path, mosquitto: Mosqu
         daemon.tell(signal.SIGTERM)
         assert daemon.process is not None
         assert daemon.process.wait(PATIENCE_S) == 1, daemon.log.read_text()
+        (told,) = daemon.logged("stop_forced")
+        assert thread in told["threads"]
     finally:
         daemon.close()
     after = stopping(tmp_path, mosquitto)
