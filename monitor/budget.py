@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ class Level(NamedTuple):
 
     used: int  # bytes
     limit: int
-    full_in_s: float | None  # at the present rate; None: it does not grow, or it is not known yet
+    full_in_s: float | None  # at the present rate; infinite: it does not grow; None: that is not known yet
     near: bool  # the bound has been reached, and it was not well since
     tell: bool  # it has just come near
 
@@ -43,6 +44,8 @@ class Gauge:
 
     def _full_in(self, now: float, used: int, limit: int) -> float | None:
         began, first = self._samples[0]
-        if now - began < LEAST_S or used <= first:
+        if now - began < LEAST_S:
             return None
+        if used <= first:
+            return math.inf
         return max(0.0, (limit - used) * (now - began) / (used - first))

@@ -236,7 +236,8 @@ class InfluxSink:
         self.sent_rows += rows - expired
         self.expired_rows += expired
         if expired and not self._expiring:
-            log.warning("influx_rows_expired", rows=expired, of=rows, bucket=self._settings.bucket)
+            remedy = "they are older than the bucket keeps: lengthen its retention, where they are wanted"
+            log.warning("influx_rows_expired", rows=expired, of=rows, bucket=self._settings.bucket, remedy=remedy)
         self._expiring = expired > 0
 
     def _blame(self, delivery: Delivery, line: str, reason: str) -> None:
@@ -262,7 +263,12 @@ class InfluxSink:
             now = time.time_ns() // 1_000_000
             self._outbox.add_dead_letters([_dead_letter(now, *refused) for refused in delivery.refused])
             if not self._refusing:
-                log.warning("influx_lines_refused", lines=len(delivery.refused), first=delivery.refused[0][1])
+                log.warning(
+                    "influx_lines_refused",
+                    lines=len(delivery.refused),
+                    first=delivery.refused[0][1],
+                    remedy="see them with `enginewatch dead-letters list`",
+                )
             self.dead_letters += len(delivery.refused)
         self._refusing = bool(delivery.refused)
         delivery.refused = []

@@ -164,4 +164,8 @@ class Intake:
         if behind != self.paused:
             self.paused = behind
             self._receiver.pause(behind)
-            log.warning("receiving_paused" if behind else "receiving_resumed", limit_bytes=self._backlog_limit)
+            if behind:
+                remedy = "the line is behind by store.journal_max_bytes: wait, or give it more of the machine"
+                log.warning("receiving_paused", limit_bytes=self._backlog_limit, remedy=remedy)
+            else:
+                log.info("receiving_resumed", limit_bytes=self._backlog_limit)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 PRUNE_S = 60.0  # between two prunings
+GIVEN_UP_S = 3600.0  # between two alarms of rows that were given up
 PRUNING_S = 1.0  # of one; what is left is for the next turn
 LOOK_S = 10.0  # between two looks at the disk
 NEAR = 0.8  # of a limit
@@ -52,6 +54,8 @@ class Upkeep:
         self._prune_at: float | None = None  # a daemon that has just started has other things to do
         self._look_at = 0.0
         self._prune_failed = False
+        self._given_up = 0  # rows that were never sent, and are not told yet
+        self._tell_at = 0.0
         self._gauges: dict[str, Gauge] = {}
         self.levels: dict[str, Level] = {}  # "store", "journal", "disk", "wal" -> as it was looked at last
 
@@ -63,7 +67,7 @@ class Upkeep:
             self._look_at = now + LOOK_S
             self._look(now)
         if now >= self._prune_at:
-            self._prune_at = now + (PRUNE_S if self._prune() else 0.0)
+            self._prune_at = now + (PRUNE_S if self._prune(now) else 0.0)
 
     def _look(self, now: float) -> None:
         try:
@@ -126,8 +130,11 @@ class Upkeep:
             ),
         }
 
-    def _prune(self) -> bool:
-        """Keep the store within its bounds; whether that is done. Giving up undelivered rows is an alarm."""
+    def _prune(self, now: float) -> bool:
+        """Keep the store within its bounds; whether that is done. Giving up undelivered rows is an alarm.
+
+        It is told when it begins, and then once an hour with the sum.
+        """
         store = self._settings.store
         before = int(time.time() * 1000 - store.retention_days * 86_400_000)
         sinks = ["influx"] if self._settings.influx.url else []
@@ -140,12 +147,16 @@ class Upkeep:
             self._prune_failed = True
             return True
         self._prune_failed = False
-        if pruned.given_up:
+        self._given_up += pruned.given_up
+        if self._given_up and now >= self._tell_at:
             remedy = "raise store.max_bytes, or mend the way to InfluxDB"
-            log.error("score_rows_given_up", rows=pruned.given_up, remedy=remedy)
+            log.error("score_rows_given_up", rows=self._given_up, remedy=remedy)
+            self._given_up, self._tell_at = 0, now + GIVEN_UP_S
         return pruned.done
 
 
 def words(seconds: float | None) -> str:
     """How long it lasts at the present rate, in words."""
-    return "not at the present rate" if seconds is None else duration(int(seconds * 1000))
+    if seconds is None:
+        return "not known yet"
+    return "not at the present rate" if math.isinf(seconds) else duration(int(seconds * 1000))
