@@ -5,9 +5,7 @@ The readings are of a past that lies as far back as they are many: how fast they
 
 from __future__ import annotations
 
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,9 +14,11 @@ import numpy as np
 from config.settings import MqttSettings
 from simulator.publish import Publisher
 from tests import recordings
+from tests.faults.beside import beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import threading
+    from contextlib import AbstractContextManager
 
 PERIOD_MS = 1000
 FAULT = (80, 130)  # the ticks at which the pressure of the second pump has fallen away
@@ -118,20 +118,10 @@ class Plant:
                     time.sleep(pause)
         return self.sent - first
 
-    @contextmanager
-    def load(self, per_second: float) -> Iterator[None]:
+    def load(self, per_second: float) -> AbstractContextManager[None]:
         """Publish from a thread of its own as long as the block lasts, and leave ticks for what comes after it."""
-        over = threading.Event()
         ticks = max(0, self.ticks - RESERVE - self.sent)
-        thread = threading.Thread(
-            target=self.publish, args=(ticks,), kwargs={"per_second": per_second, "over": over}
-        )
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+        return beside(lambda over: self.publish(ticks, per_second=per_second, over=over))
 
     def acknowledged(self) -> set[Row]:
         """The rows that the broker has acknowledged."""

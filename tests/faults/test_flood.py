@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import pytest
 from monitor.decode import encode_telemetry
 from monitor.store import Store
 from tests import recordings
+from tests.faults.beside import beside
 from tests.faults.flood import Flood
 from tests.faults.house import House
 from tests.faults.report import Finding, tell
@@ -23,6 +23,7 @@ from tests.servers.brokers import Mosquitto
 from tests.servers.influxd import DATABASE
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -93,22 +94,19 @@ def test_assets_that_nobody_knows(
 def slowed(house: House) -> Iterator[None]:
     """The daemon runs only a small part of the time, as on a slower machine."""
     assert house.daemon.process is not None
-    process, over = house.daemon.process, threading.Event()
+    process = house.daemon.process
 
-    def work() -> None:
+    def work(over: threading.Event) -> None:
         while not over.is_set():
             process.send_signal(signal.SIGSTOP)
             over.wait(STANDS_S)
             process.send_signal(signal.SIGCONT)
             over.wait(RUNS_S)
 
-    thread = threading.Thread(target=work)
-    thread.start()
     try:
-        yield
+        with beside(work):
+            yield
     finally:
-        over.set()
-        thread.join()
         process.send_signal(signal.SIGCONT)
 
 

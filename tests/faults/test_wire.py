@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from monitor.assemble import line_spec
 from monitor.pipeline import step
 from monitor.records import Batch, Change, Message, Record
 from monitor.state import LineState
+from tests.faults.beside import beside
 from tests.faults.flood import Flood
 from tests.faults.house import FRESH_LIMIT_S, House
 from tests.faults.malformed import Malformed
@@ -26,7 +25,8 @@ from tests.faults.size import FULL, tries
 from tests.rig import Daemon, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import threading
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.servers.brokers import Broker, Mosquitto
@@ -156,24 +156,16 @@ class Garbler:
         return bytes(garbled)
 
 
-@contextmanager
-def noise(broker: Broker) -> Iterator[None]:
+def noise(broker: Broker) -> AbstractContextManager[None]:
     """Messages that nobody can use, on a topic that the daemon reads."""
-    over = threading.Event()
 
-    def publish() -> None:
+    def publish(over: threading.Event) -> None:
         with Flood(broker, "noise") as flood:
             while not over.wait(0.05):
                 flood.publish([NOISE] * 20)
             flood.wait()
 
-    thread = threading.Thread(target=publish)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return beside(publish)
 
 
 def test_what_the_broker_says_is_garbled(
