@@ -45,6 +45,7 @@ Answer = TypeVar("Answer")
 RECORDS_AT_ONCE = 64
 RETRY_S = 1.0  # pause before writing to the store is tried again
 LAST_S = 5.0  # how long it goes on with the journal when it is to stop; the next start does the rest
+REPLAY_S = 2.0  # after so much of a replay its state is checkpointed, and again
 NOTE_S = 1.0  # how often the books are noted
 QUIET_S = 60.0  # refusals that come sooner after each other are told once; the store has them all
 
@@ -105,8 +106,12 @@ class Line:
             log.error("state_lost", records=lost, remedy="windows and thresholds start anew")
             self.state, self.position = LineState.empty(spec), first - 1
         began, replayed = time.monotonic(), self.position
+        due = began + REPLAY_S
         while not self._stop.is_set() and self.advance():
             self.on_replaying()
+            if time.monotonic() >= due:  # a daemon that dies again and again comes further each time
+                self._try_to_checkpoint()
+                due = time.monotonic() + REPLAY_S
         replayed = self.position - replayed
         log.info(
             "recovered", position=self.position, replayed=replayed, seconds=round(time.monotonic() - began, 2)

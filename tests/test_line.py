@@ -142,6 +142,22 @@ def test_a_damaged_checkpoint_is_survived(house: House, undisturbed: Any) -> Non
     assert same(house.told(), undisturbed)
 
 
+def test_a_replay_that_takes_long_is_not_done_twice(
+    house: House, undisturbed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon that dies soon after each start, before its first checkpoint, has less to replay the next time."""
+    monkeypatch.setattr(room, "REPLAY_S", 0.0)
+    house.line.recover(SPEC)
+    house.take(SCRIPT)
+    assert checkpoint.saved(house.folder) == []
+    house.restart()
+    assert checkpoint.position_of(checkpoint.saved(house.folder)[0]) == house.line.position == len(SCRIPT)
+    with capture_logs() as logs:
+        house.restart()
+    assert [entry["replayed"] for entry in logs if entry["event"] == "recovered"] == [0]
+    assert same(house.told(), undisturbed)
+
+
 def test_without_checkpoints_the_journal_begins_at_the_beginning(house: House, undisturbed: Any) -> None:
     """As long as nothing was forgotten it holds the description as well."""
     house.line.recover(SPEC)
