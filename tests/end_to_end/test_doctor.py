@@ -78,7 +78,7 @@ def doctor(folder: Path, *, code: int, wait: float = 3.0) -> dict[str, dict[str,
     rows = json_lines(run("doctor", "--json", "--wait", str(wait), folder=folder, code=code).stdout)
     assert [row["hop"] for row in rows] == [
         "settings", "model", "connect", "subscribe", "first message", "decode", "tick", "score", "store", "influx",
-        "limits", "clock",
+        "http", "limits", "clock",
     ]  # fmt: skip
     return {row["hop"]: row for row in rows}
 
@@ -224,7 +224,7 @@ def test_a_broker_that_drops(tmp_path: Path) -> None:
 def test_the_table_is_a_line_a_hop(tmp_path: Path) -> None:
     write(tmp_path, At("127.0.0.1", free_port()))
     lines = run("doctor", folder=tmp_path, code=1).stdout.splitlines()
-    assert len(lines) == 12
+    assert len(lines) == 13
     assert lines[2].split(maxsplit=2)[:2] == ["connect", "failed"]
 
 
