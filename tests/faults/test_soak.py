@@ -22,12 +22,13 @@ from tests.servers.peers import Peer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.servers.brokers import Nats
+    from tests.servers.brokers import Mosquitto
     from tests.servers.influxd import Influxd
 
 pytestmark = pytest.mark.timeout(0)
 SOAK_S = float(os.environ.get("ENGINEWATCH_SOAK_S", "3600"))
 RATE = 10.0  # ticks a second
+SPOOL_S = 3.0  # mosquitto saves once a second what it has acknowledged
 DYING_S = SOAK_S / 4  # so long the daemon is killed too; after that it lives, and is measured
 WARM_S = SOAK_S / 3  # what it has grown by until then is not counted
 GROWTH_LIMIT = 1.0  # MB an hour
@@ -133,22 +134,23 @@ class Faults:
         return [*alive, self.daemon_killed, self.daemon_restarted] if deadly else alive
 
 
-def test_soak(tmp_path: Path, pump_model: Path, nats: Nats, database: Influxd) -> None:
+def test_soak(tmp_path: Path, pump_model: Path, mosquitto: Mosquitto, database: Influxd) -> None:
     """Row 25: C0 after all of it; memory grows by less than 1 MB an hour, descriptors and threads not at all."""
     only_full()
     chance, sizes, recoveries, done = random.Random(25), Sizes(), [0.0], 0  # noqa: S311 - moments, not secrets
     host, port = database.url.removeprefix("http://").split(":")
     ticks = 600 + round(SOAK_S * RATE)
     with (
-        Proxy(nats.host, nats.port) as to_broker,
+        Proxy(mosquitto.host, mosquitto.port) as to_broker,
         Proxy(host, int(port)) as to_database,
         House(
             tmp_path,
             pump_model,
-            nats,
+            mosquitto,
             database,
             ticks=ticks,
             every=500,
+            spool_s=SPOOL_S,
             broker_proxy=to_broker,
             influx_url=f"http://{to_database.host}:{to_database.port}",
             influx="timeout_s = 3",
