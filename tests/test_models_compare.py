@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -136,8 +137,9 @@ def test_a_shadow_once_and_its_report(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_shadow_of_the_model_in_use_ends(
-    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(os, "nice", lambda _: 0)  # it would stay for the tests behind this one
     header = load_header(twin(tmp_path, "second"))
     house.use(Use("second", header.hash, header.window, 0, "promote"))
     assert main(["models", "shadow", "second"]) == 0
