@@ -162,6 +162,7 @@ def test_a_thousand_messages_come_again(
     tmp_path: Path, pump_model: Path, generous: Broker, database: Influxd
 ) -> None:
     """Row 16: the way back is deaf, so that all are in rows and none is acknowledged; then it breaks."""
+    only_full()  # tests/test_receive.py has the same without a plant
     cuts = tries(1, 10)
     values = len(recordings.SENSORS) * 3 * UNACKNOWLEDGED
     with (

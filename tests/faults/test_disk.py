@@ -11,7 +11,7 @@ from monitor.decode import encode_telemetry
 from tests.faults.house import FRESH_LIMIT_S, House
 from tests.faults.proxy import Proxy
 from tests.faults.report import Finding, tell
-from tests.faults.size import FULL, tries
+from tests.faults.size import FULL, only_full, tries
 from tests.rig import Daemon, answer, json_lines, plain_settings, run, small_disk, until
 from tests.servers.peers import Peer
 
@@ -67,6 +67,7 @@ def test_nothing_is_acknowledged_while_the_disk_is_full(
     tmp_path: Path, pump_model: Path, mosquitto: Mosquitto, database: Influxd
 ) -> None:
     """Row 11: no PUBACK leaves while there is no room, nor is it ready; with room all goes on by itself."""
+    only_full()  # as the test before, with a plant and its oracle
     times = tries(1, 10)
     leaving: list[int] = []  # the type of each packet that the daemon sends
 

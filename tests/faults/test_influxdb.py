@@ -17,7 +17,7 @@ from tests.faults.house import FRESH_LIMIT_S, House
 from tests.faults.oracle import Verdict
 from tests.faults.proxy import Proxy
 from tests.faults.report import Finding, tell
-from tests.faults.size import FULL, tries
+from tests.faults.size import FULL, only_full, tries
 from tests.rig import until
 from tests.servers.influxd import DATABASE
 from tests.servers.scripted import Answer, scripted
@@ -141,6 +141,7 @@ def test_a_huge_retry_after(
     tmp_path: Path, pump_model: Path, mosquitto: Mosquitto, database: Influxd, cable: Proxy, status: int
 ) -> None:
     """Row 8: the pause that a server asks for is capped by influx.retry_max_s."""
+    only_full()  # tests/test_influx_answers.py has the same without a plant
     times = tries(4, 100)
     asked: list[float] = []
 
