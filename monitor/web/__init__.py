@@ -1,0 +1,1 @@
+"""The HTTP port: health, metrics and commands, and who may ask for them."""

@@ -105,7 +105,7 @@ def test_a_disk_that_fails(
     tell(Finding.of(12, f"EIO on fsync ({name})", times, verdict, recovery, remark))
     assert verdict.clean, verdict
     if FULL:
-        assert median <= LIMIT_S  # strace, which makes the error, slows every call of the end down
+        assert max(took) <= LIMIT_S  # under strace, which makes the error and slows every call of the end down
 
 
 def strace(folder: Path, call: str, what: str, *more: str) -> list[str]:
