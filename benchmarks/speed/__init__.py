@@ -1,0 +1,1 @@
+"""How fast Enginewatch is, each figure against a reference of the same run: `make bench`."""
