@@ -41,6 +41,8 @@ class ResolvedClass:
     model_name: str = ""
     model_hash: str | None = None
     window: int | None = None  # T, the ticks in a window
+    memory: int = 0  # numbers that the model carries from tick to tick; 0 = it sees whole windows
+    judged: int = 0  # ticks at the end of a window that it judges then
     regimes: tuple[RegimeRule, ...] = ()  # in their order; none: there is one, of which all is scored
     published: tuple[str, ...] = ()  # C, as the next two: names in payloads; empty: `sensors`
     scale: tuple[float, ...] = ()  # value = published x scale + offset; empty: as published
@@ -178,6 +180,8 @@ def _learned(header: Header | None) -> dict[str, Any]:
     return {
         "learned_stuck_s": tuple(seconds),
         "moved_within": header.still.moved_within,
+        "memory": header.network.memory,
+        "judged": header.judged,
         "learned_rough": header.rough,
         "learned_regimes": header.regimes,
         "reached": header.reached,

@@ -25,7 +25,7 @@ from models.lasting import RECENT, Lasting, Recent
 from models.level import Level
 from models.onnx_check import objection
 from models.regimes import Regimes, mistake
-from models.residual import Calibration, Energies, Whole
+from models.residual import Calibration, Energies, Whole, judged
 from models.scaling import Scaler
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ MAX_HEADER_BYTES = 1 << 20
 MAX_WEIGHT_BYTES = 256 << 20
 MAX_CARD_BYTES = 1 << 20
 MAX_SENSORS = 1000
+MAX_MEMORY = 1 << 20  # numbers of one stream
 MAX_CELLS = 500_000  # of a window, T x C: a batch of 256 takes half a gigabyte then
 
 Count = Annotated[int, Meta(ge=0)]
@@ -76,6 +77,8 @@ class Network(Block, frozen=True, omit_defaults=True):
     layers: Annotated[int, Meta(ge=1, le=8)]
     kind: Literal["plain", "variational", "denoising"] = "plain"
     hidden_together: tuple[Annotated[int, Meta(ge=0, lt=MAX_SENSORS)], ...] = ()  # (C,) as `models.masking`
+    # Numbers that the file takes and gives, to go on behind other ticks; 0 = it takes whole windows only.
+    memory: Annotated[int, Meta(ge=0, le=MAX_MEMORY)] = 0
 
 
 class Scaling(Block, frozen=True):
@@ -209,6 +212,11 @@ class Header(Block, frozen=True, omit_defaults=True):
     reached: Reached | None = None  # None: made before this was noted
     rough: Rough | None = None  # None: models of before, and of rows without time
     hash: str = ""  # never in the file itself
+
+    @property
+    def judged(self) -> int:
+        """J, the ticks at the end of a window that are judged."""
+        return judged(self.window)
 
     def scaling(self) -> Scaler:
         """The scaler as arrays (C,)."""

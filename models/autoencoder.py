@@ -44,6 +44,11 @@ class AutoencoderConfig:
     kind: Kind = "plain"
     noise: float = NOISE  # of the denoising kind, in training alone
 
+    @property
+    def carried(self) -> int:
+        """K, how many states of H numbers go from tick to tick: output and cell of every layer of both LSTMs."""
+        return 4 * self.layers
+
 
 class LSTMAutoencoder(nn.Module):
     """Scaled windows (B, T, C), missing cells 0, to their reconstruction (B, T, C). The plain kind."""
@@ -59,6 +64,16 @@ class LSTMAutoencoder(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         """Reconstruct the windows; every tick is rebuilt from itself and the ticks before it."""
         return self.rebuilt(self.squeeze(self.encoded(windows)))
+
+    def go_on(self, ticks: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Reconstruct the next n ticks (B, n, C) of windows that were begun before, and what is carried on.
+
+        `memory` (K, B, H) is what the LSTMs carry from tick to tick, zeros where a window begins.
+        """
+        squeezing, building = memory.chunk(2)  # (K / 2, B, H) each
+        states, encoder = self.encoder(ticks, squeezing.chunk(2))
+        decoded, decoder = self.decoder(self.squeeze(states), building.chunk(2))
+        return self.output(decoded), torch.cat([*encoder, *decoder])
 
     def training_output(self, windows: Tensor) -> tuple[Tensor, Tensor]:
         """The reconstruction (B, T, C) in training, and what is added to its error, a number."""

@@ -68,7 +68,9 @@ def _header(trained: Trained, config: TrainingConfig, origin: Origin) -> artifac
         period_ms=origin.period_ms,
         window=network.window,
         sensors=tuple(map(artifact.Sensor, origin.sensors, origin.units)),
-        network=artifact.Network(network.hidden, network.latent, network.layers, network.kind, trained.group),
+        network=artifact.Network(
+            network.hidden, network.latent, network.layers, network.kind, trained.group, trained.network.memory
+        ),
         scaler=artifact.Scaling(_numbers(trained.scaler.center), _numbers(trained.scaler.scale)),
         calibration=artifact.Usual(
             spread=_numbers(usual.usual.spread),

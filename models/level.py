@@ -31,6 +31,10 @@ class Level:
     center: Float32
     scale: Float32  # > 0
 
+    def of(self, rows: slice) -> Level:
+        """Those of some rows, where each row has one."""
+        return Level(self.center[rows], self.scale[rows])
+
     def scaled(self, values: Float32) -> Float32:
         """Values (…, C) in the sensors' units to deviations of the asset; NaN stays NaN."""
         with np.errstate(over="ignore"):

@@ -40,16 +40,30 @@ class HiddenPrediction(nn.Module):
         hidden = numbers[None, :] == torch.arange(max(group, default=-1) + 1)[:, None]  # (G, C)
         self.register_buffer("hidden", hidden.float()[:, None, None, :], persistent=False)  # (G, 1, 1, C)
 
+    @property
+    def memory(self) -> int:
+        """D, the numbers that go from tick to tick: those of every group's pass."""
+        return max(len(self.hidden), 1) * self.config.carried * self.config.hidden
+
+    def go_on(self, ticks: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict the next n ticks (B, n, C), scaled, missing cells 0, of windows that were begun before.
+
+        `memory` (B, D) is what the passes carry from tick to tick, zeros where a window begins; returned with the
+        prediction is what they carry on.
+        """
+        groups = max(len(self.hidden), 1)
+        shown = ticks[None] * (1 - self.hidden) if len(self.hidden) else ticks[None]  # (G, B, n, C)
+        states = memory.reshape(-1, groups, self.config.carried, self.config.hidden)  # (B, G, K, H)
+        carried = states.permute(2, 1, 0, 3).flatten(1, 2)  # (K, G * B, H)
+        predicted, carried = self.network.go_on(shown.flatten(0, 1), carried)
+        predicted = predicted.reshape(groups, -1, ticks.shape[1], self.config.sensors)
+        others = (predicted * self.hidden).sum(dim=0) if len(self.hidden) else predicted[0]
+        states = carried.reshape(self.config.carried, groups, -1, self.config.hidden)  # (K, G, B, H)
+        return others, states.permute(2, 1, 0, 3).reshape(-1, self.memory)
+
     def forward(self, windows: Tensor) -> Tensor:
         """Predict every sensor while its group is hidden."""
-        if not len(self.hidden):
-            rebuilt: Tensor = self.network(windows)
-            return rebuilt
-        shape = self.config.window, self.config.sensors
-        shown = windows[None] * (1 - self.hidden)  # (G, B, T, C)
-        predicted = self.network(shown.reshape(-1, *shape)).reshape(len(self.hidden), -1, *shape)
-        others: Tensor = (predicted * self.hidden).sum(dim=0)
-        return others
+        return self.go_on(windows, windows.new_zeros(len(windows), self.memory))[0]
 
 
 def deal(scaled: Float32) -> tuple[int, ...]:

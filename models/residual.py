@@ -100,19 +100,25 @@ def judged(window: int) -> int:
 
 
 def energies(scaled: Float32, predicted: Float32) -> Energies:
-    """The energies of B windows (B, T, C) in scaled units, NaN = missing cell.
-
-    A sensor with less than half of its judged cells present gets NaN.
-    """
+    """The energies of B windows (B, T, C) in scaled units, NaN = missing cell, by what is predicted of them."""
     last = judged(scaled.shape[1])
-    scaled = np.clip(scaled[:, -last:], -LIMIT, LIMIT)  # (B, h, C)
-    present = ~np.isnan(scaled)  # (B, h, C)
-    values = np.where(present, scaled, np.float32(0))  # (B, h, C)
-    residual = np.where(present, scaled - predicted[:, -last:], np.float32(0))  # (B, h, C)
+    return energies_of(scaled[:, -last:], predicted[:, -last:])
+
+
+def energies_of(scaled: Float32, predicted: Float32) -> Energies:
+    """The energies of windows by their judged ticks alone (B, J, C), in scaled units, NaN = missing cell.
+
+    A sensor with less than half of these cells present gets NaN.
+    """
+    last = scaled.shape[1]
+    scaled = np.clip(scaled, -LIMIT, LIMIT)  # (B, J, C)
+    present = ~np.isnan(scaled)  # (B, J, C)
+    values = np.where(present, scaled, np.float32(0))  # (B, J, C)
+    residual = np.where(present, scaled - predicted, np.float32(0))  # (B, J, C)
     cells = present.sum(axis=1)  # (B, C)
     count = np.maximum(cells, 1).astype(np.float32)  # (B, C)
-    pairs = present[:, 1:] & present[:, :-1]  # (B, h - 1, C)
-    steps = np.where(pairs, np.diff(values, axis=1), np.float32(0))  # (B, h - 1, C)
+    pairs = present[:, 1:] & present[:, :-1]  # (B, J - 1, C)
+    steps = np.where(pairs, np.diff(values, axis=1), np.float32(0))  # (B, J - 1, C)
     found = Energies(
         spread=np.sqrt(np.einsum("btc,btc->bc", residual, residual) / count),
         shift=np.abs(residual.sum(axis=1) / count),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +15,10 @@ import onnxruntime  # reads that when it is loaded
 
 from models.artifact import ONNX, ArtifactError, Header, load_header, read_weights
 from models.level import Level, level_of, moments
-from models.residual import energies, judge
+from models.residual import energies_of, judge
 from models.scaling import network_input
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 Float32 = npt.NDArray[np.float32]
@@ -27,15 +27,20 @@ Float64 = npt.NDArray[np.float64]
 ERRORS_ONLY = 3  # onnxruntime's log level
 
 
-class RuntimeModel:
-    """A model that scores; satisfies `Model` of the monitor's records.
+GoOn = Callable[[Float32, Float32], tuple[Float32, Float32]]
 
-    `reconstruct` runs the network on its input (b, T, C); it is never called with more than `batch_size` windows.
+
+class RuntimeModel:
+    """A model that scores; satisfies `CarryingModel` of the monitor's records.
+
+    `go_on` runs the network on its input, ticks (b, n, C), behind those that made memory (b, D): it returns what
+    is predicted of them (b, n, C), and the memory they leave. It is never called with more cells than `batch_size`
+    windows have.
     """
 
-    def __init__(self, header: Header, reconstruct: Callable[[Float32], Float32], *, batch_size: int) -> None:
+    def __init__(self, header: Header, go_on: GoOn, *, batch_size: int) -> None:
         self.header = header
-        self.reconstruct = reconstruct
+        self._go_on = go_on
         self._scaler = header.scaling()
         self._usual = header.usual()
         self._batch_size = batch_size
@@ -66,6 +71,60 @@ class RuntimeModel:
         """Center and scale (C,) of a new asset by its first rows (N, C); None where there are no levels."""
         return None if self.header.levels is None else self.level_from(*moments(values)[1:])
 
+    @property
+    def memory(self) -> int:
+        """D, the numbers that the network carries from tick to tick; 0 = it takes whole windows only."""
+        return self.header.network.memory
+
+    @property
+    def judged(self) -> int:
+        """J, the ticks at the end of a window that are judged."""
+        return self.header.judged
+
+    def reconstruct(self, windows: Float32) -> Float32:
+        """Run the network on its input, whole windows (B, T, C)."""
+        return self._go_on(windows, np.zeros((len(windows), self.memory), np.float32))[0]
+
+    def predict(
+        self,
+        values: Float32,
+        level: tuple[Float32, Float32] | None = None,
+        memory: Float32 | None = None,
+    ) -> tuple[Float32, Float32]:
+        """What the other sensors say of every sensor, in n ticks (B, n, C) in the sensors' units, NaN = missing.
+
+        `memory` (B, D) is what the ticks before have left; None = there are none. `level` is as in `score`.
+        Returns the prediction (B, n, C) in scaled units, for `judge`, and the memory behind it (B, D).
+        """
+        rows, ticks, sensors = values.shape
+        memory = np.zeros((rows, self.memory), np.float32) if memory is None else memory
+        of_rows = self._level_of_rows(rows, level)
+        predicted = np.empty((rows, ticks, sensors), np.float32)
+        after = np.empty_like(memory)
+        at_once = max(self._batch_size * self.window // max(ticks, 1), 1)
+        for start in range(0, rows, at_once):
+            part = slice(start, start + at_once)
+            shown = network_input(self._scaled(values[part], of_rows, part))
+            predicted[part], after[part] = self._go_on(shown, memory[part])
+        return predicted, after
+
+    def judge(
+        self, values: Float32, predicted: Float32, level: tuple[Float32, Float32] | None = None
+    ) -> tuple[Float32, Float32, Float32]:
+        """Judge the last J ticks (B, J, C) of windows by what is predicted of them; returns what `score` does."""
+        rows, _, sensors = values.shape
+        of_rows = self._level_of_rows(rows, level)
+        contribution = np.empty((rows, sensors), np.float32)
+        expected = np.empty((rows, sensors), np.float32)
+        score = np.empty(rows, np.float32)
+        for start in range(0, rows, self._batch_size):
+            part = slice(start, start + self._batch_size)
+            found = energies_of(self._scaled(values[part], of_rows, part), predicted[part])
+            contribution[part], score[part] = judge(found, self._usual)
+            last = self._scaler.unscaled(predicted[part, -1])
+            expected[part] = last if of_rows is None else of_rows.of(part).unscaled(last)
+        return contribution, expected, score
+
     def score(
         self, values: Float32, level: tuple[Float32, Float32] | None = None
     ) -> tuple[Float32, Float32, Float32]:
@@ -77,29 +136,27 @@ class RuntimeModel:
         (B,), NaN where no sensor contributes. Raises ValueError for another T or C, and without levels where they
         are needed.
         """
-        rows, shape = len(values), (self.header.window, len(self.header.sensors))
+        shape = self.header.window, len(self.header.sensors)
         if values.shape[1:] != shape:
             raise ValueError(f"windows of shape {values.shape[1:]}, the model takes {shape}")
-        if level is None and self.header.levels is not None:
+        predicted, _ = self.predict(values, level)
+        return self.judge(values[:, -self.judged :], predicted[:, -self.judged :], level)
+
+    def _level_of_rows(self, rows: int, level: tuple[Float32, Float32] | None) -> Level | None:
+        """The level (B, C) of every row; None where assets are not compared with themselves."""
+        if self.header.levels is None:
+            return None
+        if level is None:
             raise ValueError("this model compares assets with themselves: say what the level of these is")
-        of_rows = None
-        if level is not None and self.header.levels is not None:
-            of_rows = [np.broadcast_to(each, (rows, shape[1])) for each in level]  # (B, C) each
-        contribution = np.empty((rows, shape[1]), np.float32)
-        expected = np.empty((rows, shape[1]), np.float32)
-        score = np.empty(rows, np.float32)
-        for start in range(0, rows, self._batch_size):
-            part = slice(start, start + self._batch_size)
-            own = None if of_rows is None else Level(of_rows[0][part], of_rows[1][part])
-            here = values[part]
-            if own is not None:
-                here = Level(own.center[:, None], own.scale[:, None]).scaled(here)
-            scaled = self._scaler.scaled(here)  # (b, T, C)
-            predicted = self.reconstruct(network_input(scaled))  # (b, T, C)
-            contribution[part], score[part] = judge(energies(scaled, predicted), self._usual)
-            last = self._scaler.unscaled(predicted[:, -1])
-            expected[part] = last if own is None else own.unscaled(last)
-        return contribution, expected, score
+        shape = rows, len(self.header.sensors)
+        return Level(*(np.broadcast_to(each, shape) for each in level))
+
+    def _scaled(self, values: Float32, level: Level | None, part: slice) -> Float32:
+        """Values (b, n, C) of some of the rows that `level` is of, in scaled units."""
+        if level is not None:
+            own = level.of(part)
+            values = Level(own.center[:, None], own.scale[:, None]).scaled(values)
+        return self._scaler.scaled(values)
 
 
 def load_model(folder: Path, *, threads: int = 1, batch_size: int = 256) -> RuntimeModel:
@@ -110,23 +167,28 @@ def load_model(folder: Path, *, threads: int = 1, batch_size: int = 256) -> Runt
         session = onnxruntime.InferenceSession(weights, _options(threads), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no other base
         raise ArtifactError(f"{folder / ONNX} cannot be run: {str(error).splitlines()[0]}") from error
-    ports = [port.shape[1:] for port in (*session.get_inputs(), *session.get_outputs())]
-    if ports != [[header.window, len(header.sensors)]] * 2:
-        raise ArtifactError(f"{folder / ONNX} takes and gives {ports}, not what header.json says")
-    name = session.get_inputs()[0].name
+    both = session.get_inputs(), session.get_outputs()
+    inputs, outputs = ([port.shape[1:] for port in ports] for ports in both)
+    sensors, memory = len(header.sensors), header.network.memory
+    wanted = [["ticks", sensors], [memory]] if memory else [[header.window, sensors]]
+    if inputs != wanted or outputs != wanted:
+        raise ArtifactError(f"{folder / ONNX} takes {inputs} and gives {outputs}, not what header.json says")
+    names = [port.name for port in session.get_inputs()]
 
-    def reconstruct(windows: Float32) -> Float32:
-        output: Float32 = session.run(None, {name: windows})[0]
-        return output
+    def go_on(ticks: Float32, before: Float32) -> tuple[Float32, Float32]:
+        given = zip(names, (ticks, before), strict=False)  # one of an earlier release takes whole windows alone
+        predicted, *after = session.run(None, dict(given))
+        return predicted, after[0] if after else before
 
-    shape = header.window, len(header.sensors)
+    windows = network_input(np.zeros((1, header.window, sensors), np.float32))
     try:
-        tried = reconstruct(network_input(np.zeros((1, *shape), np.float32)))  # (1, T, C)
+        tried = go_on(windows, np.zeros((1, memory), np.float32))
     except Exception as error:  # as above
         raise ArtifactError(f"{folder / ONNX} cannot be run: {str(error).splitlines()[0]}") from error
-    if tried.shape != (1, *shape) or not np.isfinite(tried).all():
+    shapes = [windows.shape, (1, memory)]
+    if [each.shape for each in tried] != shapes or not all(np.isfinite(each).all() for each in tried):
         raise ArtifactError(f"{folder / ONNX} gives no number for a window of zeros: train it again")
-    return RuntimeModel(header, reconstruct, batch_size=batch_size)
+    return RuntimeModel(header, go_on, batch_size=batch_size)
 
 
 def _options(threads: int) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from monitor.alert import AlertConfig
 from monitor.align import AlignConfig
+from monitor.carry import CarryConfig
 from monitor.decode import ClassRoute, beside_templates, site_of, subscription
 from monitor.drift import DriftConfig
 from monitor.limits import BLOCKS, LimitsConfig
@@ -88,7 +89,9 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
         sensor_check=_sensor_check(own.sensor_check or settings.sensor_check, each),
         regime=regimes,
         # What is recorded for a first model is every tick: windows are made of ticks that follow each other.
-        window=WindowConfig(count, length, 1 if learns else window.stride, window.min_coverage),
+        window=WindowConfig(
+            count, length, 1 if learns else window.stride, window.min_coverage, each.judged if each.memory else 0
+        ),
         threshold=ThresholdConfig(
             rule=threshold.rule,
             quantile=threshold.quantile,
@@ -120,6 +123,7 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
         wanted_ms=int(settings.learning.wanted_hours * HOUR_MS) if learns else 0,
         limits=_limits(settings, each) if learns and settings.learning.limits else None,
         drift=_drift(settings.drift, each, window.stride) if settings.drift.enabled else None,
+        carry=CarryConfig(each.memory, length, each.judged) if each.memory else None,
     )
 
 

@@ -1,8 +1,8 @@
 """What a checkpoint of an earlier release lacks, filled in: nothing that was learned is lost by an update. Pure.
 
 Before there were levels, anchors, lasting deviations, drift and learned regimes, a stream had none; they begin
-anew, and what was learned else stays. Before a sensor's leaps, spikes and noise were checked, there were three
-faults of sensors; they stay.
+anew, as does what the network carries from tick to tick, and what was learned else stays. Before a sensor's leaps,
+spikes and noise were checked, there were three faults of sensors; they stay.
 Before there were operating regimes a stream had one threshold, an incident point less, and neither regime, limits
 nor ledger. Such a state goes on as one whose regime is "all", and limits begin anew.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from monitor import window
 from monitor.alert import BLIND
 from monitor.sensor_check import GOOD
 
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 
 WAS_GOOD = 3  # the number of no fault, behind those of three
 # Stages and columns that earlier releases had not.
-LATER = frozenset({"regime", "limits", "ledger", "unscored", "level", "lasting", "roughness", "drift"})
+LATER = frozenset({"regime", "limits", "ledger", "unscored", "level", "lasting", "roughness", "drift", "carry"})
 LATER_COLUMNS = frozenset(
     {
         ("sensor_check", "unmoved"),
         ("threshold", "to_anchor"),
         ("threshold", "anchor"),
+        ("window", "rewritten"),
         *(("regime", name) for name in ("mean", "missing", "next", "held")),
     }
 )
@@ -43,6 +45,8 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
         return np.repeat(room[:1], streams, axis=0)
     if key not in arrays and (stage, name) in LATER_COLUMNS:
         return np.repeat(room[:1], streams, axis=0)
+    if key not in arrays and (stage, name) == ("window", "present"):
+        return window.present(arrays[f"{index}.window.ring"])
     found = arrays[key]
     if stage == "sensor_check" and name == "since" and found.shape[1] < room.shape[1]:
         return np.concatenate([found, np.repeat(room[:1, found.shape[1] :], streams, axis=0)], axis=1)

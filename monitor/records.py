@@ -214,16 +214,17 @@ class SensorChange:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Windows cut at a score row, copied out of the rings: B rows of T ticks."""
+    """Windows cut at a score row, copied out of the rings: B rows of T ticks, or of the last ones of them."""
 
     stream: Int32  # (B,)
     tick: Int64  # (B,) the last tick
-    values: Float32  # (B, T, C), NaN = missing, or not to be seen by the model
+    values: Float32  # (B, T or J, C), NaN = missing, or not to be seen by the model
     actual: Float32  # (B, C) reported or held at the last tick, also what `values` leaves out
     status: UInt8  # (B,) SCORED where the window is full, else why not; the values of those mean nothing
     count: Int32  # (B,) values reported in the ticks that the row covers
     ticks: Int32  # (B,) how many ticks the row covers
     regime: UInt8  # (B,) the number of the operating regime at the last tick
+    rewritten: Bool  # (B,) what the row before had of the window is not what this row has of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +364,30 @@ class Model(Protocol):
         (B, C), what the model expects of the last tick in the sensors' units; and score (B,), NaN where no sensor
         contributes.
         """
+
+    @property
+    def memory(self) -> int:
+        """D, the numbers that a `CarryingModel` carries from tick to tick; 0 = it is none."""
+
+
+class CarryingModel(Model, Protocol):
+    """A model with `memory` above 0: what it has seen of a window it need not see again."""
+
+    def predict(
+        self,
+        values: Float32,
+        level: tuple[Float32, Float32] | None = None,
+        memory: Float32 | None = None,
+    ) -> tuple[Float32, Float32]:
+        """What is predicted of n ticks (B, n, C), and the memory (B, D) they leave.
+
+        `memory` (B, D) is what the ticks before have left; None = the window begins here.
+        """
+
+    def judge(
+        self, values: Float32, predicted: Float32, level: tuple[Float32, Float32] | None = None
+    ) -> tuple[Float32, Float32, Float32]:
+        """As `score` does, by the judged ticks (B, J, C) and what was predicted of them."""
 
 
 class LevelModel(Model, Protocol):

@@ -1,11 +1,12 @@
 """From closed ticks to score rows and events: the stages from the sensor check to the alert, in their order.
 
-Pure. A round holds at most one tick, or one row, of each stream. The rounds of a record are scored together, in
-one call of the model, and judged one after the other, because each is judged by what those before it have taught.
+Pure. A round holds at most one tick, or one row, of each stream. The rounds of a record come one after the other,
+because each goes on behind what those before it have left: what the network carries, what was learned.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from models import lasting
 from monitor import (
     alert,
     align,
+    carry,
     drift,
     ledger,
     level,
@@ -25,7 +27,7 @@ from monitor import (
     window,
 )
 from monitor.incident import Moment
-from monitor.records import Outcome, Status, StoredScores, Windows
+from monitor.records import Outcome, Scores, Status, StoredScores
 from monitor.score import score
 from monitor.state import joined, of_rows
 
@@ -33,10 +35,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from models.lasting import Lasting
-    from monitor.records import Float32, Frames, LevelModel, Masks, Model, Scores, StepResult
+    from monitor.records import (
+        Bool,
+        CarryingModel,
+        Float32,
+        Frames,
+        LevelModel,
+        Masks,
+        Model,
+        StepResult,
+        Windows,
+    )
     from monitor.state import ClassState, LineState
-
-WINDOWS_AT_ONCE = 2_048  # bounds the memory of a batch, whatever its size
 
 
 def judge(
@@ -49,23 +59,16 @@ def judge(
 ) -> None:
     """Take the closed ticks of class `index`, round by round; changes `state`, adds to `result`."""
     each = state.classes[index]
-    rounds: list[Windows] = []
-    waiting = 0
+    found: list[Scores] = []
     for closed in frames:
         masks = _check_sensors(each, closed, now, result)
         _follow_regimes(each, closed, masks)
         if each.spec.wanted_ms:
             _watch_limits(each, closed, masks, now, result)
         cut = window.push(each.window, each.spec.window, closed, masks)
-        cut = regime.mark(each.regime, each.spec.regime, cut, each.spec.window.length)
         if len(cut.stream):
-            rounds.append(cut)
-            waiting += len(cut.stream)
-        if waiting >= WINDOWS_AT_ONCE:
-            _score_rounds(state, index, rounds, now, models, result)
-            rounds, waiting = [], 0
-    if rounds:
-        _score_rounds(state, index, rounds, now, models, result)
+            found.append(_score_round(state, index, cut, now, models, result))
+    _tell(state, index, found, result)
 
 
 def flush(state: LineState, index: int, now: int, models: Mapping[str, Model], result: StepResult) -> None:
@@ -75,8 +78,7 @@ def flush(state: LineState, index: int, now: int, models: Mapping[str, Model], r
     judge(state, index, closed, now, models, result)
     cut = window.flush(each.window, each.spec.window, each.align.last_frame)
     if len(cut.stream):
-        cut = regime.mark(each.regime, each.spec.regime, cut, each.spec.window.length)
-        _score_rounds(state, index, [cut], now, models, result)
+        _tell(state, index, [_score_round(state, index, cut, now, models, result)], result)
 
 
 def _check_sensors(each: ClassState, frames: Frames, now: int, result: StepResult) -> Masks | None:
@@ -124,72 +126,85 @@ def _watch_limits(each: ClassState, frames: Frames, masks: Masks | None, now: in
     each.limits.normal[stream] += (frames.count > 0) & ~alert.open_at_all(each.alert, stream)
 
 
-def _score_rounds(
-    state: LineState,
-    index: int,
-    rounds: list[Windows],
-    now: int,
-    models: Mapping[str, Model],
-    result: StepResult,
-) -> None:
-    """Score all rounds in one call of the model, then judge them one after the other."""
+def _score_round(
+    state: LineState, index: int, cut: Windows, now: int, models: Mapping[str, Model], result: StepResult
+) -> Scores:
+    """Score one round, at most one row a stream, and judge it; changes `state`, adds to `result`."""
     each = state.classes[index]
-    without = Status.LEARNING if each.spec.wanted_ms else Status.NO_MODEL
-    cut_together, model = joined(Windows, rounds), models.get(each.spec.model_hash)
-    about = None
+    model, about = models.get(each.spec.model_hash), None
+    cut = regime.mark(each.regime, each.spec.regime, cut, each.spec.window.length)
     if model is not None and model.level_rows:
-        cut_together, about = level.about(each.level, cast("LevelModel", model), each.keys, cut_together)
-    scored = score(cut_together, model, without, about)
+        cut, about = level.about(each.level, cast("LevelModel", model), each.keys, cut)
+    carries = model is not None and each.spec.carry is not None
+    without = Status.LEARNING if each.spec.wanted_ms else Status.NO_MODEL
+    scored = score(cut, model, without, about, partial(_predict, each) if carries else None)
+    latest = cut.values[:, -1]  # (B, C)
     # The window's own score, as training has noted it: what lasts comes on top of it.
-    seen = np.column_stack([drift.inputs(cut_together.values[:, -1], about), scored.score])  # (B, C + 1)
-    moment = Moment(each.keys, now)
-    names = each.names()
-    start = 0
-    for cut in rounds:
-        part = slice(start, start + len(cut.stream))
-        start = part.stop
-        state.outcomes[Outcome.IN_ROW] += int(cut.count.sum())
-        if model is not None and model.lasting is not None:
-            seen_at_last, scale = cut_together.values[part, -1], None if about is None else about[1][part]
-            _judge_lasting(each, scored, part, model.lasting, seen_at_last, scale)
-        _threshold(each, scored, part)
-        row, held = of_rows(scored, part), each.of_held(scored.stream[part])
-        if not each.spec.wanted_ms:  # else the limits have seen to it, tick by tick
-            unscored.pause(each.alert, row.stream[row.status == Status.REGIME])
-        unscored.see(each.unscored, row.stream, row.status, now)
-        result.stretches.extend(ledger.rows(each.ledger, names, row, cut.ticks, each.spec.align.period_ms, held))
-        judged = of_rows(row, ~held) if held.any() else row
-        result.events.extend(alert.judge(each.alert, each.spec.alert, judged, moment))
-        there = np.flatnonzero(~np.isnan(row.score))
-        stream, config = row.stream[there], each.spec.threshold
-        frozen = alert.frozen(each.alert, stream) | held[there]
-        learned = row.tick[there], row.score[there], row.regime[there]
-        threshold.learn(each.threshold, config, stream, *learned, frozen=frozen)
-        if each.spec.drift is not None:
-            usual, rows = there[~frozen], seen[part]
-            at = row.stream[usual], row.tick[usual]
-            result.drifts.extend(drift.push(each.drift, each.spec.drift, each.keys, *at, rows[usual]))
+    seen = None if each.spec.drift is None else np.column_stack([drift.inputs(latest, about), scored.score])
+    state.outcomes[Outcome.IN_ROW] += int(cut.count.sum())
+    if model is not None and model.lasting is not None:
+        _judge_lasting(each, scored, model.lasting, latest, None if about is None else about[1])
+    _threshold(each, scored)
+
+    moment, names, held = Moment(each.keys, now), each.names(), each.of_held(scored.stream)
+    if not each.spec.wanted_ms:  # else the limits have seen to it, tick by tick
+        unscored.pause(each.alert, scored.stream[scored.status == Status.REGIME])
+    unscored.see(each.unscored, scored.stream, scored.status, now)
+    period = each.spec.align.period_ms
+    result.stretches.extend(ledger.rows(each.ledger, names, scored, cut.ticks, period, held))
+    judged = of_rows(scored, ~held) if held.any() else scored
+    result.events.extend(alert.judge(each.alert, each.spec.alert, judged, moment))
+    there = np.flatnonzero(~np.isnan(scored.score))
+    stream, tick = scored.stream[there], scored.tick[there]
+    frozen = alert.frozen(each.alert, stream) | held[there]
+    learned = tick, scored.score[there], scored.regime[there]
+    threshold.learn(each.threshold, each.spec.threshold, stream, *learned, frozen=frozen)
+    if seen is not None and each.spec.drift is not None:
+        usual = ~frozen
+        at = stream[usual], tick[usual]
+        result.drifts.extend(drift.push(each.drift, each.spec.drift, each.keys, *at, seen[there[usual]]))
+    return scored
+
+
+def _predict(
+    each: ClassState,
+    model: CarryingModel,
+    windows: Windows,
+    ready: Bool,
+    about: tuple[Float32, Float32] | None,
+) -> Float32:
+    """What a model that carries something from tick to tick predicts of the windows that are ready."""
+    config = each.spec.carry
+    assert config is not None
+    whole = partial(window.last, each.window, ticks=config.window)
+    return carry.predict(each.carry, config, model, each.keys, windows, ready, whole, about)
+
+
+def _tell(state: LineState, index: int, found: list[Scores], result: StepResult) -> None:
+    """Hand on the rows of all rounds as one batch."""
+    if not found:
+        return
+    each, scored = state.classes[index], joined(Scores, found)
     state.rows += np.bincount(scored.status, minlength=len(Status))
-    spec, streams = each.spec, [each.keys[number] for number in scored.stream]
+    spec, streams = each.spec, [each.keys[number] for number in scored.stream.tolist()]
     time = scored.tick * spec.align.period_ms
     stored = StoredScores(0, spec.name, spec.model, spec.route.sensors, streams, time, scored, spec.regime.names)
     result.scores.append(stored)
 
 
 def _judge_lasting(
-    each: ClassState, scored: Scores, part: slice, usual: Lasting, latest: Float32, scale: Float32 | None
+    each: ClassState, scored: Scores, usual: Lasting, latest: Float32, scale: Float32 | None
 ) -> None:
     """Raise the score of the rows of one round to that of what lasts.
 
-    `latest` (M, C) are the values of the last tick as the model saw them, NaN where it did not: a spike that is
-    left out of the window must not come in here. `scale` (M, C) is that of the rows' levels.
+    `latest` (B, C) are the values of the last tick as the model saw them, NaN where it did not: a spike that is
+    left out of the window must not come in here. `scale` (B, C) is that of the rows' levels.
     """
-    ready = np.flatnonzero(scored.status[part] == Status.SCORED)
-    rows = part.start + ready
+    rows = np.flatnonzero(scored.status == Status.SCORED)
     stream = scored.stream[rows]
-    residual = latest[ready] - scored.expected[rows]
+    residual = latest[rows] - scored.expected[rows]
     if scale is not None:
-        residual /= scale[ready]
+        residual /= scale[rows]
     residual[np.isnan(scored.contribution[rows])] = np.nan
     frozen = alert.frozen(each.alert, stream) | each.of_held(stream)
     contribution, score = lasting.push(each.lasting, usual, stream, scored.tick[rows], residual, frozen=frozen)
@@ -199,11 +214,10 @@ def _judge_lasting(
     scored.score[rows] = np.fmax(scored.score[rows], score * level_of)
 
 
-def _threshold(each: ClassState, scored: Scores, part: slice) -> None:
+def _threshold(each: ClassState, scored: Scores) -> None:
     """Write down what the rows of one round are judged by; rows that re-learn say so."""
-    status = scored.status[part]  # a view
-    judged = np.flatnonzero(status == Status.SCORED)
-    stream, regime_of = scored.stream[part][judged], scored.regime[part][judged]
+    judged = np.flatnonzero(scored.status == Status.SCORED)
+    stream, regime_of = scored.stream[judged], scored.regime[judged]
     by = threshold.current(each.threshold, each.spec.threshold, stream, regime_of)
-    scored.threshold[part][judged] = by
-    status[judged[np.isnan(by)]] = Status.RELEARNING
+    scored.threshold[judged] = by
+    scored.status[judged[np.isnan(by)]] = Status.RELEARNING

@@ -8,6 +8,7 @@ import msgspec
 
 from monitor.alert import AlertConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.align import AlignConfig  # noqa: TC001 - msgspec reads the annotations
+from monitor.carry import CarryConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.decode import ClassRoute  # noqa: TC001 - msgspec reads the annotations
 from monitor.drift import DriftConfig  # noqa: TC001 - msgspec reads the annotations
 from monitor.limits import LimitsConfig  # noqa: TC001 - msgspec reads the annotations
@@ -35,6 +36,7 @@ class ClassSpec:
     wanted_ms: int = 0  # without a model: so much normal running is to be recorded for one; 0 = it does not learn
     limits: LimitsConfig | None = None  # the simple limits that watch meanwhile; None = none do
     drift: DriftConfig | None = None  # what the model was trained on; None = it does not say, or nobody asks
+    carry: CarryConfig | None = None  # what the model carries from tick to tick; None = it sees whole windows
 
     @property
     def thresholds(self) -> tuple[str, ...]:
@@ -62,7 +64,12 @@ class ClassSpec:
             replace(
                 other,
                 align=replace(other.align, gap_ticks=self.align.gap_ticks),
-                window=replace(other.window, length=self.window.length, stride=self.window.stride),
+                window=replace(
+                    other.window,
+                    length=self.window.length,
+                    stride=self.window.stride,
+                    judged=self.window.judged,
+                ),
             )
         )
 

@@ -11,6 +11,7 @@ from models.lasting import LastingState
 from monitor import (
     alert,
     align,
+    carry,
     drift,
     handover,
     ledger,
@@ -43,6 +44,7 @@ STAGES = (
     "limits",
     "window",
     "level",
+    "carry",
     "lasting",
     "threshold",
     "drift",
@@ -64,6 +66,7 @@ class ClassState:
     limits: limits.LimitsState
     window: window.WindowState
     level: level.LevelState
+    carry: carry.CarryState
     lasting: LastingState
     threshold: threshold.ThresholdState
     drift: drift.DriftState
@@ -86,6 +89,7 @@ class ClassState:
             limits.LimitsState.empty(spec.limits, spec.align.sensors, capacity),
             window.WindowState.empty(spec.window, capacity),
             level.LevelState.empty(spec.align.sensors, capacity),
+            carry.CarryState.empty(spec.carry, spec.align.sensors, capacity),
             LastingState.empty(spec.align.sensors, capacity),
             threshold.ThresholdState.empty(spec.threshold, capacity),
             drift.DriftState.empty(spec.align.sensors, capacity),
@@ -142,6 +146,8 @@ class ClassState:
             fresh.alert = handover.with_sensors(self.alert, fresh.alert)
         if spec.keeps_windows_of(self.spec):
             fresh.align, fresh.window = self.align, self.window
+            if spec.model_hash == self.spec.model_hash and spec.carry == self.spec.carry:
+                fresh.carry = self.carry
             return fresh
         if spec.carries_windows_of(self.spec):
             fresh.align, fresh.window = self.align, window.resized(self.window, spec.window.length)

@@ -119,6 +119,7 @@ class Balance:
 
     window = 20
     level_rows = 0
+    memory = 0
     lasting: Lasting | None = None
 
     def __init__(self, tolerance: float = 2.0) -> None:

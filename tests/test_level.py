@@ -66,6 +66,7 @@ class Knows:
 
     window = 2
     level_rows = 3
+    memory = 0
     lasting = None
 
     def level(self, asset: str) -> tuple[Float32, Float32] | None:
@@ -98,6 +99,7 @@ def windows(stream: int, *rows: tuple[float, float], status: Status = Status.SCO
         count=np.full(count, 2, np.int32),
         ticks=np.ones(count, np.int32),
         regime=np.zeros(count, np.uint8),
+        rewritten=np.zeros(count, np.bool_),
     )
 
 

@@ -215,6 +215,7 @@ def statuses(config: RegimeConfig, *speeds: float) -> list[str]:
             count=np.full(1, 3, np.int32),
             ticks=np.ones(1, np.int32),
             regime=np.zeros(1, np.uint8),
+            rewritten=np.zeros(1, np.bool_),
         )
         cut = mark(state, config, plain, LENGTH)
         found.append(f"{Status(cut.status[0]).name.lower()} {config.names[cut.regime[0]]}")

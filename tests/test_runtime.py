@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,16 +12,18 @@ import numpy as np
 import pytest
 
 from models.artifact import ArtifactError, load_header, save_artifact
+from models.pretrained import folder as shipped_folder
 from models.runtime import RuntimeModel, load_model
 from models.scaling import network_input
 from models.torch_runtime import load_torch_model
 from tests.model_samples import WINDOW, place, signal, windows
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from monitor.records import Float32, Model
 
+BEFORE_MEMORY = Path(__file__).parent / "data" / "model-before-memory"
 SPEED, LOAD, PRESSURE, TEMPERATURE, VOLTAGE = range(5)
 DEVIATION = signal(2000, seed=5).std(axis=0)  # (C,)
 
@@ -71,6 +75,40 @@ def test_a_batch_equals_one_by_one(model: RuntimeModel) -> None:
         alone = model.score(row[None])
         for ours, theirs in zip(together, alone, strict=True):
             np.testing.assert_allclose(ours[index], theirs[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("load", [load_model, load_torch_model])
+def test_it_goes_on_where_it_was(load: Callable[[Path], RuntimeModel], folder: Path) -> None:
+    """In pieces, each behind what the one before has left, windows are predicted as in one go, and so judged."""
+    model, values = load(folder), unseen()[:20]
+    values[3, 10:15, LOAD] = np.nan
+    whole, after = model.predict(values)
+    found, memory = [], np.zeros((20, model.memory), np.float32)
+    for start, end in ((0, 5), (5, 6), (6, WINDOW)):
+        predicted, memory = model.predict(values[:, start:end], None, memory)
+        found.append(predicted)
+    pieces = np.concatenate(found, axis=1)
+    np.testing.assert_allclose(pieces, whole, atol=1e-5)
+    np.testing.assert_allclose(memory, after, atol=1e-5)
+    last = slice(WINDOW - model.judged, WINDOW)
+    for ours, theirs in zip(model.judge(values[:, last], pieces[:, last]), model.score(values), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_of_before_scores_whole_windows_as_it_did(tmp_path: Path) -> None:
+    """Of the release whose networks carried nothing: the shipped model as it was then has the same weights."""
+    shipped = shipped_folder("engine")
+    for name in ("header.json", "model.onnx"):
+        shutil.copy(BEFORE_MEMORY / name, tmp_path)
+    shutil.copy(shipped / "model.safetensors", tmp_path)
+    now = load_model(shipped)
+    shape = 20, now.window, len(now.header.sensors)
+    values = now.header.scaling().unscaled(np.random.default_rng(2).normal(size=shape).astype(np.float32))
+    for load in (load_model, load_torch_model):
+        before = load(tmp_path)
+        assert before.memory == 0
+        for ours, theirs in zip(before.score(values), now.score(values), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_no_windows_are_no_scores(model: RuntimeModel) -> None:
@@ -174,8 +212,9 @@ def test_a_frozen_sensor_scores_higher_than_a_living_one(model: RuntimeModel) ->
 
 
 def test_weights_that_do_not_fit_the_header_are_refused(folder: Path, tmp_path: Path) -> None:
-    """Hashes agree, but the network takes other windows than the header says."""
-    header = msgspec.structs.replace(load_header(folder), window=30)
+    """Hashes agree, but the network carries more from tick to tick than the header says."""
+    given = load_header(folder)
+    header = msgspec.structs.replace(given, network=msgspec.structs.replace(given.network, memory=8))
     files = {name: (folder / name).read_bytes() for name in ("model.onnx", "model.safetensors")}
     save_artifact(tmp_path, header, files)
     with pytest.raises(ArtifactError, match=r"not what header\.json says"):

@@ -13,6 +13,7 @@ class Echo:
 
     window = 4
     level_rows = 0
+    memory = 0
     lasting = None
 
     def __init__(self) -> None:
@@ -44,6 +45,7 @@ def windows(status: list[Status]) -> Windows:
         count=np.full(rows, 2, np.int32),
         ticks=np.ones(rows, np.int32),
         regime=np.arange(rows, dtype=np.uint8),
+        rewritten=np.zeros(rows, np.bool_),
     )
 
 

@@ -45,6 +45,7 @@ class Chorus:
 
     window = 20
     level_rows = 0
+    memory = 0
     lasting = None
 
     def score(

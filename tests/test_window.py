@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.records import Frames, Masks, Status, Windows
-from monitor.window import WindowConfig, WindowState, flush, push, resized
+from monitor.window import WindowConfig, WindowState, flush, last, push, resized
 from tests.line_samples import FAST
 
 NAN = math.nan
@@ -142,6 +142,46 @@ def test_a_spike_that_the_next_tick_tells_is_taken_out_behind_it() -> None:
     for tick, each in enumerate(said):
         found = push(state, config(min_coverage=0.0), frames((0, tick, (tick, -tick), 2, False)), each)
     assert table(found.values[0]) == [[None, -1], [None, -2], [3, -3]]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["plain", "value", "sensor", "history", "before", "gap"]), st.booleans(), st.booleans()
+        ),
+        min_size=4,
+        max_size=40,
+    )
+)
+@FAST
+def test_what_is_counted_and_told_to_have_changed_is_what_the_windows_show(
+    steps: list[tuple[str, bool, bool]],
+) -> None:
+    """A window is the one before with the new ticks behind it, unless it says that it was rewritten."""
+    small = config(length=4, min_coverage=0.0)
+    state, before = WindowState.empty(small, 1), None
+    tick = 0
+    for kind, *there in steps:
+        tick += 10 if kind == "gap" else 1
+        values = tuple(float(tick) if each else NAN for each in there)
+        said = masks(**({kind: True} if kind not in {"plain", "gap"} else {}))
+        cut = push(state, small, frames((0, tick, (values[0], values[1]), 2, kind == "gap")), said)
+        whole = last(state, np.zeros(1, np.int32), 4)
+        np.testing.assert_array_equal(cut.values, whole)
+        assert state.present[0] == np.count_nonzero(~np.isnan(state.ring[0]))
+        if before is not None and not cut.rewritten[0]:
+            np.testing.assert_array_equal(whole[0, :-1], before[0, 1:])
+        assert cut.rewritten[0] or kind in {"plain", "value", "sensor"}
+        before = whole
+
+
+def test_a_row_brings_no_more_ticks_along_than_are_judged() -> None:
+    state = WindowState.empty(config(length=4, judged=2), 1)
+    for tick in range(6):
+        found = push(state, config(length=4, judged=2), frames((0, tick, (tick, -tick), 2, False)))
+    assert table(found.values[0]) == [[4, -4], [5, -5]]
+    assert found.status.tolist() == [Status.SCORED]
+    assert table(last(state, np.zeros(1, np.int32), 4)[0]) == [[2, -2], [3, -3], [4, -4], [5, -5]]
 
 
 def test_a_flush_and_an_unchecked_tick_know_what_is_withheld() -> None:

@@ -25,6 +25,6 @@ class Figure:
     unit: str  # of both
     pairs: Callable[[int], Iterable[tuple[float, float]]]  # ours and reference, so many times, alternately
     more_is_better: bool = True
-    compares: Literal["ratio", "difference", "ours"] = "ratio"  # what bar and aim are of: ours / reference, ours - it
+    compares: Literal["ratio", "difference", "ours"] = "ratio"  # what bar and aim are of: by, less, or ours alone
     bar: float | None = None  # None: reported only
     aim: float | None = None

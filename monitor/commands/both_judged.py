@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from models.artifact import Header
-    from monitor.records import AlertEvent, Float32, Int64, Model, StepResult, StoredScores
+    from monitor.records import AlertEvent, CarryingModel, Float32, Int64, Model, StepResult, StoredScores
     from monitor.side_by_side import Found
     from monitor.spec import LineSpec
     from monitor.store import Store
     from simulator.recording import Recording
 
+Answer = TypeVar("Answer")
 SITE = "compare"
 BEGINNING = 1_600_000_000_000  # about: epoch ms at which rows without a time begin
 SLICE = 32  # ticks in one record of the journal
@@ -37,7 +38,7 @@ MOST_ROWS = 1_000_000  # of the store, of all assets together; the oldest are le
 
 
 class _Timed:
-    """A model that is timed; else it is the other. Satisfies `Model`."""
+    """A model that is timed; else it is the other. Satisfies `CarryingModel` where that does."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -47,15 +48,27 @@ class _Timed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def score(
-        self, values: Float32, level: tuple[Float32, Float32] | None = None
-    ) -> tuple[Float32, Float32, Float32]:
+    def score(self, *given: Any) -> tuple[Float32, Float32, Float32]:
+        """As the model's: of rows one by one."""
+        return self._of_rows(self._model.score, *given)
+
+    def judge(self, *given: Any) -> tuple[Float32, Float32, Float32]:
+        """As the model's: of rows of which `predict` has seen no more than their latest ticks."""
+        return self._of_rows(cast("CarryingModel", self._model).judge, *given)
+
+    def predict(self, *given: Any) -> tuple[Float32, Float32]:
         """As the model's."""
-        began = time.perf_counter()
-        scored = self._model.score(values, level)
-        self.seconds += time.perf_counter() - began
+        return self._timed(cast("CarryingModel", self._model).predict, *given)
+
+    def _of_rows(self, asks: Callable[..., Answer], values: Float32, *more: Any) -> Answer:
         self.windows += len(values)
-        return scored
+        return self._timed(asks, values, *more)
+
+    def _timed(self, asks: Callable[..., Answer], *given: Any) -> Answer:
+        began = time.perf_counter()
+        answer = asks(*given)
+        self.seconds += time.perf_counter() - began
+        return answer
 
 
 @dataclass(slots=True)

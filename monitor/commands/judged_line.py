@@ -130,6 +130,7 @@ class AsItIs:
 
     window = 1
     level_rows = 0  # it compares no asset with itself
+    memory = 0  # it carries nothing from tick to tick
     lasting = None
 
     def score(self, values: Float32, level: object = None) -> tuple[Float32, Float32, Float32]:
@@ -158,5 +159,6 @@ def score_line(of: LineSpec) -> LineSpec:
         sensor_check=None,
         regime=RegimeConfig(),
         drift=None,
+        carry=None,
     )
     return replace(of, classes=(made,))

@@ -1,0 +1,113 @@
+"""What the network carries of every stream from tick to tick, so that it need not see a window again and again.
+
+Pure. A row asks what the network predicts of the last ticks of its window. Where the row before was scored and its
+window still holds what it held, only the ticks since then are new: the network goes on behind them, with what it
+carried. Else it sees the window as a whole; so it does once in a window's length, each stream at a tick of its
+own, so that no prediction ever depends on what lies two windows back. How much of the past a prediction has behind
+it hardly matters to it (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from monitor.records import Bool, CarryingModel, Float32, Int32, Int64, Windows
+
+    Int = np.typing.NDArray[np.int_]
+    Level = tuple[Float32, Float32]  # center and scale (B, C)
+    Whole = Callable[[Int32], Float32]  # streams (B,) to their windows (B, T, C)
+
+UNKNOWN = np.int32(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class CarryConfig:
+    """What a class's model carries."""
+
+    memory: int  # D numbers
+    window: int  # T ticks
+    judged: int  # J ticks at the end of a window
+
+
+@dataclass(slots=True)
+class CarryState:
+    """S streams."""
+
+    memory: Float32  # (S, D) behind the last tick
+    predicted: Float32  # (S, J, C) of the last ticks, scaled units; tick t stands in slot t % J
+    known: Bool  # (S,) the last row was scored
+    phase: Int32  # (S,) when the window is seen as a whole again, by the stream's key; UNKNOWN = not looked up yet
+
+    @classmethod
+    def empty(cls, config: CarryConfig | None, sensors: int, streams: int) -> CarryState:
+        """The state of streams that have not been scored yet; None = the model carries nothing."""
+        memory, judged = (0, 0) if config is None else (config.memory, config.judged)
+        return cls(
+            memory=np.zeros((streams, memory), np.float32),
+            predicted=np.zeros((streams, judged, sensors), np.float32),
+            known=np.zeros(streams, np.bool_),
+            phase=np.full(streams, UNKNOWN),
+        )
+
+
+def predict(
+    state: CarryState,
+    config: CarryConfig,
+    model: CarryingModel,
+    keys: Sequence[str],
+    windows: Windows,
+    ready: Bool,
+    whole: Whole,
+    level: Level | None,
+) -> Float32:
+    """What the model predicts of the judged ticks (b, J, C) of the windows that are `ready` (B,), in their order.
+
+    There is at most one window a stream. `keys` are the streams' names by number; `level` is of all B rows.
+    Changes `state`.
+    """
+    state.known[windows.stream[~ready]] = False
+    rows = np.flatnonzero(ready)
+    stream, tick, ticks = windows.stream[rows], windows.tick[rows], windows.ticks[rows]
+    goes_on = state.known[stream] & ~windows.rewritten[rows] & (ticks <= config.judged)
+    goes_on &= (tick + _phases(state, config, keys, stream)) % config.window >= ticks
+    state.known[stream] = True
+
+    begins = np.flatnonzero(~goes_on)
+    if len(begins):
+        of = stream[begins]
+        predicted, state.memory[of] = model.predict(whole(of), _of(level, rows[begins]))
+        slot = _slots(tick[begins], config.judged, config.judged)
+        state.predicted[of[:, None], slot] = predicted[:, -config.judged :]
+    for count in np.unique(ticks[goes_on]).tolist():
+        here = np.flatnonzero(goes_on & (ticks == count))
+        of, new = stream[here], windows.values[rows[here], -count:]
+        predicted, state.memory[of] = model.predict(new, _of(level, rows[here]), state.memory[of])
+        state.predicted[of[:, None], _slots(tick[here], count, config.judged)] = predicted
+    return state.predicted[stream[:, None], _slots(tick, config.judged, config.judged)]
+
+
+def _phases(state: CarryState, config: CarryConfig, keys: Sequence[str], stream: Int32) -> Int32:
+    """The phase (b,) of each stream: by its name, so that it is the same wherever the stream is watched."""
+    phase = state.phase[stream]
+    if (phase == UNKNOWN).any():
+        new = stream[phase == UNKNOWN]
+        state.phase[new] = [crc32(keys[number].encode()) % config.window for number in new.tolist()]
+        phase = state.phase[stream]
+    return phase
+
+
+def _slots(tick: Int64, ticks: int, judged: int) -> Int64:
+    """Where the last so many ticks (b, ticks) up to these stand, oldest first."""
+    slots: Int64 = (tick[:, None] + np.arange(1 - ticks, 1)) % judged
+    return slots
+
+
+def _of(level: Level | None, rows: Int) -> Level | None:
+    return None if level is None else (level[0][rows], level[1][rows])
