@@ -197,7 +197,7 @@ class DriftSettings(Section):
 class ScoreSettings(Section):
     """Running the model."""
 
-    batch_size: int = Field(256, ge=1, description="windows scored in one call")
+    batch_size: int = Field(32, ge=1, description="whole windows in one call of the network")
     threads: int = Field(1, ge=1, description="threads of the runtime")
 
 

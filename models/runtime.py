@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
+JUDGED_AT_ONCE = 1_024  # windows; bounds the memory, and keeps it in the processor's caches
 ERRORS_ONLY = 3  # onnxruntime's log level
 
 
@@ -117,8 +118,8 @@ class RuntimeModel:
         contribution = np.empty((rows, sensors), np.float32)
         expected = np.empty((rows, sensors), np.float32)
         score = np.empty(rows, np.float32)
-        for start in range(0, rows, self._batch_size):
-            part = slice(start, start + self._batch_size)
+        for start in range(0, rows, JUDGED_AT_ONCE):
+            part = slice(start, start + JUDGED_AT_ONCE)
             found = energies_of(self._scaled(values[part], of_rows, part), predicted[part])
             contribution[part], score[part] = judge(found, self._usual)
             last = self._scaler.unscaled(predicted[part, -1])
@@ -159,7 +160,7 @@ class RuntimeModel:
         return self._scaler.scaled(values)
 
 
-def load_model(folder: Path, *, threads: int = 1, batch_size: int = 256) -> RuntimeModel:
+def load_model(folder: Path, *, threads: int = 1, batch_size: int = 32) -> RuntimeModel:
     """Load an artifact to be run on `threads` threads. Raises ArtifactError where it cannot be used."""
     header = load_header(folder)
     weights = read_weights(folder, header, ONNX)
