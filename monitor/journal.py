@@ -32,7 +32,7 @@ COLUMNS = ("kind", "time", "body")  # what the checksum is of
 KINDS: tuple[type[Payload], ...] = (Batch, Clock, Command, Change)  # stored as their index
 FORGOTTEN_AT_ONCE = 64  # records deleted with an append: more than are added, and never a long pause
 
-_MESSAGES = msgspec.msgpack.Decoder(list[tuple[bytes, bytes, int, int]])
+_MESSAGES = msgspec.msgpack.Decoder(list[Message])  # four-element arrays: topic, payload, arrival, size
 
 
 class JournalError(Exception):
@@ -193,12 +193,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 def _encode(payload: Payload) -> bytes:
     if isinstance(payload, Batch):
-        return msgspec.msgpack.encode([(m.topic, m.payload, m.arrival, m.size) for m in payload.messages])
+        return msgspec.msgpack.encode(payload.messages)
     return msgspec.msgpack.encode(payload)
 
 
 def _decode(kind: int, body: bytes) -> Payload:
     if KINDS[kind] is Batch:
-        return Batch([Message(*fields) for fields in _MESSAGES.decode(body)])
+        return Batch(_MESSAGES.decode(body))
     payload: Payload = msgspec.msgpack.decode(body, type=KINDS[kind])
     return payload

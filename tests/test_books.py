@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +49,7 @@ def mixtures(draw: DrawFn) -> list[tuple[int, list[Sent]]]:
                 batch.append((broken(draw(st.binary(max_size=4)), now), 1))
             elif sent:
                 message, values_in = draw(st.sampled_from(sent))
-                batch.append((replace(message, arrival=broken(b"", now).arrival), values_in))
+                batch.append((msgspec.structs.replace(message, arrival=broken(b"", now).arrival), values_in))
         sent += batch
         batches.append((now, batch))
     return batches

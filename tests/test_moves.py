@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 from structlog.testing import capture_logs
@@ -108,7 +109,7 @@ def test_an_asset_that_is_heard_in_two_classes_is_told_once() -> None:
     line = Line(named("pumps"), beside).listen()
     message = telemetry("a", 0, pump(50))
     assert line.send(0, message).moves == []
-    moved = replace(message, topic=b"beside/plant/a")
+    moved = msgspec.structs.replace(message, topic=b"beside/plant/a")
     assert line.send(100, moved).moves == [Move(A, "pumps", "beside", both=True)]
     assert line.send(200, moved).moves == []
 

@@ -75,7 +75,7 @@ def test_a_last_will_of_the_edge_node_makes_its_devices_stale_and_data_brings_th
     line.send(2000, message("NDEATH", None, metric("bdSeq", 1, kind=8), at=2000))
     line.wait(2500)
     assert line.told() == [(DEVICE, "stale", "fired")]
-    line.send(4000, *(replace(each, arrival=START + 4000) for each in BIRTHS))
+    line.send(4000, *(msgspec.structs.replace(each, arrival=START + 4000) for each in BIRTHS))
     line.send(5000, data(2, 50.0, 5000))
     line.wait(6000)
     assert line.told() == [(DEVICE, "stale", "fired"), (DEVICE, "stale", "cleared")]
@@ -127,7 +127,7 @@ def test_a_node_of_more_devices_than_can_be_remembered(monkeypatch: pytest.Monke
     monkeypatch.setattr("monitor.payloads.sparkplug.MOST_DEVICES", 1)
     decoder, memory = Decoder([ROUTE], root="r"), {}  # type: tuple[Decoder, Memory]
     other = message("DBIRTH", 2, metric("load", 1.0, kind=DOUBLE), device="fan")
-    decoded = decoder.decode([*BIRTHS, other, replace(BIRTHS[1], arrival=START + 1)], memory)
+    decoded = decoder.decode([*BIRTHS, other, msgspec.structs.replace(BIRTHS[1], arrival=START + 1)], memory)
     assert [letter.reason for letter in decoded.dead_letters] == ["more than 1 devices of an edge node"]
     assert list(memory["spBv1.0/plant/hall"].devices) == ["pump"]
     assert decoded.readings[0].streams == [DEVICE, DEVICE]
@@ -210,7 +210,7 @@ MESSAGES = st.builds(
     st.sampled_from(["pump", "fan"]),
 )
 BYTES = st.builds(
-    lambda kind, payload: replace(message(kind, 0), payload=payload, size=len(payload)),
+    lambda kind, payload: msgspec.structs.replace(message(kind, 0), payload=payload, size=len(payload)),
     st.sampled_from(["NBIRTH", "DBIRTH", "DDATA", "NDEATH"]),
     st.binary(max_size=60),
 )
