@@ -18,11 +18,12 @@ from monitor.mqtt import Link
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from paho.mqtt.client import Client, MQTTMessage
+    from paho.mqtt.client import Client
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
     from config.settings import MqttSettings
+    from monitor.mqtt_packets import Publishes
 
 NODES = 10_000  # that are asked
 
@@ -86,18 +87,22 @@ class Listener(Link):
             self._ended = True
             self._change.notify_all()
 
-    def on_message(self, message: MQTTMessage) -> None:
-        """Keep it."""
+    def on_messages(self, arrived: Publishes) -> None:
+        """Keep them."""
         now = time.time_ns() // 1_000_000
+        topics = []
         with self._change:
-            try:
-                topic = message.topic
-            except UnicodeDecodeError:
-                self._capture.unreadable += 1
-                return
-            self._capture.add(Captured(topic, bytes(message.payload), now, message.retain))
-        if self._rebirth is not None and topic.startswith(f"{NAMESPACE}/"):
-            self._ask_for_births(topic.split("/"), self._rebirth)
+            for name, payload, retained in zip(arrived.topics, arrived.payloads, arrived.retained, strict=True):
+                try:
+                    topic = name.decode()
+                except UnicodeDecodeError:
+                    self._capture.unreadable += 1
+                    continue
+                self._capture.add(Captured(topic, payload, now, retained))
+                topics.append(topic)
+        for topic in topics:
+            if self._rebirth is not None and topic.startswith(f"{NAMESPACE}/"):
+                self._ask_for_births(topic.split("/"), self._rebirth)
 
     def _ask_for_births(self, levels: Sequence[str], request: bytes) -> None:
         """Once a node; one that is just being born needs not be asked."""

@@ -12,7 +12,6 @@ What it guarantees to them:
 
 from __future__ import annotations
 
-import random
 import select
 import socket
 import time
@@ -21,12 +20,13 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from monitor import mqtt_words
-from monitor.mqtt_alive import Alive
+from monitor.mqtt_alive import Alive, Backoff
 from monitor.mqtt_client import CONNECT_LIMIT_S, PIECE, BufferedSocket, MqttError, Will, make_client
+from monitor.mqtt_packets import Publishes, pubacks
 from monitor.stages import Pulse, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
     from paho.mqtt.properties import Properties
@@ -41,38 +41,14 @@ _log = structlog.get_logger()
 GOODBYE_LIMIT_S = 2.0  # for the broker to confirm what was published last
 TURN_S = 1.0  # the longest the thread waits before it looks around
 TURNS = 10  # in mqtt.keepalive_s, where that is short, at the least
-PACKETS_A_TURN = 512  # read before acknowledgements and pings get their turn
+PACKETS_A_TURN = 512  # read before acknowledgements and pings get their turn; more where more came at once
+ROOM = 1 << 30  # bytes: without bounds
 # Connecting hangs as long as the resolver does, which is patient with servers that do not answer.
 CONNECTING_S = 2 * CONNECT_LIMIT_S + 60.0
 
 
-class Backoff:
-    """Pauses between attempts: doubling up to a cap, each drawn from the whole range below (full jitter).
-
-    >>> pauses = Backoff(1.0, 5.0, draw=lambda: 1.0)
-    >>> [pauses.next() for _ in range(5)]
-    [1.0, 2.0, 4.0, 5.0, 5.0]
-    """
-
-    def __init__(self, first: float, longest: float, draw: Callable[[], float] = random.random) -> None:
-        self._first = min(first, longest)
-        self._longest = longest
-        self._draw = draw
-        self._range = self._first
-
-    def next(self) -> float:
-        """The next pause in seconds."""
-        pause = self._range * self._draw()
-        self._range = min(self._range * 2, self._longest)
-        return pause
-
-    def reset(self) -> None:
-        """Begin again with the first pause."""
-        self._range = self._first
-
-
 class Link:
-    """One connection, kept up for ever, and its thread. The hooks are the methods `on_…` and `may_read`."""
+    """One connection, kept up for ever, and its thread. The hooks are the methods `on_…` and `room`."""
 
     good_at_once = True  # False: a connection is good only when the room calls `good`; until then a reason holds
 
@@ -88,6 +64,7 @@ class Link:
         """Check the settings and read the secret files; raises MqttError. Nothing connects before `start`."""
         self._settings = settings
         self._client_id = client_id
+        self._five = settings.protocol == "5"
         self._client = make_client(settings, client_id, persistent=persistent, manual_ack=manual_ack, will=will)
         self._client.on_connect = self._answered
         self._client.on_disconnect = self._lost
@@ -158,8 +135,8 @@ class Link:
     def on_down(self, reason: str) -> None:
         """The connection ended, or an attempt failed."""
 
-    def on_message(self, message: MQTTMessage) -> None:
-        """A message arrived."""
+    def on_messages(self, arrived: Publishes) -> None:
+        """Messages arrived, one or more: as many as were read together."""
 
     def on_delivered(self, packet_id: int, problem: str) -> None:
         """The broker took over what was published; or refused it, and `problem` says why."""
@@ -173,9 +150,9 @@ class Link:
     def on_end(self) -> None:
         """The thread ends, in order or because of `failed`."""
 
-    def may_read(self) -> bool:
-        """False leaves on the socket what the broker sends; when that is full the broker holds it."""
-        return True
+    def room(self) -> int:
+        """Bytes of messages to take now; without room what the broker sends stays on the socket, then with it."""
+        return ROOM
 
     # For the hooks.
 
@@ -184,6 +161,16 @@ class Link:
         packet_id = self._client.publish(topic, payload, qos=1, retain=retain).mid
         self._unconfirmed.add(packet_id)
         return packet_id
+
+    @property
+    def clogged(self) -> bool:
+        """Whether the broker does not read, so that acknowledgements have to wait."""
+        return self._socket is None or self._socket.full
+
+    def confirm(self, packet_ids: Iterable[int]) -> None:
+        """Acknowledge messages of this connection, which is not `clogged`; that leaves at the next turn."""
+        assert self._socket is not None
+        self._socket.send(pubacks(packet_ids))
 
     def good(self) -> None:
         """The connection does what it is for: log it, and from now on every loss anew, whatever its reason."""
@@ -200,7 +187,7 @@ class Link:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                if not self.may_read():
+                if self.room() <= 0:
                     self._wait(TURN_S)
                     continue
                 began = time.monotonic()
@@ -259,7 +246,7 @@ class Link:
 
     def _keep_alive(self, sock: BufferedSocket, now: float) -> None:
         """Ask a silent broker whether it is there, and give it up when it is not."""
-        if not self.may_read():
+        if self.room() <= 0:
             self._understood = now
         if self._alive.gone(now, heard=self._understood):
             self.problem = mqtt_words.silent(self._settings)
@@ -269,7 +256,7 @@ class Link:
     def _wait(self, timeout: float, sock: BufferedSocket | None = None) -> bool:
         """Wait for a wake-up or the socket; returns whether the socket is to be read."""
         self.pulse.turn()
-        reading = sock is not None and (self._stopping or self.may_read())
+        reading = sock is not None and (self._stopping or self.room() > 0)
         poll = select.poll()
         poll.register(self._ear, select.POLLIN)
         if sock is not None:
@@ -289,16 +276,31 @@ class Link:
         return reading and (sock.pending() or bool(events & ~select.POLLOUT))
 
     def _read(self, sock: BufferedSocket) -> None:
-        for _ in range(PACKETS_A_TURN):
-            try:
-                self._client.loop_read()
-            except Exception as error:
-                if self._fault is not None:
-                    raise  # a hook's doing, not the broker's
-                self.problem = f"the broker sent what is not MQTT ({error!r})"
+        packets = 0
+        while packets < PACKETS_A_TURN:
+            packets += self._take(sock) or self._read_one()
             self._note_progress(sock)
-            if not self._open() or not sock.pending() or not (self._stopping or self.may_read()):
+            if not self._open() or not sock.pending() or not (self._stopping or self.room() > 0):
                 return
+
+    def _take(self, sock: BufferedSocket) -> int:
+        """Take the messages that come next, all at once; how many."""
+        if not self.connected or self._client.in_packet:
+            return 0
+        arrived = sock.take_publishes(ROOM if self._stopping else self.room(), five=self._five)
+        if arrived.topics:
+            self.on_messages(arrived)
+        return len(arrived.topics)
+
+    def _read_one(self) -> int:
+        """Let paho have what comes next: a packet, or as much of one as there is."""
+        try:
+            self._client.loop_read()
+        except Exception as error:
+            if self._fault is not None:
+                raise  # a hook's doing, not the broker's
+            self.problem = f"the broker sent what is not MQTT ({error!r})"
+        return 1
 
     def _note_progress(self, sock: BufferedSocket) -> None:
         """Whole packets are of use, and large parts of one.
@@ -328,7 +330,7 @@ class Link:
     def _report(self, reason: str) -> None:
         if self._stopping:
             return
-        if not self.may_read():
+        if self.room() <= 0:
             reason = mqtt_words.PAUSED
         self.problem = reason
         if reason != self._reported:
@@ -381,4 +383,10 @@ class Link:
         self._guarded(self.on_delivered, packet_id, code.getName() if code.is_failure else "")
 
     def _arrived(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self._guarded(self.on_message, message)
+        try:
+            topic = message.topic.encode()
+        except UnicodeDecodeError as error:
+            topic = error.object
+        packet_id = message.mid if message.qos else 0
+        arrived = Publishes.one(topic, bytes(message.payload), packet_id, retained=message.retain)
+        self._guarded(self.on_messages, arrived)

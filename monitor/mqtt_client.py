@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from monitor.mqtt_packets import Publishes, read_publishes
 from monitor.tls import TlsFileError, client_context
 
 if TYPE_CHECKING:
@@ -67,6 +68,19 @@ class BufferedSocket:
         self._next = min(start + buffer_size, len(self._in))
         return self._in[start : self._next]
 
+    def take_publishes(self, room: int, *, five: bool) -> Publishes:
+        """The messages that come next, whole packets alone; none where `recv` has something else to give or raise.
+
+        `room` and `five` as of `read_publishes`.
+        """
+        if self._next == len(self._in):
+            try:
+                self._in, self._next = self._receive(PIECE), 0
+            except OSError:
+                return Publishes([], [], [], [], 0)
+        found, self._next = read_publishes(self._in, self._next, room, five=five)
+        return found
+
     def _receive(self, size: int) -> bytes:
         if self.error is not None:
             raise self.error
@@ -90,6 +104,11 @@ class BufferedSocket:
     def unsent(self) -> bool:
         """Whether bytes wait for the peer to read."""
         return bool(self._out)
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that nothing more is taken, or nothing can be sent any more."""
+        return len(self._out) >= UNSENT_LIMIT or self.error is not None
 
     def send(self, buffer: bytes | bytearray) -> int:
         """Take all of `buffer`, or raise BlockingIOError where too much waits already."""

@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -22,16 +23,16 @@ from monitor.records import Message
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from paho.mqtt.client import Client, MQTTMessage
+    from paho.mqtt.client import Client
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
     from config.settings import MqttSettings
+    from monitor.mqtt_packets import Publishes
 
 _log = structlog.get_logger()
 
 KEPT_OF_TOO_LONG = 1024  # bytes kept of a payload over mqtt.max_payload_bytes
-MESSAGE_COST = 300  # bytes of memory that a message takes beside its topic and payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +133,9 @@ class Receiver(Link):
 
     # Hooks.
 
-    def may_read(self) -> bool:
-        """Whether there is room, and the journal keeps up."""
-        return not self._paused and self._pending.size < self._settings.max_pending_bytes
+    def room(self) -> int:
+        """What is left of the cap; none while the journal does not keep up."""
+        return 0 if self._paused else self._settings.max_pending_bytes - self._pending.size
 
     def on_up(self, *, session_present: bool) -> None:
         """Report a lost session, publish the status and subscribe."""
@@ -158,40 +159,40 @@ class Receiver(Link):
         """Tell that nothing is heard."""
         self._tell(False, reason)
 
-    def on_message(self, message: MQTTMessage) -> None:
+    def on_messages(self, arrived: Publishes) -> None:
         """Add to the batch, and do nothing else: pings must not wait for it."""
         if self._stopping:
             return  # not acknowledged, so the broker keeps it
-        try:
-            topic = message.topic.encode()
-        except UnicodeDecodeError as error:
-            topic = error.object
-        payload = bytes(message.payload)
-        size = len(payload)
-        if size > self._settings.max_payload_bytes:
-            payload = payload[:KEPT_OF_TOO_LONG]
-        arrived = Message(topic, payload, time.time_ns() // 1_000_000, size)
+        now = time.time_ns() // 1_000_000
+        size, payloads = arrived.size, arrived.payloads
+        sizes = list(map(len, payloads))
+        if max(sizes) > self._settings.max_payload_bytes:
+            payloads = list(map(self._cut, payloads))
+            size -= sum(sizes) - sum(map(len, payloads))
+        messages = list(map(Message, arrived.topics, payloads, repeat(now), sizes))
+        generation = self.connections << 16
+        tokens = [generation | packet_id for packet_id in arrived.packet_ids if packet_id]
         with self._arrival:
             pending = self._pending
-            pending.messages.append(arrived)
-            pending.size += len(payload) + len(topic) + MESSAGE_COST
-            if message.qos:
-                pending.tokens.append(self.connections << 16 | message.mid)
-            if len(pending.messages) == 1:
+            pending.messages += messages
+            pending.tokens += tokens
+            pending.size += size
+            if len(pending.messages) == len(messages):
                 self._arrival.notify_all()
-        self.counters.received += 1
+        self.counters.received += len(messages)
+
+    def _cut(self, payload: bytes) -> bytes:
+        return payload[:KEPT_OF_TOO_LONG] if len(payload) > self._settings.max_payload_bytes else payload
 
     def on_turn(self) -> None:
         """Send the acknowledgements that belong to this connection."""
-        if not self._kept:
+        if not self._kept or self.clogged:
             return
         with self._arrival:
             kept, self._kept = self._kept, []
-        for token in kept:
-            if token >> 16 == self.connections:
-                self._client.ack(token & 0xFFFF, 1)
-            else:
-                self.counters.stale_acks += 1
+        current = [token & 0xFFFF for token in kept if token >> 16 == self.connections]
+        self.counters.stale_acks += len(kept) - len(current)
+        self.confirm(current)
 
     def on_goodbye(self) -> None:
         """Send the last acknowledgements and the daemon's goodbye."""

@@ -4,115 +4,31 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from pydantic import SecretStr
 
 from config.settings import MqttSettings, TlsSettings
-from monitor.receive import Delivery, Receiver
+from monitor import mqtt_client
+from monitor.receive import Delivery
 from simulator.publish import Publisher
+from tests.ear import STATUS, listening, numbered, started
 from tests.faults.proxy import Proxy
 from tests.servers import missing
 from tests.servers.brokers import Mosquitto, Nats, make_certificates
 from tests.servers.peers import Peer, RecordingProxy, ScriptedBroker, publish_packet, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.servers.brokers import Broker
 
-STATUS = "enginewatch/_monitor/test/status"
 QUICK_S = 1  # a keep-alive for tests; the settings allow 5 s at the least
-
-
-@dataclass
-class Ear:
-    """A receiver and what it told."""
-
-    told: list[tuple[bool, str]] = field(default_factory=list)
-    lost_sessions: int = 0
-    receiver: Any = None
-
-    def on_session_lost(self) -> None:
-        self.lost_sessions += 1
-
-    def listens(self) -> bool:
-        return bool(self.told) and self.told[-1][0]
-
-    def gather(self, count: int) -> Delivery:
-        """The next `count` messages, not acknowledged."""
-        found = Delivery([], [])
-
-        def enough() -> bool:
-            delivery: Delivery = self.receiver.take(0.05)
-            found.messages.extend(delivery.messages)
-            found.tokens.extend(delivery.tokens)
-            return len(found.messages) >= count
-
-        wait_until(enough, f"receiving {count} messages")
-        return found
-
-    def payloads(self, count: int) -> list[bytes]:
-        """The payloads of the next `count` messages, acknowledged a batch at a time."""
-        found: list[bytes] = []
-
-        def enough() -> bool:
-            delivery: Delivery = self.receiver.take(0.05)
-            found.extend(message.payload for message in delivery.messages)
-            self.receiver.acknowledge(delivery.tokens)
-            return len(found) >= count
-
-        wait_until(enough, f"receiving {count} messages")
-        return found
-
-
-@contextmanager
-def listening(
-    broker: Any, *, expect_session: bool = False, subscriptions: tuple[str, ...] = ("t/#",), **other: Any
-) -> Iterator[Ear]:
-    """A receiver that has subscribed; stopped at the end."""
-    with started(broker, expect_session=expect_session, subscriptions=subscriptions, **other) as ear:
-        wait_until(ear.listens, "listening")
-        yield ear
-
-
-@contextmanager
-def started(
-    broker: Any,
-    *,
-    expect_session: bool = False,
-    subscriptions: tuple[str, ...] = ("t/#",),
-    given_up: tuple[str, ...] = (),
-    keepalive_s: int = 30,
-    **other: Any,
-) -> Iterator[Ear]:
-    ear = Ear()
-    settings = MqttSettings(
-        **{"host": broker.host, "port": broker.port, "reconnect_min_s": 0.01, "reconnect_max_s": 0.05, **other}
-    )
-    ear.receiver = Receiver(
-        settings=settings.model_copy(update={"keepalive_s": keepalive_s}),
-        client_id="receiver",
-        subscriptions=subscriptions,
-        given_up=given_up,
-        status_topic=STATUS,
-        expect_session=expect_session,
-        on_listening=lambda ok, reason: ear.told.append((ok, reason)),
-        on_session_lost=ear.on_session_lost,
-    )
-    ear.receiver.start()
-    try:
-        yield ear
-    finally:
-        ear.receiver.stop()
-
-
-def numbered(count: int, start: int = 0) -> list[bytes]:
-    return [b"%d" % number for number in range(start, start + count)]
 
 
 def test_what_was_queued_meanwhile_arrives_after_a_restart(each_broker: Broker) -> None:
@@ -296,6 +212,61 @@ def test_tokens_acknowledge_the_packets_that_came() -> None:
         ear.payloads(2)
         wait_until(lambda: len([body for kind, body in server.packets if kind == 4]) == 2)
         assert [body for kind, body in server.packets if kind == 4] == [b"\x00\x07", b"\x01\x2c"]
+
+
+def test_messages_and_other_packets_of_one_piece_are_all_heard() -> None:
+    """A PINGRESP among them, a message at most once, one as long as several pieces; each in its place."""
+    long = b"l" * 300_000
+    body = b"\x00\x03t/4" + b"\x00\x09" + long
+    packets = [
+        publish_packet(b"t/1", b"one", 7),
+        b"\xd0\x00",
+        b"\x30\x08\x00\x03t/2two",
+        publish_packet(b"t/3", b"three", 8),
+        b"\x32" + bytes([len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14]) + body,
+        publish_packet(b"t/5", b"five", 10),
+    ]
+    with ScriptedBroker(then=b"".join(packets)) as server, listening(server) as ear:
+        delivery = ear.gather(5)
+        assert [each.topic for each in delivery.messages] == [b"t/1", b"t/2", b"t/3", b"t/4", b"t/5"]
+        assert [each.payload for each in delivery.messages] == [b"one", b"two", b"three", long, b"five"]
+        ear.receiver.acknowledge(delivery.tokens)
+        wait_until(lambda: len([body for kind, body in server.packets if kind == 4]) == 4)
+        acknowledged = [body for kind, body in server.packets if kind == 4]
+        assert acknowledged == [b"\x00\x07", b"\x00\x08", b"\x00\x09", b"\x00\x0a"]
+
+
+def test_messages_of_version_5_have_properties(mosquitto: Mosquitto) -> None:
+    """Of the publisher's, in any number; they are no part of the payload."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho left it untyped
+    properties.UserProperty = [("plant", "n" * 100), ("line", "2")]
+    with listening(mosquitto, protocol="5") as ear:
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        client.connect(mosquitto.host, mosquitto.port)
+        client.loop_start()
+        for number, given in enumerate([None, properties, None]):
+            client.publish("t/1", b"%d" % number, 1, properties=given).wait_for_publish(30)
+        assert ear.payloads(3) == numbered(3)
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_acknowledgements_wait_while_the_broker_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is lost, and they leave in their order."""
+    packets = publish_packet(b"t/1", b"one", 7) + publish_packet(b"t/2", b"two", 8)
+    with ScriptedBroker(then=packets) as server, listening(server) as ear:
+        tokens = ear.gather(2).tokens
+        wait_until(lambda: not ear.receiver._socket.unsent)
+        monkeypatch.setattr(mqtt_client, "UNSENT_LIMIT", 0)  # no byte more is taken
+        for token in tokens:
+            ear.receiver.acknowledge([token])
+            time.sleep(0.05)
+        assert 4 not in [kind for kind, _ in server.packets]
+        monkeypatch.undo()
+        ear.receiver.wake()
+        wait_until(lambda: len([body for kind, body in server.packets if kind == 4]) == 2)
+        assert [body for kind, body in server.packets if kind == 4] == [b"\x00\x07", b"\x00\x08"]
+        assert ear.receiver.counters.stale_acks == 0
 
 
 def test_payload_of_10_mb_is_cut_and_its_size_told(broker: Broker) -> None:

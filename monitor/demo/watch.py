@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from paho.mqtt.client import MQTTMessage
-
     from config.settings import MqttSettings
+    from monitor.mqtt_packets import Publishes
 
 COUNTED = 10_000  # a lag is counted up to here
 LASTING_S = 3.0  # from which on trouble is told
@@ -47,15 +46,16 @@ class Listener(Link):
         """Subscribe."""
         self._client.subscribe(self._filter, 1)
 
-    def on_message(self, message: MQTTMessage) -> None:
-        """Keep a transition that has not been seen yet; at a broker of others anything may come."""
-        try:
-            event = msgspec.json.decode(message.payload, type=AlertEvent)
-        except msgspec.DecodeError:
-            return
-        if event.event_id not in self._seen:
-            self._seen.add(event.event_id)
-            self._news.append((time.time_ns() // 1_000_000, event))
+    def on_messages(self, arrived: Publishes) -> None:
+        """Keep the transitions that have not been seen yet; at a broker of others anything may come."""
+        for payload in arrived.payloads:
+            try:
+                event = msgspec.json.decode(payload, type=AlertEvent)
+            except msgspec.DecodeError:
+                continue
+            if event.event_id not in self._seen:
+                self._seen.add(event.event_id)
+                self._news.append((time.time_ns() // 1_000_000, event))
 
     def news(self) -> list[tuple[int, AlertEvent]]:
         """What came since the last call."""

@@ -18,9 +18,8 @@ from monitor.records import Message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from paho.mqtt.client import MQTTMessage
-
     from config.settings import MqttSettings
+    from monitor.mqtt_packets import Publishes
 
 DROPPED = "$SYS/broker/publish/messages/dropped"
 VERSION = "$SYS/broker/version"
@@ -87,25 +86,28 @@ class Probe(Link):
             self._looking = False
             self._client.subscribe("#", 0)
 
-    def on_message(self, message: MQTTMessage) -> None:
-        """Keep it."""
+    def on_messages(self, arrived: Publishes) -> None:
+        """Keep them."""
+        now = time.time_ns() // 1_000_000
+        for topic, payload, retained in zip(arrived.topics, arrived.payloads, arrived.retained, strict=True):
+            self._keep(Message(topic, payload, now, len(payload)), retained=retained)
+
+    def _keep(self, message: Message, *, retained: bool) -> None:
         try:
-            topic = message.topic
+            topic = message.topic.decode()
         except UnicodeDecodeError:
             topic = ""
-        payload = bytes(message.payload)
         if topic == DROPPED:
-            self.dropped.append(_number(payload))
+            self.dropped.append(_number(message.payload))
         elif topic == VERSION:
-            self.is_mosquitto = payload.startswith(b"mosquitto")
+            self.is_mosquitto = message.payload.startswith(b"mosquitto")
         elif (ours := self._among(self._filters, topic)) or self._among(self._beside, topic):
             self.heard.update(ours)
-            arrived = Message(topic.encode(), payload, time.time_ns() // 1_000_000, len(payload))
             with self._lock:
                 if len(self._messages) < MOST:
-                    self._messages.append(arrived)
-                    self._retained += bool(ours) and message.retain
-                    self._fresh += bool(ours) and not message.retain
+                    self._messages.append(message)
+                    self._retained += bool(ours) and retained
+                    self._fresh += bool(ours) and not retained
         elif not OURS.match(topic):
             self.elsewhere[topic] = self.elsewhere.get(topic, 0) + 1
 
