@@ -127,6 +127,16 @@ def test_forgetting_goes_up_to_the_position_and_in_small_steps(journal: Journal)
     assert journal.first() == 151
 
 
+def test_forgetting_does_not_write_what_it_forgets(journal: Journal, tmp_path: Path) -> None:
+    """Ten records of 400 kB leave less in the write-ahead log than one of them: nothing is overwritten."""
+    journal.append([Batch([Message(b"t", bytes(400_000), 0, 1)])] * 10, 0)
+    journal._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    journal.forget(10)
+    journal.append([Clock()], 0)
+    assert journal.first() == 11
+    assert (tmp_path / "journal.db-wal").stat().st_size < 100_000
+
+
 def test_positions_are_never_used_again(tmp_path: Path) -> None:
     """Not even where everything was forgotten and the file opened anew."""
     path = tmp_path / "journal.db"
