@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections import deque
 from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,6 +33,7 @@ CREATE TABLE IF NOT EXISTS record (
 COLUMNS = ("kind", "time", "body")  # what the checksum is of
 KINDS: tuple[type[Payload], ...] = (Batch, Clock, Command, Change)  # stored as their index
 FORGOTTEN_AT_ONCE = 64  # records deleted with an append: more than are added, and never a long pause
+AT_HAND = 8 << 20  # bytes of records, as they are stored, that need not be read from the file again
 
 _MESSAGES = msgspec.msgpack.Decoder(list[Message])  # four-element arrays: topic, payload, arrival, size
 
@@ -51,6 +54,7 @@ class Journal:
         self._lock = threading.Lock()
         self._path = path
         self._forgettable = 0
+        self._latest = _Latest()
         self.damaged = ""  # what was found wrong with the file: it has to be mended before it can be gone on with
         with ExitStack() as opened:
             try:
@@ -108,10 +112,20 @@ class Journal:
                 "DELETE FROM record WHERE position <= ? AND position < (SELECT min(position) FROM record) + ?",
                 (self._forgettable, FORGOTTEN_AT_ONCE),
             )
+        first = last - len(rows) + 1
+        records = [Record(first + place, time, payload) for place, payload in enumerate(payloads)]
+        self._latest.add(records, [len(body) for _, _, body in rows])
         return last
 
     def read(self, after: int, limit: int) -> list[Record]:
-        """Up to `limit` records after a position, in their order."""
+        """Up to `limit` records after a position, in their order.
+
+        Those of the latest appends are at hand for the one who reads on behind them: what is on the disk, and not
+        sooner than it is.
+        """
+        return self._latest.after(after, limit) or self._stored(after, limit)
+
+    def _stored(self, after: int, limit: int) -> list[Record]:
         with self._reading() as reader:
             rows = reader.execute(
                 "SELECT position, time, kind, body, checksum FROM record"
@@ -162,6 +176,39 @@ class Journal:
         """Close the files."""
         self._reader.close()
         self._writer.close()
+
+
+class _Latest:
+    """The records that were committed last, without a gap: as many as there is room for, until they are read."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: deque[tuple[Record, int]] = deque()  # each with its size in bytes
+        self._size = 0
+
+    def add(self, records: Sequence[Record], sizes: Sequence[int]) -> None:
+        """What was just committed; begins anew where that is not what follows, because threads were faster."""
+        with self._lock:
+            if self._records and records[0].position != self._records[-1][0].position + 1:
+                self._records.clear()
+                self._size = 0
+            self._records.extend(zip(records, sizes, strict=True))
+            self._size += sum(sizes)
+            while self._size > AT_HAND:
+                self._drop_first()
+
+    def after(self, position: int, limit: int) -> list[Record]:
+        """What follows a position, where that is at hand; whatever comes before it is let go."""
+        with self._lock:
+            while self._records and self._records[0][0].position <= position:
+                self._drop_first()
+            if not self._records or self._records[0][0].position != position + 1:
+                return []
+            return [record for record, _ in islice(self._records, limit)]
+
+    def _drop_first(self) -> None:
+        _, size = self._records.popleft()
+        self._size -= size
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor import journal as room
 from monitor.journal import FORGOTTEN_AT_ONCE, Journal, JournalError
 from monitor.records import Batch, Change, Clock, Command, Message, Record
 from tests.rig import small_disk
@@ -81,14 +83,60 @@ def test_every_kind_of_record_comes_back(tmp_path_factory: pytest.TempPathFactor
     def comes_back(payloads: list[Payload], time: int) -> None:
         writer = Journal(path)
         last = writer.append(payloads, time)
+        at_hand = writer.read(last - len(payloads), 10)
         writer.close()
         reader = Journal(path)
         found = reader.read(last - len(payloads), 10)
         reader.close()
         assert [record.payload for record in found] == payloads
         assert {record.time for record in found} == {time}
+        assert at_hand == found
 
     comes_back()
+
+
+def test_what_was_just_committed_is_not_read_again(journal: Journal) -> None:
+    """The one who reads on gets the very records; whoever reads from elsewhere gets what is in the file."""
+    for number in range(6):
+        journal.append([message(number)], number)
+    first, second = journal.read(0, 4), journal.read(0, 4)
+    assert [record.position for record in first] == [1, 2, 3, 4]
+    assert all(ours is theirs for ours, theirs in zip(first, second, strict=True))
+    last = journal.read(4, 10)
+    assert [record.position for record in last] == [5, 6]
+    assert journal.read(6, 10) == []
+    again = journal.read(0, 10)
+    assert again == [*first, *last]
+    assert again[0] is not first[0]
+
+
+def test_of_what_was_committed_only_so_much_is_kept_at_hand(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader who is far behind reads from the file until he has caught up, and misses nothing."""
+    monkeypatch.setattr(room, "AT_HAND", 1_000)
+    payloads: list[Payload] = [Batch([Message(b"t", b"%d" % number * 100, number, 1)]) for number in range(40)]
+    for payload in payloads:
+        journal.append([payload], 0)
+    assert journal._latest._size <= 1_000
+    found: list[Record] = []
+    while records := journal.read(len(found), 3):
+        found += records
+    assert [record.payload for record in found] == payloads
+    assert found[-1].payload is payloads[-1]
+
+
+def test_two_threads_append_and_a_third_reads_everything_in_order(journal: Journal) -> None:
+    """No record is passed by, and none comes before it is committed."""
+    with ThreadPoolExecutor(2) as pool:
+        appending = [pool.submit(lambda: [journal.append([Clock()] * 2, 0) for _ in range(50)]) for _ in range(2)]
+        position = 0
+        while position < 200:
+            for record in journal.read(position, 7):
+                assert record.position == position + 1
+                assert record.position <= journal.last()
+                position = record.position
+        assert all(each.result() for each in appending)
 
 
 def test_what_append_returned_survives_a_kill(tmp_path: Path) -> None:
