@@ -92,20 +92,17 @@ class Intake:
     def _payloads(self, messages: list[Message]) -> list[Payload]:
         """The messages as records, in their order; commands are records of their own."""
         payloads: list[Payload] = []
-        batch: list[Message] = []
-        for message in messages:
-            command = self._read_command(message) if message.topic == self._command_topic else None
-            if command is not None or len(batch) >= MESSAGES_AT_ONCE:
-                if batch:
-                    payloads.append(Batch(batch))
-                batch = []
-            if command is not None:
-                payloads.append(command)
-            elif message.topic != self._command_topic:
-                batch.append(message)
-        if batch:
-            payloads.append(Batch(batch))
-        return payloads
+        run: list[Message] = []  # between two commands
+        start = 0
+        for place, message in enumerate(messages):
+            if message.topic == self._command_topic:
+                run += messages[start:place]
+                start = place + 1
+                command = self._read_command(message)
+                if command is not None:
+                    payloads += [*_batches(run), command]
+                    run = []
+        return [*payloads, *_batches(run + messages[start:])]
 
     def _append(self, payloads: list[Payload]) -> bool:
         """Write, waiting as long as the disk is full; False where it still is when the daemon stops."""
@@ -169,3 +166,9 @@ class Intake:
                 log.warning("receiving_paused", limit_bytes=self._backlog_limit, remedy=remedy)
             else:
                 log.info("receiving_resumed", limit_bytes=self._backlog_limit)
+
+
+def _batches(messages: list[Message]) -> list[Batch]:
+    """As few records as may be."""
+    firsts = range(0, len(messages), MESSAGES_AT_ONCE)
+    return [Batch(messages[first : first + MESSAGES_AT_ONCE]) for first in firsts]
