@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
-from monitor.payloads.choice import edge_nodes_reader, reader
+from monitor.payloads.choice import at_once_reader, edge_nodes_reader, reader
 from monitor.payloads.names import LEFT_OUT, Names
 from monitor.payloads.paths import Paths
 from monitor.payloads.words import is_name, short
-from monitor.records import DeadLetter, Float32, Int64, Message
+from monitor.records import DeadLetter, Float32, Float64, Int64, Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from monitor.payloads.ours import AtOnceReader
     from monitor.payloads.reading import Reading
     from monitor.payloads.sparkplug_memory import Memory
 
@@ -179,7 +180,6 @@ class _Rows:
 
     streams: list[str] = field(default_factory=list)
     time: list[int] = field(default_factory=list)
-    arrival: list[int] = field(default_factory=list)
     source: list[Message] = field(default_factory=list)
     columns: list[Int64] = field(default_factory=list)  # of each row's values
     values: list[float | None] = field(default_factory=list)  # of one row behind those of the other
@@ -197,6 +197,7 @@ class _Place:
     sensor: str = ""  # where the topic names one
     among: tuple[int, ...] = ()  # the payload names the asset: the first of these classes that takes it has it
     edge: bool = False  # a message of a Sparkplug edge node, also where there is a reason
+    at_once: AtOnceReader | None = None  # reads its plain messages
 
 
 class Decoder:
@@ -207,6 +208,8 @@ class Decoder:
         self._routes = tuple(routes)
         self._names = [Names(route.published or route.sensors, route.ignore) for route in routes]
         self._readers = [reader(route, names) for route, names in zip(routes, self._names, strict=True)]
+        self._at_once = [at_once_reader(route) for route in routes]
+        self._whole = [np.arange(len(route.sensors)) for route in routes]
         self._edge_nodes = edge_nodes_reader() if any(route.payload == "sparkplug" for route in routes) else None
         self._patterns: list[tuple[re.Pattern[str], int, bool]] = []
         for index, route in enumerate(routes):
@@ -227,6 +230,15 @@ class Decoder:
         memory = {} if edge_nodes is None else edge_nodes
         for message in messages:
             place = self._places.get(message.topic) or self._find(message.topic)
+            if place.at_once is not None and message.size == len(message.payload):
+                to = rows[place.asset_class]
+                count = place.at_once.take(message, to.time, to.values)
+                for _ in range(count):
+                    to.streams.append(place.stream)
+                    to.source.append(message)
+                    to.columns.append(self._whole[place.asset_class])
+                if count >= 0:
+                    continue
             if place.edge and message.size == len(message.payload):
                 requests += self._edge(message, place, memory, rows, reports, letters)
             elif place.reason:
@@ -275,7 +287,8 @@ class Decoder:
             if "asset" not in groups:
                 return _Place(index, key, status, sensor=sensor, among=self._beside(name), edge=edge)
             if self._routes[index].takes(key):
-                return _Place(index, key, status, sensor=sensor, edge=edge)
+                at_once = None if status else self._at_once[index]
+                return _Place(index, key, status, sensor=sensor, edge=edge, at_once=at_once)
         return _Place(reason="no class takes this asset" if known else "topic matches no template", edge=edge)
 
     def _beside(self, topic: str) -> tuple[int, ...]:
@@ -358,7 +371,6 @@ class Decoder:
                 continue
             to.streams.append(stream)
             to.time.append(reading.time)
-            to.arrival.append(message.arrival)
             to.source.append(message)
             to.columns.append(layout.columns)
             to.values.extend(values.values())
@@ -368,27 +380,33 @@ class Decoder:
     def _table(self, rows: _Rows, asset_class: int, letters: list[DeadLetter]) -> ClassReadings:
         """The readings as arrays; counts what is left out, and refuses what does not fit."""
         route = self._routes[asset_class]
-        count = len(rows.streams)
-        values = np.full((count, len(route.sensors)), np.nan, np.float32)  # (N, C)
-        column = np.concatenate(rows.columns) if count else np.zeros(0, np.int64)  # (V,) as all of these
-        row = np.repeat(np.arange(count), list(map(len, rows.columns)))
+        count, sensors = len(rows.streams), len(route.sensors)
         exact = np.array(rows.values, np.float64)
-        if route.ignore:
-            wanted = column != LEFT_OUT
-            rows.ignored += int(np.count_nonzero(~np.isnan(exact[~wanted])))
-            row, column, exact = row[wanted], column[wanted], exact[wanted]
+        if len(exact) == count * sensors and set(map(id, rows.columns)) <= {id(self._whole[asset_class])}:
+            exact = exact.reshape(count, sensors)
+        else:
+            exact = _laid_out(rows, exact, sensors)
         with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused just below
-            scaled = exact
-            if route.scale:
-                scaled = exact * np.array(route.scale)[column] + np.array(route.offset)[column]
-            cells = scaled.astype(np.float32)
-        for cell in np.flatnonzero(np.isinf(cells)):
-            sensor, value = route.sensors[column[cell]], float(exact[cell])
-            letters.append(_letter(rows.source[row[cell]], f"{sensor}: {value!r} does not fit 32-bit floats"))
-            cells[cell] = np.nan
-        values[row, column] = cells
-        time, arrival = np.array(rows.time, np.int64), np.array(rows.arrival, np.int64)
-        return ClassReadings(rows.streams, time, arrival, values)
+            scaled = exact * np.array(route.scale) + np.array(route.offset) if route.scale else exact
+            values = scaled.astype(np.float32)  # (N, C)
+        for row, column in np.argwhere(np.isinf(values)).tolist():
+            sensor, value = route.sensors[column], float(exact[row, column])
+            letters.append(_letter(rows.source[row], f"{sensor}: {value!r} does not fit 32-bit floats"))
+            values[row, column] = np.nan
+        time, arrival = rows.time, [message.arrival for message in rows.source]
+        return ClassReadings(rows.streams, np.array(time, np.int64), np.array(arrival, np.int64), values)
+
+
+def _laid_out(rows: _Rows, exact: Float64, sensors: int) -> Float64:
+    """Values (V,) of readings that name different sensors as a table (N, C); counts what is left out."""
+    count = len(rows.columns)
+    table = np.full((count, sensors), np.nan)
+    column = np.concatenate(rows.columns) if count else np.zeros(0, np.int64)  # (V,)
+    row = np.repeat(np.arange(count), list(map(len, rows.columns)))
+    wanted = column != LEFT_OUT
+    rows.ignored += int(np.count_nonzero(~np.isnan(exact[~wanted])))
+    table[row[wanted], column[wanted]] = exact[wanted]
+    return table
 
 
 def _pattern(template: str, root: str) -> re.Pattern[str]:

@@ -148,8 +148,10 @@ def _number(
     state: LineState, each: ClassState, found: ClassReadings, letters: list[DeadLetter], result: StepResult
 ) -> Readings:
     """The readings with their streams by number; those for which there is no room become dead letters."""
+    numbers = list(map(each.number.get, found.streams))
+    if None not in numbers:
+        return Readings(np.array(numbers, np.int32), found.time, found.arrival, found.values)
     room = state.spec.max_streams - state.streams()
-    numbers = []
     for row, key in enumerate(found.streams):
         number = each.number.get(key, -1)
         if number < 0 and room > 0:
@@ -162,7 +164,7 @@ def _number(
             values = int(np.count_nonzero(~np.isnan(found.values[row])))
             reason = f"more assets than daemon.max_streams ({state.spec.max_streams})"
             letters.append(DeadLetter(int(found.arrival[row]), key, b"", reason, values))
-        numbers.append(number)
+        numbers[row] = number
     stream = np.array(numbers, np.int32)
     known = stream >= 0
     return Readings(stream[known], found.time[known], found.arrival[known], found.values[known])

@@ -304,3 +304,61 @@ def test_every_value_of_a_message_is_counted_once(batch: list[dict[str, str]]) -
         name in PUMPS.sensors and text in {"1", "2.5"} for item in batch for name, text in item.items()
     )
     assert read + sum(letter.values for letter in decoded.dead_letters) == sent
+
+
+NUMBERS = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(10**40), 10**40), st.none())
+ODD = st.one_of(st.text(max_size=3), st.booleans(), st.lists(st.integers(), max_size=2))
+
+
+@given(
+    documents=st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "v": st.sampled_from([1, 1, 1, 2, 1.0, "1"]),
+                "ts": st.sampled_from([START, START + 1, START + 2, 7, None, "now", 1.5]),
+                "boot": st.text(max_size=3),
+                "values": st.dictionaries(st.sampled_from([*NAMES, "strange"]), NUMBERS | ODD, max_size=4),
+            },
+        ),
+        max_size=3,
+    ),
+    as_list=st.booleans(),
+    arrival_time=st.booleans(),
+)
+@FAST
+def test_what_is_read_at_once_is_read_as_by_the_classes_reader(
+    documents: list[dict[str, object]], as_list: bool, arrival_time: bool
+) -> None:
+    """A class that leaves a name out reads everything by its reader: that name never comes here."""
+    payloads = [json.dumps(documents)] if as_list else [json.dumps(each) for each in documents]
+    messages = [Message(TOPIC, each.encode(), START + 9, len(each.encode())) for each in payloads]
+    plain, careful = (
+        Decoder(
+            [ClassRoute(NAMES, (TELEMETRY_TOPIC,), arrival_time=arrival_time, ignore=left_out)], root="plant-root"
+        )
+        for left_out in ((), ("never",))
+    )
+    one, other = plain.decode(messages), careful.decode(messages)
+    assert sorted(reasons(one)) == sorted(reasons(other))
+    assert one.readings[0].streams == other.readings[0].streams
+    assert one.readings[0].time.tolist() == other.readings[0].time.tolist()
+    assert one.readings[0].arrival.tolist() == other.readings[0].arrival.tolist()
+    np.testing.assert_array_equal(one.readings[0].values, other.readings[0].values)
+
+
+@pytest.mark.parametrize("strange", ['say "load"', "a\\b", "a\nb"])
+def test_a_name_that_json_escapes_is_read_too(strange: str) -> None:
+    route = ClassRoute((strange, "flow"), (TELEMETRY_TOPIC,))
+    assert values(decode(encode_telemetry(time=START, boot="", seq=0, values={strange: 2.0}), TOPIC, route)) == [
+        [2, None]
+    ]
+
+
+def test_of_very_many_sensors_each_is_read_under_its_own_name() -> None:
+    names = tuple(f"sensor {number}" for number in range(300))
+    sent = {name: float(number) for number, name in enumerate(names) if number % 3}
+    payload = encode_telemetry(time=START, boot="", seq=0, values=sent)
+    assert values(decode(payload, TOPIC, ClassRoute(names, (TELEMETRY_TOPIC,)))) == [
+        [sent.get(name) for name in names]
+    ]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
+from msgspec.structs import astuple
 
 from monitor.payloads.reading import Reading
-from monitor.payloads.times import in_range
+from monitor.payloads.times import EARLIEST_MS, LATEST_MS, in_range
 from monitor.payloads.words import NotJsonError, kind, parse_leniently, short, value_fault
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from monitor.payloads.names import Names
     from monitor.records import Message
+
+MOST_AT_ONCE = 100  # sensors: of more, a reading may well name a few only
+IN_RANGE = msgspec.Meta(ge=EARLIEST_MS, le=LATEST_MS)
 
 
 class _Telemetry(msgspec.Struct):
@@ -22,6 +29,43 @@ class _Telemetry(msgspec.Struct):
 
 
 _TELEMETRY = msgspec.json.Decoder(_Telemetry | list[_Telemetry])
+
+
+class AtOnceReader:
+    """Reads what holds nothing but the sensors of a class, as most does: straight into their order."""
+
+    def __init__(self, sensors: Sequence[str], *, arrival_time: bool) -> None:
+        """`sensors` are the published names. Raises ValueError where they cannot be read so."""
+        if len(sensors) > MOST_AT_ONCE:
+            raise ValueError("too many sensors")
+        columns = [(f"s{number}", float | None, math.nan) for number in range(len(sensors))]
+        names = {f"s{number}": name for number, name in enumerate(sensors)}
+        values = msgspec.defstruct("Values", columns, rename=names, forbid_unknown_fields=True, gc=False)
+        # What `_fault` would find is an error here.
+        time = ("ts", int | None, None) if arrival_time else ("ts", Annotated[int, IN_RANGE])
+        one = msgspec.defstruct("One", [("values", values), time, ("v", Literal[1], 1)], gc=False, kw_only=True)
+        self._decode = msgspec.json.Decoder(one | list[one]).decode  # type: ignore[valid-type]  # made just now
+        self._arrival_time = arrival_time
+
+    def take(self, message: Message, time: list[int], values: list[float | None]) -> int:
+        """Append the times of a message's readings, and their values, those of one behind those of the other.
+
+        Returns how many readings these are; -1, and nothing is appended, where `OursReader` has to look.
+        """
+        try:
+            decoded: Any = self._decode(message.payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return -1
+        if self._arrival_time and not in_range(message.arrival):
+            return -1
+        if type(decoded) is not list:  # most are single
+            time.append(message.arrival if self._arrival_time else decoded.ts)
+            values += astuple(decoded.values)
+            return 1
+        for each in decoded:
+            time.append(message.arrival if self._arrival_time else each.ts)
+            values += astuple(each.values)
+        return len(decoded)
 
 
 class OursReader:
