@@ -11,6 +11,7 @@ has an anchor, where its threshold stood then, and the threshold never rises abo
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,6 +26,8 @@ LOWEST, HIGHEST = 0.01, 10_000.0  # scores outside fall into the first and the l
 RATIO = (HIGHEST / LOWEST) ** (1 / BINS)  # 1.10: a quantile is known to a tenth of itself
 CENTRES = LOWEST * RATIO ** (np.arange(BINS) + 0.5)  # (H,)
 NEW = np.int64(-(2**62))  # no row yet
+
+ROUNDING = 1e-4  # more than sums of 32-bit weights are wrong by
 
 # MAD x 1.4826 is the standard deviation of a normal distribution (Rousseeuw and Croux 1993).
 MAD_TO_DEVIATION = 1.4826
@@ -86,13 +89,16 @@ def current(state: ThresholdState, config: ThresholdConfig, stream: Int32, regim
     """
     regime = np.zeros(len(stream), np.uint8) if regime is None else regime
     slot = slots(config, regime)
-    # Rows are counted for this: what the histogram weighs is bounded by the horizon, and may never be min_rows.
-    enough = state.to_learn[stream, slot] == 0  # (M,)
     threshold = floors(config, regime)
-    if enough.any():
+    # Rows are counted for this: what the histogram weighs is bounded by the horizon, and may never be min_rows.
+    enough = np.flatnonzero(state.to_learn[stream, slot] == 0)
+    if len(enough):
         here = stream[enough], slot[enough]
-        threshold[enough] = np.clip(_rule(state, config, *here), threshold[enough], _highest(state, config, *here))
-    threshold[state.relearning[stream, slot]] = np.nan
+        ruled = _rule(state, config, *here, regime[enough])
+        threshold[enough] = np.clip(ruled, threshold[enough], _highest(state, config, *here))
+    relearning = state.relearning[stream, slot]
+    if relearning.any():
+        threshold[relearning] = np.nan
     return threshold.astype(np.float32)
 
 
@@ -105,7 +111,8 @@ def creep(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime:
     anchor = state.anchor[stream, slot]
     there = anchor > 0
     ratio = np.full(len(stream), np.nan, np.float32)
-    wanted = np.maximum(_rule(state, config, stream[there], slot[there]), floors(config, regime[there]))
+    stream, slot, regime = stream[there], slot[there], regime[there]
+    wanted = np.maximum(_rule(state, config, stream, slot, regime), floors(config, regime))
     ratio[there] = wanted / anchor[there]
     return ratio
 
@@ -117,7 +124,7 @@ def slots(config: ThresholdConfig, regime: UInt8) -> UInt8:
 
 def floors(config: ThresholdConfig, regime: UInt8) -> Float64:
     """Below what the threshold (M,) of these regimes never falls; nowhere above the cap."""
-    return np.minimum(config.floor * levels(config, regime), np.maximum(config.cap, config.floor))
+    return _floors(config).take(regime if config.regime_levels else np.zeros_like(regime))
 
 
 def levels(config: ThresholdConfig, regime: UInt8) -> Float64:
@@ -127,10 +134,54 @@ def levels(config: ThresholdConfig, regime: UInt8) -> Float64:
     return np.array(config.regime_levels, np.float64)[regime]
 
 
-def _rule(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8) -> Float64:
-    """What the rule makes of the recent scores (M,)."""
-    known = state.histogram[stream, regime].astype(np.float64)  # (M, H)
-    return _by_quantile(known, config) if config.rule == "quantile" else _by_mad(known, config)
+@lru_cache(maxsize=256)
+def _floors(config: ThresholdConfig) -> Float64:
+    """(R,) of each regime; (1,) where they have no levels."""
+    level = np.array(config.regime_levels or (1.0,), np.float64)
+    return np.minimum(config.floor * level, max(config.cap, config.floor))
+
+
+def _rule(state: ThresholdState, config: ThresholdConfig, stream: Int32, slot: UInt8, regime: UInt8) -> Float64:
+    """What the rule makes of the recent scores (M,); 0 where that is surely no more than the floor of the regime."""
+    known = state.histogram[stream, slot]  # (M, H)
+    if config.rule == "quantile":
+        return _by_quantile(known.astype(np.float64), config)
+    ruled = np.zeros(len(known))
+    above = np.flatnonzero(~_mad_below_floor(known, config, regime))
+    if len(above):
+        ruled[above] = _by_mad(known[above].astype(np.float64), config)
+    return ruled
+
+
+def _mad_below_floor(histogram: Float32, config: ThresholdConfig, regime: UInt8) -> Bool:
+    """Whether the rule "mad" surely stays below the floor (M,) of the regime: mostly, and cheaper than the rule."""
+    cumulated = np.cumsum(histogram, axis=1)  # (M, H)
+    half = 0.5 * cumulated[:, -1:]
+    median = np.argmax(cumulated >= half, axis=1)  # (M,) its bin
+    first, last = _near(config)
+    if config.regime_levels:
+        place = regime, median
+    else:
+        place = np.zeros_like(regime), median
+    row = np.arange(0, cumulated.size, BINS)
+    weight = cumulated.take(row + last[place]) - cumulated.take(row + first[place])
+    sure: Bool = weight > half[:, 0] * (1 + ROUNDING)
+    return sure
+
+
+@lru_cache(maxsize=256)
+def _near(config: ThresholdConfig) -> tuple[Int64, Int64]:
+    """For a median in each bin (R, H): behind which bin, and up to which one, half of the scores must lie.
+
+    Then the rule "mad" stays below the floor of the regime, wherever in its bin the median is. 0, 0 = never.
+    """
+    edges = LOWEST * RATIO ** np.arange(BINS + 1)
+    low, high = edges[:-1], edges[1:]  # (H,) of the median
+    reach = (_floors(config)[:, None] - high) / (config.deviations * MAD_TO_DEVIATION) * (1 - ROUNDING)  # (R, H)
+    first = np.searchsorted(CENTRES, high - reach, side="left") - 1
+    last = np.searchsorted(CENTRES, low + reach, side="right") - 1
+    never = (reach < high * (RATIO - 1) / 2) | (first < 0)
+    return np.where(never, 0, first), np.where(never, 0, last)
 
 
 def _highest(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8) -> Float64:
@@ -157,19 +208,23 @@ def learn(
     """
     of = np.zeros(len(stream), np.uint8) if regime is None else regime
     regime = slots(config, of)  # from here on by threshold
-    state.last_tick[stream[frozen], regime[frozen]] = tick[frozen]
-    stream, regime, tick, score, of = stream[~frozen], regime[~frozen], tick[~frozen], score[~frozen], of[~frozen]
+    if frozen.any():
+        state.last_tick[stream[frozen], regime[frozen]] = tick[frozen]
+        learns = ~frozen
+        stream, regime, tick, score, of = (each[learns] for each in (stream, regime, tick, score, of))
     last = state.last_tick[stream, regime]
     age = np.where(last == NEW, 0, tick - last)
     state.histogram[stream, regime] *= np.exp(-age / config.horizon_ticks).astype(np.float32)[:, None]
     _anchor(state, config, stream, of, age)
     silent = age > config.horizon_ticks
-    _begin_anew(state, config, stream[silent], regime[silent])
+    if silent.any():
+        _begin_anew(state, config, stream[silent], regime[silent])
     bin_ = np.log(np.maximum(score, LOWEST) / LOWEST) / np.log(RATIO)
     state.histogram[stream, regime, np.clip(bin_, 0, BINS - 1).astype(np.int64)] += 1
     state.last_tick[stream, regime] = tick
-    state.to_learn[stream, regime] = np.maximum(state.to_learn[stream, regime] - 1, 0)
-    done = state.relearning[stream, regime] & (state.to_learn[stream, regime] == 0)
+    to_learn = np.maximum(state.to_learn[stream, regime] - 1, 0)
+    state.to_learn[stream, regime] = to_learn
+    done = state.relearning[stream, regime] & (to_learn == 0)
     if done.any():  # what was accepted is normal, also above the cap
         here = stream[done], regime[done]
         state.relearning[here] = False
@@ -180,6 +235,8 @@ def _anchor(state: ThresholdState, config: ThresholdConfig, stream: Int32, regim
     """Count the time that was learned, silences left out; after a horizon of it the threshold gets its anchor."""
     slot = slots(config, regime)
     waiting = state.anchor[stream, slot] == 0
+    if not waiting.any():
+        return
     stream, regime, slot, age = stream[waiting], regime[waiting], slot[waiting], age[waiting]
     passed = np.clip(age, 1, config.min_rows)
     state.to_anchor[stream, slot] = np.maximum(state.to_anchor[stream, slot] - passed, 0)

@@ -292,3 +292,29 @@ def test_the_creep_is_how_far_the_recent_scores_would_raise_it_above_its_anchor(
     assert now(state, rule) == pytest.approx(3.6, rel=0.1)
     relearn(state, rule, 0)
     assert np.isnan(creep(state, rule, *here)).all()
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    level=st.floats(0.05, 20.0),
+    spread=st.floats(0.01, 1.5),
+    floor=st.floats(0.005, 10.0),
+    relative=st.tuples(st.floats(0.5, 2.0), st.floats(0.5, 2.0)),
+)
+@FAST
+def test_a_floor_only_lifts_what_lies_below_it(
+    seed: int, level: float, spread: float, floor: float, relative: tuple[float, float]
+) -> None:
+    """Whatever the recent scores are: with a floor the threshold is the larger of it and that without one."""
+    random = np.random.default_rng(seed)
+    rule = config(rule="mad", floor=floor, regime_levels=relative)
+    state = ThresholdState.empty(rule, 40)
+    state.to_learn[:] = 0
+    for stream in range(40):
+        for score in level * random.lognormal(0, spread, random.integers(0, 60)):
+            place = min(max(int(np.log(score / LOWEST) / np.log(RATIO)), 0), 143)
+            state.histogram[stream, 0, place] += random.uniform(0.01, 2)
+    stream, regime = np.arange(40, dtype=np.int32), random.integers(0, 2, 40).astype(np.uint8)
+    bare = current(state, config(rule="mad"), stream, regime)
+    floors = (floor * np.array(relative)[regime]).astype(np.float32)
+    np.testing.assert_array_equal(current(state, rule, stream, regime), np.maximum(bare, floors))
