@@ -129,35 +129,43 @@ def _remember(
     state: LastingState, lasting: Lasting, stream: Int32, tick: Int64, residual: Float32
 ) -> tuple[Float32, Float32]:
     """Take rows into the means; returns them in units (B, C), and their ticks (B, 1)."""
-    last = state.last_tick[stream]
+    last = state.last_tick.take(stream)
     age = np.where(last == NEW, 1, np.maximum(tick - last, 0)).astype(np.float32)[:, None]  # (B, 1)
     state.last_tick[stream] = tick
     ticks = np.minimum(age, np.float32(lasting.window))  # what a row stands for after a pause
     there = ~np.isnan(residual)
-    row: Float32 = np.clip(np.where(there, residual, np.float32(0)) / lasting.unit, -LIMIT, LIMIT)  # (B, C)
+    row: Float32 = residual / lasting.unit
+    np.clip(row, -LIMIT, LIMIT, out=row)
+    row[~there] = 0
     horizon = np.array((LATEST, *RECENT), np.float32)[:, None] * lasting.window  # (M, 1)
-    share = np.where(there[:, None], -np.expm1(-ticks[:, None] / horizon), np.float32(0))  # (B, M, C)
-    weight = state.weight[stream] * np.exp(-age[:, None] / horizon) + share  # (B, M, C)
-    step = share / np.maximum(weight, np.float32(SMALLEST))
-    state.mean[stream] += step * (row[:, None] - state.mean[stream])
+    share = there[:, None] * -np.expm1(-ticks[:, None] / horizon)  # (B, M, C)
+    weight = state.weight.take(stream, axis=0)  # (B, M, C)
+    weight *= np.exp(-age[:, None] / horizon)
+    weight += share
     state.weight[stream] = weight
+    share /= np.maximum(weight, np.float32(SMALLEST), out=weight)  # the step from the mean to the row
+    mean = state.mean.take(stream, axis=0)
+    state.mean[stream] = mean + share * (row[:, None] - mean)
     return row, ticks
 
 
 def _deviations(state: LastingState, lasting: Lasting, stream: Int32) -> list[Float32]:
     """The means less the usual, from the shortest on, (B, C) each, NaN = not ready."""
-    settled = state.learned[stream] >= SETTLE * lasting.window  # (B, C)
-    usual = np.clip(state.usual[stream], -lasting.bound, lasting.bound)
-    ready = settled[:, None] & (state.weight[stream] >= READY)  # (B, M, C)
-    ready = np.logical_and.accumulate(ready, axis=1)  # without the shorter mean there is nothing to say
-    deviation = np.where(ready, state.mean[stream] - usual[:, None], np.float32(np.nan))
+    settled = state.learned.take(stream, axis=0) >= SETTLE * lasting.window  # (B, C)
+    usual = np.clip(state.usual.take(stream, axis=0), -lasting.bound, lasting.bound)
+    ready = state.weight.take(stream, axis=0) >= READY  # (B, M, C)
+    deviation = state.mean.take(stream, axis=0) - usual[:, None]
+    for index in range(deviation.shape[1]):
+        settled &= ready[:, index]  # without the shorter mean there is nothing to say
+        deviation[:, index][~settled] = np.nan
     return list(np.moveaxis(deviation, 1, 0))
 
 
 def _learn(state: LastingState, lasting: Lasting, stream: Int32, row: Float32, ticks: Float32) -> None:
     """Take rows (B, C) into what is usual, for so many ticks (B, C)."""
-    learned = np.minimum(state.learned[stream] + ticks, np.float32(FORGET * lasting.window))
-    state.usual[stream] += ticks / np.maximum(learned, 1) * (row - state.usual[stream])
+    learned = np.minimum(state.learned.take(stream, axis=0) + ticks, np.float32(FORGET * lasting.window))
+    usual = state.usual.take(stream, axis=0)
+    state.usual[stream] = usual + ticks / np.maximum(learned, 1) * (row - usual)
     state.learned[stream] = learned
 
 
@@ -166,19 +174,20 @@ def _judge(usual: Recent, recent: Float32, shorter: Float32, there: Bool) -> tup
     contribution = np.full(recent.shape, np.nan, np.float32)
     score = np.full(len(recent), np.nan, np.float32)
     ready = ~np.isnan(recent)
-    rows = np.flatnonzero(2 * ready.sum(axis=1) > recent.shape[1])
+    rows = np.flatnonzero(2 * np.count_nonzero(ready, axis=1) > recent.shape[1])
     if not len(rows):
         return contribution, score
     precision = usual.precision.astype(np.float64)  # differences of nearly equal numbers are what counts
     shorter = np.where(ready, shorter, np.float32(np.nan))
     long, short = (completed(each[rows].astype(np.float64), precision) for each in (recent, shorter))
     weighted = long @ precision  # (b, C)
-    square = np.maximum((long * weighted).sum(axis=1), SMALLEST**2)  # (b,) T²
-    still = np.clip(STILL * (short * weighted).sum(axis=1) / square, 0, 1)
+    square = np.maximum(np.einsum("bc,bc->b", long, weighted), SMALLEST**2)  # (b,) T²
+    still = np.clip(STILL * np.einsum("bc,bc->b", short, weighted) / square, 0, 1)
     score[rows] = np.sqrt(square) * still / usual.score
     # How far each sensor is from what the others make it, in its own deviations: large of those that are to blame.
     alone = np.abs(weighted) / np.sqrt(np.diag(precision)) * (still / usual.score)[:, None]  # (b, C)
-    contribution[rows] = np.where(ready[rows] & there[rows], alone, np.nan)
+    contribution[rows] = alone
+    contribution[~(ready & there)] = np.nan
     return contribution, score
 
 

@@ -142,7 +142,7 @@ def _floors(config: ThresholdConfig) -> Float64:
 
 
 def _rule(state: ThresholdState, config: ThresholdConfig, stream: Int32, slot: UInt8, regime: UInt8) -> Float64:
-    """What the rule makes of the recent scores (M,); 0 where that is surely no more than the floor of the regime."""
+    """What the rule makes of the recent scores (M,); 0 where that is surely below the floor of the regime."""
     known = state.histogram[stream, slot]  # (M, H)
     if config.rule == "quantile":
         return _by_quantile(known.astype(np.float64), config)
@@ -154,15 +154,12 @@ def _rule(state: ThresholdState, config: ThresholdConfig, stream: Int32, slot: U
 
 
 def _mad_below_floor(histogram: Float32, config: ThresholdConfig, regime: UInt8) -> Bool:
-    """Whether the rule "mad" surely stays below the floor (M,) of the regime: mostly, and cheaper than the rule."""
+    """Whether the rule "mad" surely stays below the floor (M,) of the regime, found for less than the rule."""
     cumulated = np.cumsum(histogram, axis=1)  # (M, H)
     half = 0.5 * cumulated[:, -1:]
     median = np.argmax(cumulated >= half, axis=1)  # (M,) its bin
     first, last = _near(config)
-    if config.regime_levels:
-        place = regime, median
-    else:
-        place = np.zeros_like(regime), median
+    place = regime if config.regime_levels else np.zeros_like(regime), median
     row = np.arange(0, cumulated.size, BINS)
     weight = cumulated.take(row + last[place]) - cumulated.take(row + first[place])
     sure: Bool = weight > half[:, 0] * (1 + ROUNDING)
