@@ -22,12 +22,12 @@ import numpy as np
 
 from monitor import roughness
 from monitor.incident import after
-from monitor.records import Kind, Masks, SensorChange
-from monitor.roughness import RoughnessConfig  # noqa: TC001 - msgspec reads the annotations
+from monitor.records import Frames, Kind, Masks, SensorChange
+from monitor.roughness import Findings, RoughnessConfig
 
 if TYPE_CHECKING:
-    from monitor.records import Bool, Float32, Frames, Int32, Int64, UInt8
-    from monitor.roughness import Findings, RoughnessState
+    from monitor.records import Bool, Float32, Int32, Int64, UInt8
+    from monitor.roughness import RoughnessState
 
 # F faults, in the order in which one wins where a tick shows two.
 FAULTS = (
@@ -121,73 +121,106 @@ def push(
     Without `rough`, or without limits for it, there are no leaps, spikes and noise.
     """
     limits = _limits(config)
-    _restart(state, frames.stream[frames.gap])
+    if frames.gap.any():
+        _restart(state, frames.stream[frames.gap])
     stream, values = frames.stream, frames.values
     here = (frames.count > 0)[:, None]  # (N, 1) whether the asset reported anything
     known = ~np.isnan(values)  # (N, C)
     there = known & here  # (N, C)
-    outside = known & ((values < limits.lowest) | (values > limits.highest))  # (N, C)
+    outside = (values < limits.lowest) | (values > limits.highest)  # (N, C) nothing missing is
     rests = np.zeros(len(stream), np.bool_) if resting is None else resting
 
-    before = state.value[stream]  # (N, C)
+    before = state.value.take(stream, axis=0)  # (N, C)
     changed = there & (values != before)
-    state.value[stream] = np.where(there, values, before)
-    fault = state.fault[stream]  # (N, C)
-    unmoved = state.unmoved[stream]  # (N, C)
-    unmoved = np.where(changed, 0, unmoved + (here & (unmoved < NEVER)))
+    missing = here & ~known & ~np.isnan(before)
+    state.value[stream] = np.where(changed, values, before)
+    fault = state.fault.take(stream, axis=0)  # (N, C)
+    unmoved = state.unmoved.take(stream, axis=0)  # (N, C)
+    unmoved += here & (unmoved < NEVER)
+    unmoved *= ~changed
     state.unmoved[stream] = unmoved
     still = there & ~changed & _others_moved(there & (fault == GOOD), unmoved < config.moved_within)
     still &= ~rests[:, None]
-    missing = here & ~known & ~np.isnan(before)
-    goes_on = np.stack([outside & here, still, missing], axis=1)  # (N, COUNTED, C)
-    ends = np.stack([there & ~outside, changed, there], axis=1)  # (N, COUNTED, C)
-    count = state.count[stream]  # (N, COUNTED, C)
+    goes_on = _beside(outside & here, still, missing)  # (N, COUNTED, C)
+    ends = _beside(there & ~outside, changed, there)  # (N, COUNTED, C)
+    count = state.count.take(stream, axis=0)  # (N, COUNTED, C)
     seen = None
     if rough is not None and config.rough is not None:
         seen = roughness.push(rough, config.rough, frames, outside, count[:, RANGE] > 0, rests)
-    suspect = _suspect_after(state, limits, stream, np.where(changed, count[:, STUCK], 0))  # (N, C)
-    count = np.where(ends, 0, count + goes_on)
+    suspect = _suspect_after(state, limits, stream, changed * count[:, STUCK])  # (N, C)
+    count += goes_on
+    count *= ~ends
     state.count[stream] = count
-    row, which, sensor = np.nonzero(goes_on & (count == 1))
+    begun = np.flatnonzero(goes_on & (count == 1))
+    row, which, sensor = np.unravel_index(begun, count.shape)
     state.since[stream[row], which, sensor] = frames.tick[row]
 
-    found = _found(count >= limits.ticks, seen)  # (N, F, C)
-    is_faulty = found.any(axis=1)  # (N, C)
-    fires = is_faulty & (fault == GOOD)
-    gives_way = found[:, :RATE].any(axis=1) & ((fault == RATE) | (fault == SPIKES))
-    # Spikes are counted for minutes: what else was wrong with a sensor may be over before.
-    wrong = found[:, :SPIKES].any(axis=1) | (found[:, SPIKES] & (fault == SPIKES)) | outside | ~known
-    if seen is not None:
-        wrong |= seen.pending | (seen.still_noisy & (fault == NOISE)) | (seen.still_losing & (fault == DROPOUT))
-    good = np.where(wrong | (fault == GOOD), 0, state.good[stream] + here)  # (N, C)
-    clears = (fault != GOOD) & (good >= config.clear_ticks)
-    news = fires | clears | gives_way
-    if news.any():
-        row, sensor = np.nonzero(fires | gives_way)
-        fault[row, sensor] = found[row, :, sensor].argmax(axis=1)
-        _begins(state, rough, frames, fault, row, sensor)
-        if rough is not None:
-            row, sensor = np.nonzero(clears & (fault == NOISE))
-            roughness.forget_spikes(rough, stream[row], sensor)
-        fault[clears] = GOOD
-        state.fault[stream] = fault
-    state.good[stream] = good
-
-    nothing = np.zeros_like(known)
+    over = count >= limits.ticks  # (N, COUNTED, C)
+    changes = _judge(state, config, frames, rough, fault, over, outside | ~known, seen)
     masks = Masks(
-        value=outside | found[:, STUCK] | (nothing if seen is None else seen.pending),
+        value=outside | over[:, STUCK] if seen is None else outside | over[:, STUCK] | seen.pending,
         sensor=withheld(fault) | (count[:, STUCK] >= suspect),
         history=still & (count[:, STUCK] == limits.ticks[STUCK]),
-        before=nothing if seen is None else seen.before,
+        before=np.zeros_like(known) if seen is None else seen.before,
     )
+    return masks, changes
+
+
+def _judge(
+    state: SensorCheckState,
+    config: SensorCheckConfig,
+    frames: Frames,
+    rough: RoughnessState | None,
+    fault: UInt8,
+    over: Bool,
+    unfit: Bool,
+    seen: Findings | None,
+) -> list[SensorChange]:
+    """Which sensors turn faulty, and which are good again; changes `state`, `rough` and `fault` (N, C).
+
+    `over` (N, COUNTED, C) is what lasts long enough; `unfit` (N, C) is what is out of range or missing.
+    """
+    good = state.good.take(frames.stream, axis=0)
+    state.good[frames.stream] = 0
+    # Of most assets nothing is to be said.
+    shown = fault != GOOD  # (N, C)
+    shown |= over[:, RANGE] | over[:, STUCK] | over[:, DROPOUT]
+    if seen is not None:
+        shown |= seen.losing | seen.noisy | seen.leapt | seen.spiking
+    rows = np.unique(np.flatnonzero(shown) // shown.shape[1])
+    if not len(rows):
+        return []
+    frames = Frames(*(getattr(frames, name)[rows] for name in Frames.__slots__))
+    stream, here, good = frames.stream, (frames.count > 0)[:, None], good[rows]
+    seen = None if seen is None else Findings(*(each[rows] for each in seen))
+    was = fault[rows]  # (n, C)
+    found = _found(over[rows], seen)  # (n, F, C)
+    fires = found.any(axis=1) & (was == GOOD)
+    gives_way = found[:, :RATE].any(axis=1) & ((was == RATE) | (was == SPIKES))
+    # Spikes are counted for minutes: what else was wrong with a sensor may be over before.
+    wrong = found[:, :SPIKES].any(axis=1) | (found[:, SPIKES] & (was == SPIKES)) | unfit[rows]
+    if seen is not None:
+        wrong |= seen.pending | (seen.still_noisy & (was == NOISE)) | (seen.still_losing & (was == DROPOUT))
+    good = np.where(wrong | (was == GOOD), 0, good + here)  # (n, C)
+    state.good[stream] = good
+    clears = (was != GOOD) & (good >= config.clear_ticks)
+    news = fires | clears | gives_way
     if not news.any():
-        return masks, []
+        return []
+    row, sensor = np.nonzero(fires | gives_way)
+    was[row, sensor] = found[row, :, sensor].argmax(axis=1)
+    _begins(state, rough, frames, was, row, sensor)
+    if rough is not None:
+        row, sensor = np.nonzero(clears & (was == NOISE))
+        roughness.forget_spikes(rough, stream[row], sensor)
+    was[clears] = GOOD
+    fault[rows] = state.fault[stream] = was
     changes = []
     for place in np.argwhere(news).tolist():
         if gives_way[tuple(place)]:
             changes.append(_passed(config, frames, *place))
         changes.append(_change(state, config, frames, rough, *place))
-    return masks, changes
+    return changes
 
 
 def withheld(fault: UInt8) -> Bool:
@@ -227,19 +260,32 @@ def _begins(
 def _others_moved(telling: Bool, lately: Bool) -> Bool:
     """For every sensor, whether most of the others (N, C) that can be told by have moved lately."""
     moved = telling & lately
-    others = np.count_nonzero(telling, axis=1, keepdims=True) - telling
-    moved_others = np.count_nonzero(moved, axis=1, keepdims=True) - moved
+    others, moved_others = _counted(telling) - telling, _counted(moved) - moved
     most: Bool = 2 * moved_others > others
     return most
 
 
+def _counted(shown: Bool) -> Float32:
+    """How many sensors (N, 1) show something (N, C)."""
+    count: Float32 = shown.astype(np.float32) @ np.ones((shown.shape[1], 1), np.float32)
+    return count
+
+
+def _beside(*each: Bool) -> Bool:
+    """What is counted (N, COUNTED, C), of three (N, C)."""
+    rows, sensors = each[0].shape
+    beside = np.empty((rows, len(each), sensors), np.bool_)
+    for index, one in enumerate(each):
+        beside[:, index] = one
+    return beside
+
+
 def _suspect_after(state: SensorCheckState, limits: _Limits, stream: Int32, was_still: Int32) -> Int32:
     """Learn from stillness that is over (N, C), in ticks; for how long each sensor may now be still (N, C)."""
-    ended_well = np.where(was_still < limits.ticks[STUCK], was_still, 0)
-    usual = np.maximum(state.usual[stream], ended_well)
+    was_still = was_still * (was_still < limits.ticks[STUCK])  # what ended well
+    usual = np.maximum(state.usual.take(stream, axis=0), was_still)
     state.usual[stream] = usual
-    soonest = np.where(limits.suspect == NEVER, NEVER, np.maximum(2 * usual, limits.soonest))
-    longest: Int32 = np.minimum(soonest, limits.suspect)
+    longest: Int32 = np.minimum(np.maximum(2 * usual, limits.soonest), limits.suspect)
     return longest
 
 
@@ -333,11 +379,12 @@ def _limits(config: SensorCheckConfig) -> _Limits:
     stuck = np.array([NEVER if ticks is None else ticks for ticks in given], np.int32)  # (C,)
     # A model has seen half of what it calls stuck in normal data.
     seen = np.array([ticks or 0 for ticks in config.learned_ticks or (0,) * len(stuck)])
+    soonest = np.maximum(np.ceil(seen * SUSPECT_SHARE), SUSPECT_TICKS)
     others = np.full(len(stuck), config.range_ticks), np.full(len(stuck), config.dropout_ticks)
     return _Limits(
         lowest=np.array([-np.inf if bound is None else bound for bound in config.lowest], np.float32),
         highest=np.array([np.inf if bound is None else bound for bound in config.highest], np.float32),
         ticks=np.stack([others[0], stuck, others[1]]).astype(np.int32),
         suspect=np.where(stuck == NEVER, NEVER, np.ceil(stuck * SUSPECT_SHARE)).astype(np.int32),
-        soonest=np.maximum(np.ceil(seen * SUSPECT_SHARE), SUSPECT_TICKS).astype(np.int32),
+        soonest=np.where(stuck == NEVER, NEVER, soonest).astype(np.int32),
     )
