@@ -22,7 +22,11 @@ from monitor.records import Frames, Outcome, Readings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy.typing as npt
+
     from monitor.records import Bool, Float32, Int32, Int64
+
+    Offsets = npt.NDArray[np.signedinteger]
 
 # "No tick, no time yet" and "no tick in sight"; far enough from the edge that sums cannot wrap.
 NONE = np.int64(-(2**62))
@@ -52,13 +56,21 @@ class AlignConfig:
         """K, the ticks that the ring holds: the open ones, and closed ones to know repeats by."""
         return self.open_ticks + self.repeat_ticks
 
+    @property
+    def offsets(self) -> type[np.signedinteger]:
+        """What a time within a tick fits into."""
+        return np.int16 if self.period_ms <= np.iinfo(np.int16).max else np.int32
+
 
 @dataclass(slots=True)
 class AlignState:
-    """S streams. A slot of the ring holds tick `slot_tick`; a cell without a value has offset -1."""
+    """S streams. A slot of the ring holds tick `slot_tick`; a cell without a value has offset -1.
 
-    value: Float32  # (S, K, C)
-    offset: Int32  # (S, K, C) the value's time within its tick
+    The values of closed ticks are not needed any more: they have a ring of their own, with O slots.
+    """
+
+    value: Float32  # (S, O, C) of open ticks, NaN = none
+    offset: Offsets  # (S, K, C) the value's time within its tick
     slot_tick: Int64  # (S, K)
     first_arrival: Int64  # (S, K) arrival of the tick's first value
     next_tick: Int64  # (S,) the oldest open tick; NONE before the first reading
@@ -66,16 +78,17 @@ class AlignState:
     newest: Int64  # (S,) the watermark: newest time, never past arrival
     last_arrival: Int64  # (S,) when the stream was last heard
     ahead: Bool  # (S,) its latest reading lay in the future
-    held: Float32  # (S, C) the last value of each sensor
-    held_tick: Int64  # (S, C)
+    held: Float32  # (S, C) the last value of each sensor; (S, 0) where none is held
+    held_tick: Int64  # likewise
 
     @classmethod
     def empty(cls, config: AlignConfig, streams: int) -> AlignState:
         """The state of streams that have not been heard yet."""
         s, k, c = streams, config.slots, config.sensors
+        held = (s, c if config.hold_ms else 0)
         return cls(
-            value=np.full((s, k, c), np.nan, np.float32),
-            offset=np.full((s, k, c), -1, np.int32),
+            value=np.full((s, config.open_ticks, c), np.nan, np.float32),
+            offset=np.full((s, k, c), -1, config.offsets),
             slot_tick=np.full((s, k), NONE),
             first_arrival=np.full((s, k), NONE),
             next_tick=np.full(s, NONE),
@@ -83,8 +96,8 @@ class AlignState:
             newest=np.full(s, NONE),
             last_arrival=np.full(s, NONE),
             ahead=np.zeros(s, np.bool_),
-            held=np.full((s, c), np.nan, np.float32),
-            held_tick=np.full((s, c), NONE),
+            held=np.full(held, np.nan, np.float32),
+            held_tick=np.full(held, NONE),
         )
 
 
@@ -100,7 +113,7 @@ def push(
     outcomes[Outcome.QUARANTINED] += np.count_nonzero(~np.isnan(readings.values[quarantined]))
     frames: list[Frames] = []
     for rows in _rounds(readings.stream, ~quarantined):
-        part = Readings(readings.stream[rows], readings.time[rows], readings.arrival[rows], readings.values[rows])
+        part = Readings(*(getattr(readings, name).take(rows, axis=0) for name in Readings.__slots__))
         _hear(state, config, part)
         # First what this reading comes too late for, then what it completes or leaves behind.
         frames += _close_ready(state, config, part.stream, part.arrival, listening_since)
@@ -205,45 +218,59 @@ def _insert(state: AlignState, config: AlignConfig, readings: Readings, outcomes
     stream, time, values = readings.stream, readings.time, readings.values
     tick = time // config.period_ms
     slot = tick % config.slots
-    given = ~np.isnan(values)  # (M, C)
-    is_open = tick >= state.next_tick[stream]
-    fresh = is_open & (state.slot_tick[stream, slot] != tick)
-    if fresh.any():
-        s, k = stream[fresh], slot[fresh]
+    offset = (time - tick * config.period_ms).astype(config.offsets)
+    is_open = tick >= state.next_tick.take(stream)
+    there = state.slot_tick[stream, slot] == tick
+    fresh = np.flatnonzero(is_open & ~there)
+    if len(fresh):
+        s, k, given = stream[fresh], slot[fresh], values.take(fresh, axis=0)
         state.slot_tick[s, k] = tick[fresh]
-        state.offset[s, k] = -1
-        state.value[s, k] = np.nan
         state.first_arrival[s, k] = readings.arrival[fresh]
-    opened, k = stream[is_open], slot[is_open]
+        state.offset[s, k] = np.where(np.isnan(given), config.offsets(-1), offset[fresh, None])
+        state.value[s, tick[fresh] % config.open_ticks] = given
+    if len(fresh) < len(stream):
+        known = np.flatnonzero(~is_open | there)
+        later = np.where(there[known, None], state.offset[stream[known], slot[known]], -1)  # (M, C)
+        wins = _compare(values[known], offset[known, None], later, is_open[known, None], outcomes)[is_open[known]]
+        into = known[is_open[known]]
+        s, k, o = stream[into], slot[into], tick[into] % config.open_ticks
+        state.value[s, o] = np.where(wins, values[into], state.value[s, o])
+        state.offset[s, k] = np.where(wins, offset[into, None], state.offset[s, k])
 
-    offset = (time - tick * config.period_ms).astype(np.int32)[:, None]  # (M, 1)
-    there = np.where((state.slot_tick[stream, slot] == tick)[:, None], state.offset[stream, slot], -1)  # (M, C)
+
+def _compare(values: Float32, offset: Offsets, there: Offsets, is_open: Bool, outcomes: Int64) -> Bool:
+    """Which values (M, C) win their cells from what is there already, -1 = nothing; counts those that do not."""
+    given = ~np.isnan(values)
     repeat = given & (there == offset)
     outcomes[Outcome.DUPLICATE] += np.count_nonzero(repeat)
-    outcomes[Outcome.LATE] += np.count_nonzero(given & ~repeat & ~is_open[:, None])
-    contested = given & ~repeat & is_open[:, None] & (there >= 0)
-    outcomes[Outcome.SUPERSEDED] += np.count_nonzero(contested)
-
-    wins = (given & (offset > there))[is_open]
-    state.value[opened, k] = np.where(wins, values[is_open], state.value[opened, k])
-    state.offset[opened, k] = np.where(wins, offset[is_open], state.offset[opened, k])
+    outcomes[Outcome.LATE] += np.count_nonzero(given & ~repeat & ~is_open)
+    outcomes[Outcome.SUPERSEDED] += np.count_nonzero(given & ~repeat & is_open & (there >= 0))
+    wins: Bool = given & (offset > there)
+    return wins
 
 
 def _close_ready(
     state: AlignState, config: AlignConfig, stream: Int32, now: Int64, listening_since: int
 ) -> list[Frames]:
     """Close, of each of these streams, every tick whose turn has come."""
-    frames = []
-    while len(stream):
+    frames: list[Frames] = []
+    while True:
+        ticks = state.slot_tick.take(stream, axis=0)  # (M, K)
+        newest = np.take_along_axis(ticks, ticks.argmax(axis=1)[:, None], axis=1)[:, 0]
+        # Of most streams nothing is open.
+        some = np.flatnonzero((newest >= state.next_tick.take(stream)) | (state.last_frame.take(stream) == NONE))
+        if not len(some):
+            return frames
+        stream, now, ticks = stream[some], now[some], ticks.take(some, axis=0)
         # Every tick below `passed` is closed by the watermark.
-        passed = (state.newest[stream] - config.lateness_ms) // config.period_ms  # (M,)
-        nearest, arrival = _nearest(state, stream)
+        passed = (state.newest.take(stream) - config.lateness_ms) // config.period_ms  # (M,)
+        nearest, arrival = _nearest(state, stream, ticks)
         # What the broker held back while it could not be heard gets its chance before the clock closes a tick.
         by_clock = now >= np.maximum(arrival, listening_since) + config.lateness_ms
         due = (nearest < NEVER) & ((nearest < passed) | by_clock)
         # Nothing is made of the empty ticks before a stream's first reading, nor of a silence longer than a gap.
         # Whether they are one is known when the tick behind them closes; until then they wait, closed already.
-        last = state.last_frame[stream]
+        last = state.last_frame.take(stream)
         leap = (last == NONE) | ((nearest - last - 1 > config.gap_ticks) & (nearest < NEVER))
         skipped = leap & ~due & (state.next_tick[stream] < passed)
         state.next_tick[stream[skipped]] = np.minimum(passed, nearest)[skipped]
@@ -255,12 +282,10 @@ def _close_ready(
         if len(stream):
             closed = np.where(leap, nearest, tick)[closes]
             frames.append(_close(state, config, stream, closed, leap[closes] & (last[closes] != NONE)))
-    return frames
 
 
-def _nearest(state: AlignState, stream: Int32) -> tuple[Int64, Int64]:
-    """The oldest open tick with a reading (NEVER if there is none), and its first arrival."""
-    ticks = state.slot_tick[stream]  # (M, K)
+def _nearest(state: AlignState, stream: Int32, ticks: Int64) -> tuple[Int64, Int64]:
+    """Of ticks (M, K) the oldest open one with a reading (NEVER if there is none), and its first arrival."""
     ticks = np.where(ticks >= state.next_tick[stream][:, None], ticks, NEVER)
     slot = np.argmin(ticks, axis=1)
     return ticks[np.arange(len(stream)), slot], state.first_arrival[stream, slot]
@@ -274,15 +299,17 @@ def _complete(state: AlignState, config: AlignConfig, stream: Int32, tick: Int64
 
 def _close(state: AlignState, config: AlignConfig, stream: Int32, tick: Int64, gap: Bool) -> Frames:
     """Close one tick of each of these streams, whatever it holds."""
-    state.next_tick[stream] = np.maximum(state.next_tick[stream], tick + 1)
+    state.next_tick[stream] = np.maximum(state.next_tick.take(stream), tick + 1)
     state.last_frame[stream] = tick
-    slot = tick % config.slots
-    here = (state.slot_tick[stream, slot] == tick)[:, None]
-    reported: Bool = here & (state.offset[stream, slot] >= 0)  # (M, C)
-    values = np.where(reported, state.value[stream, slot], np.float32(np.nan))
+    values = state.value[stream, tick % config.open_ticks]  # (M, C)
+    empty = state.slot_tick[stream, tick % config.slots] != tick
+    if empty.any():
+        values[empty] = np.nan
+    reported = ~np.isnan(values)  # (M, C)
+    count = np.count_nonzero(reported, axis=1).astype(np.int32)
     if config.hold_ms:
         state.held[stream] = np.where(reported, values, state.held[stream])
         state.held_tick[stream] = np.where(reported, tick[:, None], state.held_tick[stream])
         recent = tick[:, None] - state.held_tick[stream] <= config.hold_ms // config.period_ms
         values = np.where(recent, state.held[stream], values)
-    return Frames(stream, tick, values, reported.sum(axis=1).astype(np.int32), gap)
+    return Frames(stream, tick, values, count, gap)

@@ -1,5 +1,6 @@
 """What a checkpoint of an earlier release lacks, filled in: nothing that was learned is lost by an update. Pure.
 
+Before the values of open ticks had a ring of their own, those of closed ticks were kept beside them.
 Before there were levels, anchors, lasting deviations, drift and learned regimes, a stream had none; they begin
 anew, as does what the network carries from tick to tick, and what was learned else stays. Before a sensor's leaps,
 spikes and noise were checked, there were three faults of sensors; they stay.
@@ -48,6 +49,8 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
     if key not in arrays and (stage, name) == ("window", "present"):
         return window.present(arrays[f"{index}.window.ring"])
     found = arrays[key]
+    if stage == "align" and (found.shape[1:] != room.shape[1:] or found.dtype != room.dtype):
+        return _align(arrays, index, name, room)
     if stage == "sensor_check" and name == "since" and found.shape[1] < room.shape[1]:
         return np.concatenate([found, np.repeat(room[:1, found.shape[1] :], streams, axis=0)], axis=1)
     if stage == "sensor_check" and name == "fault" and arrays[f"{index}.{stage}.since"].shape[1] == WAS_GOOD:
@@ -59,6 +62,18 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
     if stage == "ledger" and name == "ticks":
         return np.pad(found, ((0, 0), (0, room.shape[1] - found.shape[1])))  # statuses that there were not yet
     return found
+
+
+def _align(arrays: Mapping[str, Array], index: int, name: str, room: Array) -> Array:
+    """A column from before values had a ring of their own, and only those of open ticks were kept."""
+    found = arrays[f"{index}.align.{name}"]
+    if name != "value":  # a wider type, or held values that nobody holds
+        return found[:, : room.shape[1]].astype(room.dtype)
+    tick = arrays[f"{index}.align.slot_tick"]  # (S, K)
+    value = np.repeat(room[:1], len(found), axis=0)
+    stream, slot = np.nonzero(tick >= arrays[f"{index}.align.next_tick"][:, None])
+    value[stream, tick[stream, slot] % room.shape[1]] = found[stream, slot]
+    return value
 
 
 def counts(found: Array, kinds: int) -> Array:

@@ -208,7 +208,8 @@ def learn(
     if frozen.any():
         state.last_tick[stream[frozen], regime[frozen]] = tick[frozen]
         learns = ~frozen
-        stream, regime, tick, score, of = (each[learns] for each in (stream, regime, tick, score, of))
+        stream, regime, of = stream[learns], regime[learns], of[learns]
+        tick, score = tick[learns], score[learns]
     last = state.last_tick[stream, regime]
     age = np.where(last == NEW, 0, tick - last)
     state.histogram[stream, regime] *= np.exp(-age / config.horizon_ticks).astype(np.float32)[:, None]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from monitor import older_state
 from monitor.checkpoint import decode
 from monitor.columns import pack, unpack
 from monitor.records import Status
@@ -78,6 +79,27 @@ def test_a_sensor_fault_of_before_spikes_and_noise_goes_on() -> None:
     ]
     assert line.events[0].started == START + 35_000
     assert line.events[1].incident_id == "918c6252be42652f"
+
+
+def test_of_values_that_were_kept_beside_closed_ticks_those_of_open_ones_stay() -> None:
+    """A ring of four ticks, 3 and 4 closed, 5 and 6 open: in one of two, 6 comes first, for it is even."""
+    arrays = {
+        "0.align.value": np.array([[[14.0], [15], [16], [13]]], np.float32),
+        "0.align.offset": np.array([[[0], [7], [499], [-1]]], np.int32),
+        "0.align.slot_tick": np.array([[4, 5, 6, 3]]),
+        "0.align.next_tick": np.array([5]),
+        "0.align.held": np.array([[13.0]], np.float32),
+    }
+    value, offset, held = (
+        np.full((3, 2, 1), np.nan, np.float32),
+        np.full((3, 4, 1), -1, np.int16),
+        np.zeros((3, 0)),
+    )
+    assert older_state.column(arrays, 0, "align", "value", value, 1).tolist() == [[[16], [15]]]
+    found = older_state.column(arrays, 0, "align", "offset", offset, 1)
+    assert found.dtype == np.int16
+    assert found.tolist() == [[[0], [7], [499], [-1]]]
+    assert older_state.column(arrays, 0, "align", "held", held, 1).shape == (1, 0)
 
 
 def test_a_description_without_regimes_is_one_with_a_single_regime() -> None:

@@ -310,10 +310,10 @@ def test_a_floor_only_lifts_what_lies_below_it(
     rule = config(rule="mad", floor=floor, regime_levels=relative)
     state = ThresholdState.empty(rule, 40)
     state.to_learn[:] = 0
-    for stream in range(40):
+    for each in range(40):
         for score in level * random.lognormal(0, spread, random.integers(0, 60)):
             place = min(max(int(np.log(score / LOWEST) / np.log(RATIO)), 0), 143)
-            state.histogram[stream, 0, place] += random.uniform(0.01, 2)
+            state.histogram[each, 0, place] += random.uniform(0.01, 2)
     stream, regime = np.arange(40, dtype=np.int32), random.integers(0, 2, 40).astype(np.uint8)
     bare = current(state, config(rule="mad"), stream, regime)
     floors = (floor * np.array(relative)[regime]).astype(np.float32)
