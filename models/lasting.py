@@ -138,14 +138,23 @@ def _remember(
     np.clip(row, -LIMIT, LIMIT, out=row)
     row[~there] = 0
     horizon = np.array((LATEST, *RECENT), np.float32)[:, None] * lasting.window  # (M, 1)
-    share = there[:, None] * -np.expm1(-ticks[:, None] / horizon)  # (B, M, C)
+    if (age == age[:1]).all():  # mostly a tick has passed for all of them
+        age = age[:1]
+    stands_for = np.minimum(age, np.float32(lasting.window))[:, None]
+    kept, gained = (
+        np.repeat(factor, residual.shape[1], axis=2)  # (1, M, C) or (B, M, C)
+        for factor in (np.exp(-age[:, None] / horizon), -np.expm1(-stands_for / horizon))
+    )
+    share = gained if there.all() else there[:, None] * gained  # likewise
     weight = state.weight.take(stream, axis=0)  # (B, M, C)
-    weight *= np.exp(-age[:, None] / horizon)
+    weight *= kept
     weight += share
     state.weight[stream] = weight
-    share /= np.maximum(weight, np.float32(SMALLEST), out=weight)  # the step from the mean to the row
     mean = state.mean.take(stream, axis=0)
-    state.mean[stream] = mean + share * (row[:, None] - mean)
+    away = row[:, None] - mean
+    away *= share / np.maximum(weight, np.float32(SMALLEST))
+    mean += away
+    state.mean[stream] = mean
     return row, ticks
 
 
@@ -157,7 +166,8 @@ def _deviations(state: LastingState, lasting: Lasting, stream: Int32) -> list[Fl
     deviation = state.mean.take(stream, axis=0) - usual[:, None]
     for index in range(deviation.shape[1]):
         settled &= ready[:, index]  # without the shorter mean there is nothing to say
-        deviation[:, index][~settled] = np.nan
+        if not settled.all():
+            deviation[:, index][~settled] = np.nan
     return list(np.moveaxis(deviation, 1, 0))
 
 
@@ -174,11 +184,13 @@ def _judge(usual: Recent, recent: Float32, shorter: Float32, there: Bool) -> tup
     contribution = np.full(recent.shape, np.nan, np.float32)
     score = np.full(len(recent), np.nan, np.float32)
     ready = ~np.isnan(recent)
-    rows = np.flatnonzero(2 * np.count_nonzero(ready, axis=1) > recent.shape[1])
-    if not len(rows):
-        return contribution, score
+    rows: slice | Int = slice(None)
+    if not ready.all():
+        rows = np.flatnonzero(2 * np.count_nonzero(ready, axis=1) > recent.shape[1])
+        shorter = np.where(ready, shorter, np.float32(np.nan))
+        if not len(rows):
+            return contribution, score
     precision = usual.precision.astype(np.float64)  # differences of nearly equal numbers are what counts
-    shorter = np.where(ready, shorter, np.float32(np.nan))
     long, short = (completed(each[rows].astype(np.float64), precision) for each in (recent, shorter))
     weighted = long @ precision  # (b, C)
     square = np.maximum(np.einsum("bc,bc->b", long, weighted), SMALLEST**2)  # (b,) T²
@@ -187,7 +199,9 @@ def _judge(usual: Recent, recent: Float32, shorter: Float32, there: Bool) -> tup
     # How far each sensor is from what the others make it, in its own deviations: large of those that are to blame.
     alone = np.abs(weighted) / np.sqrt(np.diag(precision)) * (still / usual.score)[:, None]  # (b, C)
     contribution[rows] = alone
-    contribution[~(ready & there)] = np.nan
+    unseen = ~(ready & there)
+    if unseen.any():
+        contribution[unseen] = np.nan
     return contribution, score
 
 

@@ -95,7 +95,8 @@ def follow(regimes: Regimes, before: Place, values: Float32) -> Place:
     mean, missing = smoothed(before.mean, before.missing, within(regimes, values), regimes.smooth)
     said = nearest(regimes, mean)
     found = np.where(said < 0, before.current, said).astype(np.uint8)
-    held = np.where(found == before.next, np.minimum(before.held + 1, regimes.dwell), 1).astype(np.int32)
+    held = (found == before.next) * before.held + 1
+    np.minimum(held, regimes.dwell, out=held)
     current = np.where(held >= regimes.dwell, found, before.current).astype(np.uint8)
     return Place(mean, missing, current, found, held)
 
@@ -106,8 +107,8 @@ def within(regimes: Regimes, values: Float32) -> Float64:
     What is absurd is cut to what is surely far, because a mean would not forget it for long.
     """
     lowest, highest = _bounds(regimes)
-    bounded: Float64 = np.clip(values[:, list(regimes.sensors)].astype(np.float64), lowest, highest)
-    return bounded
+    bounded = values.take(regimes.sensors, axis=1).astype(np.float64)
+    return np.minimum(np.maximum(bounded, lowest, out=bounded), highest, out=bounded)
 
 
 @lru_cache(maxsize=256)
@@ -123,8 +124,11 @@ def smoothed(mean: Float64, missing: Int32, values: Float32 | Float64, smooth: i
 
     A mean waits while its sensor is missing; after `smooth` ticks without it is not known any longer (NaN).
     """
-    there = ~np.isnan(values)
     moved = mean + (values - mean) * (2 / (smooth + 1))
+    unknown = np.isnan(moved)
+    if not unknown.any():
+        return moved, np.zeros_like(missing)
+    there = ~np.isnan(values)
     mean = np.where(there, np.where(np.isnan(mean), values, moved), mean)
     missing = np.where(there, 0, np.minimum(missing + 1, smooth + 1)).astype(np.int32)
     return np.where(missing > smooth, np.nan, mean), missing
@@ -136,8 +140,10 @@ def nearest(regimes: Regimes, mean: Float64) -> Int:
     Sensors that are not known are left out; where half of them or more are not, nothing is said: -1.
     """
     known = ~np.isnan(mean)  # (N, D)
+    if known.all():
+        return _nearest(regimes, (True,) * known.shape[1], mean)
     found = np.full(len(mean), -1)
-    patterns = known[:1] if known.all() else np.unique(known, axis=0)
+    patterns = np.unique(known, axis=0)
     for pattern in patterns:
         if 2 * pattern.sum() > len(pattern):
             rows = np.flatnonzero((known == pattern).all(axis=1))

@@ -120,9 +120,9 @@ def push(
 
 def _follow(state: RegimeState, learned: Regimes, stream: Int32, values: Float32, gap: Bool | None) -> UInt8:
     """The regimes (N,) by what was learned; changes `state`."""
-    if gap is not None:
+    if gap is not None and gap.any():
         state.mean[stream[gap]] = np.nan
-    place = Place(*(getattr(state, name)[stream] for name in Place._fields))
+    place = Place(*(getattr(state, name).take(stream, axis=0) for name in Place._fields))
     after = follow(learned, place, values)
     for name in Place._fields:
         getattr(state, name)[stream] = getattr(after, name)

@@ -111,59 +111,98 @@ def push(
     are no leaps. `rests` (N,) says which machines are at rest.
     """
     limits = limits_of(config)
-    restart(state, frames.stream[frames.gap])
-    stream, tick = frames.stream, frames.tick[:, None]
-    here = ((frames.count > 0) & ~rests)[:, None]  # (N, 1)
-    values = np.where(here, frames.values, np.float32(np.nan))  # (N, C)
+    if frames.gap.any():
+        restart(state, frames.stream[frames.gap])
+    stream, says = frames.stream, (frames.count > 0) & ~rests
+    here = says[:, None]  # (N, 1)
+    values = frames.values if says.all() else np.where(here, frames.values, np.float32(np.nan))  # (N, C)
     there = ~np.isnan(values)
-    last = state.last[stream]  # (N, 2, C)
-    before, earlier = last[:, 0], last[:, 1]  # (N, C)
-    state.last[stream] = np.stack([values, before], axis=1)
+    last = state.last.take(stream, axis=0)  # (N, 2, C)
+    before, earlier = last[:, 0].copy(), last[:, 1].copy()  # (N, C)
+    last[:, 0], last[:, 1] = values, before
+    state.last[stream] = last
 
-    missing = np.where(there & np.isnan(state.missing[stream]), np.float32(0), state.missing[stream])
-    missing += np.where(here, (~there - missing) / np.float32(config.horizon), np.float32(0))
+    missing = state.missing.take(stream, axis=0)
+    first = there & np.isnan(missing)
+    if first.any():
+        missing[first] = 0
+    missing += here * ((~there - missing) / np.float32(config.horizon))
     state.missing[stream] = missing
 
     with np.errstate(over="ignore", invalid="ignore"):  # values may be of any size
         out, back = before - earlier, values - before  # (N, C)
-        returns = np.abs(values - state.origin[stream]) <= limits.step
-    height = np.where((out > 0) == (back > 0), np.float32(0), np.minimum(np.abs(out), np.abs(back)))
-    height[np.isnan(out) | np.isnan(back)] = np.nan
+    far = np.abs(back)
+    height = np.minimum(np.abs(out), far)  # NaN where a value is missing
+    height = np.where(((out > 0) == (back > 0)) & ~np.isnan(height), np.float32(0), height)
     stands = _few(height > limits.spike)
-    rough = state.rough[stream]
-    root = np.sqrt(np.minimum(height, MOST * limits.noise))
-    rough += np.where(np.isnan(root), np.float32(0), (root - rough) / np.float32(config.horizon))
+    rough = state.rough.take(stream, axis=0)
+    moved = (np.sqrt(np.minimum(height, MOST * limits.noise)) - rough) / np.float32(config.horizon)
+    rough += np.where(np.isnan(moved), np.float32(0), moved)
     state.rough[stream] = rough
     beyond = rough > limits.root
-    noisy = beyond & _few(rough > IN_COMPANY * limits.root)
+    noisy = beyond & _few(rough > IN_COMPANY * limits.root) if beyond.any() else beyond
 
-    away = state.away[stream]
-    spike = stands | (returns & (away > 0) & there)
-    leaps = (np.abs(back) > limits.step) & ~spike & (away == 0) & ~outside & ~was_outside
-    row, sensor = np.nonzero(leaps)
-    state.origin[stream[row], sensor] = before[row, sensor]
-    state.leapt[stream[row], sensor] = frames.tick[row]
-    away = np.where(spike | rests[:, None], 0, away + (there & (leaps | (away > 0))))
-    away = np.where(_few(away > 0), away, 0)
-    stayed = away >= RATE_TICKS
-    state.away[stream] = np.where(stayed, 0, away)
-
-    counts = spike & ~beyond & (tick - state.outlier[stream] > APART)
-    row, sensor = np.nonzero(spike)
-    state.outlier[stream[row], sensor] = frames.tick[row]
-    row, sensor = np.nonzero(counts)
-    state.spikes[stream[row], 1:, sensor] = state.spikes[stream[row], :-1, sensor]
-    state.spikes[stream[row], 0, sensor] = frames.tick[row]
+    steps = (far > limits.step) & ~outside & ~was_outside
+    spike, pending, stayed = _follow_leaps(state, limits, frames, values, before, stands, steps, rests)
+    if spike.any():
+        _count_spikes(state, frames, spike, beyond)
+    last_of_many = state.spikes[stream, -1]  # (N, C)
     return Findings(
-        pending=away > 0,
+        pending=pending,
         before=stands,
         noisy=noisy,
         leapt=stayed & limits.stated,
-        spiking=np.isfinite(limits.spike) & (tick - state.spikes[stream, -1] < config.spike_ticks),
+        spiking=np.isfinite(limits.spike) & (frames.tick[:, None] - last_of_many < config.spike_ticks),
         losing=missing > limits.missing,
         still_noisy=rough > LINGERS * limits.root,
         still_losing=missing > LINGERS * limits.missing,
     )
+
+
+def _follow_leaps(
+    state: RoughnessState,
+    limits: _Limits,
+    frames: Frames,
+    values: Float32,
+    before: Float32,
+    stands: Bool,
+    steps: Bool,
+    rests: Bool,
+) -> tuple[Bool, Bool, Bool]:
+    """Follow values (N, C) that have leapt; changes `state`. Returns what is a spike, is pending, has stayed.
+
+    `stands` says which values before this one stood out, `steps` which are further from it than ever.
+    """
+    stream = frames.stream
+    away = state.away.take(stream, axis=0)
+    is_away, spike = away > 0, stands
+    if is_away.any():
+        with np.errstate(over="ignore", invalid="ignore"):
+            spike = spike | (is_away & (np.abs(values - state.origin.take(stream, axis=0)) <= limits.step))
+    leaps = steps & ~spike & ~is_away
+    is_away |= leaps
+    if not is_away.any():
+        return spike, is_away, is_away
+    row, sensor = np.nonzero(leaps)
+    state.origin[stream[row], sensor] = before[row, sensor]
+    state.leapt[stream[row], sensor] = frames.tick[row]
+    away += is_away & ~np.isnan(values)
+    away *= ~(spike | rests[:, None])
+    pending = _few(away > 0)
+    stayed = pending & (away >= RATE_TICKS)
+    state.away[stream] = away * (pending & ~stayed)
+    return spike, pending, stayed
+
+
+def _count_spikes(state: RoughnessState, frames: Frames, spike: Bool, beyond: Bool) -> None:
+    """Note spikes (N, C); those count that are no noise and not close upon another. Changes `state`."""
+    stream, tick = frames.stream, frames.tick
+    row, sensor = np.nonzero(spike)
+    counts = ~beyond[row, sensor] & (tick[row] - state.outlier[stream[row], sensor] > APART)
+    state.outlier[stream[row], sensor] = tick[row]
+    row, sensor = row[counts], sensor[counts]
+    state.spikes[stream[row], 1:, sensor] = state.spikes[stream[row], :-1, sensor]
+    state.spikes[stream[row], 0, sensor] = tick[row]
 
 
 def forget_spikes(state: RoughnessState, stream: Int32, sensor: Int64) -> None:
@@ -181,6 +220,8 @@ def restart(state: RoughnessState, stream: Int32) -> None:
 
 def _few(shown: Bool) -> Bool:
     """Where (N, C) so few sensors of the asset show it that it is theirs and not the machine's."""
+    if not shown.any():
+        return shown
     most = max(1, int(AT_ONCE * shown.shape[1]))
     few: Bool = shown & (np.count_nonzero(shown, axis=1, keepdims=True) <= most)
     return few
