@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from config.load import Loaded
-    from models.lasting import Lasting
+    from models.runtime import RuntimeModel
     from monitor.records import Float32, Int64, Model
 
 ENGINES = 10  # that run in truth
@@ -45,10 +45,11 @@ class Free:
 
     level_rows = 0
 
-    def __init__(self, window: int, lasting: Lasting | None) -> None:
-        """`lasting` is that of the model whose place it takes."""
-        self.window = window
-        self.lasting = lasting
+    def __init__(self, of: RuntimeModel) -> None:
+        """In the place of a real one, with what that has beside its network."""
+        self.window = of.window
+        self.lasting = of.lasting
+        self.memory = of.memory
 
     def score(
         self, values: Float32, level: tuple[Float32, Float32] | None = None
@@ -62,6 +63,22 @@ class Free:
             np.full(rows, 0.3, np.float32),
         )
 
+    def predict(
+        self, values: Float32, level: tuple[Float32, Float32] | None = None, memory: Float32 | None = None
+    ) -> tuple[Float32, Float32]:
+        """Nothing of every tick, and the memory as it was."""
+        del level
+        return np.zeros_like(values), np.zeros(
+            (len(values), self.memory), np.float32
+        ) if memory is None else memory
+
+    def judge(
+        self, values: Float32, predicted: Float32, level: tuple[Float32, Float32] | None = None
+    ) -> tuple[Float32, Float32, Float32]:
+        """As `score`."""
+        del predicted
+        return self.score(values, level)
+
 
 class BusyLine:
     """A line with its streams settled, and the records that come next."""
@@ -71,7 +88,7 @@ class BusyLine:
         loaded = _settings()
         spec = replace(line_spec(loaded.settings, resolve_classes(loaded)), max_streams=max(streams, ENGINES))
         real = load_model(FOLDER)
-        model: Model = Free(real.window, real.lasting) if free else real
+        model: Model = Free(real) if free else real
         self.models = {spec.classes[0].model_hash: model}
         self._values = Fleet(ENGINES).block(SETTLED + ticks).values  # (T, ENGINES, C)
         self._period_ms = spec.classes[0].align.period_ms
