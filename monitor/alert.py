@@ -119,9 +119,13 @@ def judge(
     score, threshold = scores.score[rows], scores.threshold[rows]
 
     window = np.uint64(2**config.n - 1)
-    state.above[stream] = ((state.above[stream] << np.uint64(1)) | (score > threshold)) & window
-    active = np.bitwise_count(state.above[stream]) >= config.k
+    above = ((state.above.take(stream) << np.uint64(1)) | (score > threshold)) & window
+    state.above[stream] = above
+    active = np.bitwise_count(above) >= config.k
     phase = state.phase[stream, ANOMALY]
+    if not (active.any() or phase.any()):  # all is well, as it mostly is
+        state.below_tick[stream] = NEVER
+        return []
 
     begins = active & (phase == Phase.NORMAL)
     state.pending_tick[stream[begins]] = tick[begins]
