@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from config.load import Loaded
+    from models.lasting import Lasting
     from models.runtime import RuntimeModel
     from monitor.records import Float32, Int64, Model
 
@@ -41,32 +42,22 @@ CLASS = '[[classes]]\nname = "engine"\nmodel = "pretrained:engine"\n'
 
 
 class Free:
-    """A model that costs nothing: what is left is the line's own cost."""
+    """A model that costs nothing, in the place of one that carries something: the line's own cost is left."""
 
     level_rows = 0
 
-    def __init__(self, of: RuntimeModel) -> None:
-        """In the place of a real one, with what that has beside its network."""
-        self.window = of.window
-        self.lasting = of.lasting
-        self.memory = of.memory
-
-    def score(
-        self, values: Float32, level: tuple[Float32, Float32] | None = None
-    ) -> tuple[Float32, Float32, Float32]:
-        """The same for every window, which is as expected."""
-        del level
-        rows, _, sensors = values.shape
-        return (
-            np.full((rows, sensors), 0.1, np.float32),
-            values[:, -1].copy(),
-            np.full(rows, 0.3, np.float32),
-        )
+    def __init__(self, real: RuntimeModel) -> None:
+        self.window = real.window
+        self.memory = real.memory
+        self.lasting: Lasting | None = real.lasting
 
     def predict(
-        self, values: Float32, level: tuple[Float32, Float32] | None = None, memory: Float32 | None = None
+        self,
+        values: Float32,
+        level: tuple[Float32, Float32] | None = None,
+        memory: Float32 | None = None,
     ) -> tuple[Float32, Float32]:
-        """Nothing of every tick, and the memory as it was."""
+        """Nothing of what was seen."""
         del level
         return np.zeros_like(values), np.zeros(
             (len(values), self.memory), np.float32
@@ -75,9 +66,16 @@ class Free:
     def judge(
         self, values: Float32, predicted: Float32, level: tuple[Float32, Float32] | None = None
     ) -> tuple[Float32, Float32, Float32]:
-        """As `score`."""
-        del predicted
-        return self.score(values, level)
+        """The same for every window, which is as expected."""
+        del predicted, level
+        last = values[:, -1]
+        return np.full(last.shape, 0.1, np.float32), last.copy(), np.full(len(last), 0.3, np.float32)
+
+    def score(
+        self, values: Float32, level: tuple[Float32, Float32] | None = None
+    ) -> tuple[Float32, Float32, Float32]:
+        """The same."""
+        return self.judge(values, values, level)
 
 
 class BusyLine:
