@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo setup test lint faults quality format lock clean
+.PHONY: demo setup test lint faults quality bench format lock clean
 
 # A fleet to watch, in a minute: neither torch nor a server is needed.
 demo: $(VENV)/.demo
@@ -49,6 +49,12 @@ quality: setup
 	$(BIN)/python -m benchmarks.pretrained verify
 	$(BIN)/python -m benchmarks.plants
 	$(if $(DATA),$(BIN)/python -m benchmarks.detection --data $(DATA),@echo "make quality DATA=FOLDER judges detection too")
+
+# How fast it is, each figure beside a reference of the same run: five minutes at the most, best on a machine that does
+# nothing else. Writes benchmarks/results.json and the table in docs/performance.md; `make bench ARGS=--compare` writes
+# nothing and fails where a figure became worse by more than its spread; `make bench ARGS="NAME..."` measures some.
+bench: setup
+	$(BIN)/python -m benchmarks.speed $(ARGS)
 
 format: setup
 	$(BIN)/ruff format .

@@ -28,3 +28,7 @@ class Figure:
     compares: Literal["ratio", "difference", "ours"] = "ratio"  # what bar and aim are of: by, less, or ours alone
     bar: float | None = None  # None: reported only
     aim: float | None = None
+
+
+class CannotRunError(Exception):
+    """A figure cannot be measured here; the sentence says what is missing."""
