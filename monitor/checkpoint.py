@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from monitor import older_state
-from monitor.columns import pack, unpack
+from monitor.columns import lead_of_bytes, pieces, views
 from monitor.durable import sync
 from monitor.maintenance import Plan  # noqa: TC001 - msgspec reads the annotations
 from monitor.payloads.sparkplug_memory import EdgeNode  # noqa: TC001 - msgspec reads the annotations
@@ -28,6 +28,7 @@ FORMAT = 2
 OPENING = b"enginewatch checkpoint "
 MAGIC = OPENING + b"%d\n" % FORMAT
 KEPT = 2
+PAIR = b"\x92"  # of MessagePack: header and arrays
 
 
 class CheckpointError(ValueError):
@@ -55,6 +56,11 @@ class Checkpoint:
 
 def encode(position: int, state: LineState) -> bytes:
     """A checkpoint as bytes. Only what streams have used of the arrays is kept."""
+    return b"".join(_pieces(position, state))
+
+
+def _pieces(position: int, state: LineState) -> list[bytes | memoryview]:
+    """A checkpoint in pieces, of which the arrays are the state's own: they are as large as all the rest."""
     streams = [each.keys for each in state.classes]
     moments = state.listening_since, state.swept_at
     header = _Header(position, state.spec, streams, *moments, state.obeyed, state.plans, state.edge_nodes)
@@ -64,19 +70,24 @@ def encode(position: int, state: LineState) -> bytes:
             part = getattr(each, stage)
             for f in fields(part):
                 arrays[f"{index}.{stage}.{f.name}"] = getattr(part, f.name)[: len(each.keys)]
-    body = msgspec.msgpack.encode((header, pack(arrays)))
-    return MAGIC + hashlib.sha256(body).digest() + body
+    packed = pieces(arrays)
+    lead = PAIR + msgspec.msgpack.encode(header) + lead_of_bytes(sum(memoryview(each).nbytes for each in packed))
+    body = [lead, *packed]
+    digest = hashlib.sha256()
+    for each in body:
+        digest.update(each)
+    return [MAGIC, digest.digest(), *body]
 
 
 def decode(data: bytes) -> Checkpoint:
     """A checkpoint again. Raises CheckpointError where the bytes are not whole, or of another format."""
     if not data.startswith(MAGIC):
         raise CheckpointError("not a checkpoint of this format")
-    body = data[len(MAGIC) + 32 :]
+    body = memoryview(data)[len(MAGIC) + 32 :]
     if hashlib.sha256(body).digest() != data[len(MAGIC) : len(MAGIC) + 32]:
         raise CheckpointError("damaged: its checksum does not fit")
-    header, packed = msgspec.msgpack.decode(body, type=tuple[_Header, bytes])
-    arrays = unpack(packed)
+    header, packed = msgspec.msgpack.decode(body, type=tuple[_Header, memoryview])
+    arrays = views(packed)  # what is kept of them is copied below
     state = LineState.empty(header.spec)
     state.outcomes = older_state.counts(arrays["outcomes"], len(state.outcomes))
     state.rows = older_state.counts(arrays["rows"], len(state.rows))
@@ -105,7 +116,7 @@ def save(folder: Path, position: int, state: LineState) -> None:
     path = folder / f"checkpoint-{position:020d}"
     temporary = folder / "checkpoint.new"
     with temporary.open("wb") as file:
-        file.write(encode(position, state))
+        file.writelines(_pieces(position, state))
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-_DECODER = msgspec.msgpack.Decoder(dict[str, tuple[str, tuple[int, ...], bytes]])
+_DECODER = msgspec.msgpack.Decoder(dict[str, tuple[str, tuple[int, ...], memoryview]])
+MAP, TRIPLE, BYTES = b"\xdf", b"\x93", b"\xc6"  # of MessagePack: a map and bytes with their lengths in four bytes
 
 
 def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -32,11 +33,32 @@ def as_texts(array: npt.NDArray[np.uint8]) -> tuple[str, ...]:
     return tuple(msgspec.json.decode(array.tobytes(), type=list[str]))
 
 
+def pieces(arrays: Mapping[str, npt.NDArray[Any]]) -> list[bytes | memoryview]:
+    """What `unpack` reads, in pieces: contents that are contiguous are not copied."""
+    found: list[bytes | memoryview] = [MAP + len(arrays).to_bytes(4)]
+    for name, array in arrays.items():
+        contents = np.ascontiguousarray(array)
+        kind, shape = map(msgspec.msgpack.encode, (array.dtype.str, array.shape))
+        lead = msgspec.msgpack.encode(name) + TRIPLE + kind + shape
+        found += [lead + lead_of_bytes(contents.nbytes), contents.data]
+    return found
+
+
+def lead_of_bytes(length: int) -> bytes:
+    """What stands before so many bytes in MessagePack."""
+    return BYTES + length.to_bytes(4)
+
+
 def unpack(packed: bytes) -> dict[str, npt.NDArray[Any]]:
     """The arrays again, writable. Raises ValueError where the bytes are not what `pack` made."""
+    return {name: array.copy() for name, array in views(packed).items()}
+
+
+def views(packed: bytes | memoryview) -> dict[str, npt.NDArray[Any]]:
+    """The arrays where they lie, not to be written to. Raises ValueError as `unpack` does."""
     try:
         return {
-            name: np.frombuffer(bytearray(contents), np.dtype(kind)).reshape(shape)
+            name: np.frombuffer(contents, np.dtype(kind)).reshape(shape)
             for name, (kind, shape, contents) in _DECODER.decode(packed).items()
         }
     except (msgspec.DecodeError, TypeError) as error:
