@@ -24,7 +24,7 @@ from simulator.records import SENSORS
 from tests.servers import find, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from benchmarks.speed.backlog import Holding
 
@@ -39,20 +39,22 @@ class Plant:
 
     def __init__(self, engines: int) -> None:
         self._fleet = Fleet(engines)
-        self._topics = [topic_of(asset) for asset in self._fleet.assets]
+        self.assets = self._fleet.assets
+
+    def ticks(self, count: int) -> Iterator[tuple[int, list[list[float]]]]:
+        """The next ticks: the event time, and the values of all sensors of each engine."""
+        block = self._fleet.block(count)
+        return zip((BEGINS + block.time).tolist(), block.shortest(), strict=True)
 
     def messages(self, ticks: int, *, in_one: int = 1) -> list[Laid]:
-        """The next ticks, in the order of time; `in_one` readings of an engine are a message."""
+        """The next ticks as messages, in the order of time; `in_one` readings of an engine are a message."""
         made = []
         for _ in range(0, ticks, in_one):
-            block = self._fleet.block(in_one)
-            rows = block.shortest()  # ticks, engines, sensors
-            for engine, topic in enumerate(self._topics):
-                readings = [
-                    reading(moment, row[engine]) for moment, row in zip(block.time.tolist(), rows, strict=True)
-                ]
+            here = list(self.ticks(in_one))
+            for engine, asset in enumerate(self.assets):
+                readings = [reading(moment, rows[engine]) for moment, rows in here]
                 payload = readings[0] if in_one == 1 else b"[" + b",".join(readings) + b"]"
-                made.append(Laid(topic, payload, in_one * len(SENSORS)))
+                made.append(Laid(topic_of(asset), payload, in_one * len(SENSORS)))
         return made
 
 
@@ -61,11 +63,9 @@ def topic_of(asset: str) -> str:
     return fill(TELEMETRY_TOPIC, root="enginewatch", site=SITE, area="", asset=asset)
 
 
-def reading(moment: int, values: list[float]) -> bytes:
-    """One reading as our JSON; `moment` is in ms since the plant's beginning."""
-    return encode_telemetry(
-        time=BEGINS + moment, boot=BOOT, seq=moment, values=dict(zip(SENSORS, values, strict=True))
-    )
+def reading(moment: int, values: Sequence[float]) -> bytes:
+    """One reading as our JSON."""
+    return encode_telemetry(time=moment, boot=BOOT, seq=moment, values=dict(zip(SENSORS, values, strict=True)))
 
 
 class Daemon:

@@ -1,7 +1,7 @@
 """The memory that the daemon holds with ten thousand warm streams, beyond what Python with onnxruntime takes.
 
-Both are what the kernel counts as resident. The daemon was started with a checkpoint of these streams, and each has
-sent a reading since, which was scored: what it needs for work it has allocated.
+Both are what the kernel counts as resident. The daemon was started with a checkpoint of these streams, and each
+has sent a reading since, which was scored: what it needs for its work it has allocated.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+LOOKS_S = 0.02  # each look costs the daemon an answer
+
+
 def pairs(repeats: int) -> Iterator[tuple[float, float]]:
     """Seconds: the daemon's to ready, and those of reading its checkpoint."""
     with many() as (_, daemon, _plant):
@@ -28,7 +31,7 @@ def pairs(repeats: int) -> Iterator[tuple[float, float]]:
             _forget(path)
             began = time.perf_counter()
             daemon.start()
-            daemon.until(daemon.ready)
+            daemon.until(daemon.ready, LOOKS_S)
             ours = time.perf_counter() - began
             daemon.stop()
             path = checkpoint.saved(daemon.state)[0]
