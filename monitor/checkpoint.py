@@ -71,11 +71,11 @@ def _pieces(position: int, state: LineState) -> list[bytes | memoryview]:
             for f in fields(part):
                 arrays[f"{index}.{stage}.{f.name}"] = getattr(part, f.name)[: len(each.keys)]
     packed = pieces(arrays)
-    lead = PAIR + msgspec.msgpack.encode(header) + lead_of_bytes(sum(memoryview(each).nbytes for each in packed))
-    body = [lead, *packed]
+    length = sum(memoryview(piece).nbytes for piece in packed)
+    body = [PAIR + msgspec.msgpack.encode(header) + lead_of_bytes(length), *packed]
     digest = hashlib.sha256()
-    for each in body:
-        digest.update(each)
+    for piece in body:
+        digest.update(piece)
     return [MAGIC, digest.digest(), *body]
 
 

@@ -54,7 +54,7 @@ def unpack(packed: bytes) -> dict[str, npt.NDArray[Any]]:
     return {name: array.copy() for name, array in views(packed).items()}
 
 
-def views(packed: bytes | memoryview) -> dict[str, npt.NDArray[Any]]:
+def views(packed: bytes | bytearray | memoryview) -> dict[str, npt.NDArray[Any]]:
     """The arrays where they lie, not to be written to. Raises ValueError as `unpack` does."""
     try:
         return {
