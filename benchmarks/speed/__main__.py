@@ -47,7 +47,7 @@ def figures(names: Sequence[str]) -> list[Figure]:
         known |= {each.name, *(figure.name for figure in offered)} if offered else set()
         found += [figure for figure in offered if not names or {each.name, figure.name} & set(names)]
     if unknown := set(names) - known:
-        raise ValueError(f"not known: {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
+        raise ValueError(f"not known: {'; '.join(sorted(unknown))}; known are {'; '.join(sorted(known))}")
     return found
 
 
