@@ -61,13 +61,13 @@ def pairs(repeats: int) -> Iterator[tuple[float, float]]:
         broker.fill(plant.messages(WARM_TICKS))
         daemon.drained(ENGINES * WARM_TICKS)
         for _ in range(repeats):
-            readings, awaited = _with_faults(plant)
+            readings, awaited = with_faults(plant)
             bare = _round_trips(broker, list(readings.values()))
             ours = _transitions(broker, daemon, readings, awaited)
             yield 1000 * float(np.percentile(ours, PERCENTILE)), 1000 * float(np.percentile(bare, PERCENTILE))
 
 
-def _with_faults(plant: Plant) -> tuple[dict[Key, Laid], set[Key]]:
+def with_faults(plant: Plant) -> tuple[dict[Key, Laid], set[Key]]:
     """The readings of the next ticks in their order, and which of them complete a transition."""
     made: dict[Key, Laid] = {}
     awaited: set[Key] = set()

@@ -1,7 +1,7 @@
 """The memory that the daemon holds with ten thousand warm streams, beyond what Python with onnxruntime takes.
 
-Both are what the kernel counts as resident. The daemon was started with a checkpoint of these streams, and each
-has sent a reading since, which was scored: what it needs for its work it has allocated.
+Both are what the kernel counts as resident. The daemon was started with a checkpoint of these streams, and two
+thousand of them have sent a reading since, all at once, which was scored: what its work needs it has allocated.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from benchmarks.speed.plant import topic_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+HEARD = 2_000  # streams; as many messages as a record of the journal holds at the most
 BARE = """
 import onnxruntime, sys
 sys.stdout.write(open("/proc/self/status").read())
@@ -29,8 +30,8 @@ def pairs(repeats: int) -> Iterator[tuple[float, float]]:
     with many() as (broker, daemon, plant):
         for _ in range(repeats):
             seen = plant.messages(1)
-            broker.fill([seen[i % ENGINES]._replace(topic=topic_of(name(i))) for i in range(STREAMS)])
-            daemon.drained(STREAMS)
+            broker.fill([seen[i % ENGINES]._replace(topic=topic_of(name(i))) for i in range(HEARD)])
+            daemon.drained(HEARD)
             assert daemon.process is not None
             ours = resident(Path(f"/proc/{daemon.process.pid}/status").read_text())
             daemon.stop()
