@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from monitor.records import Bool, Int32, Int64
     from monitor.spec import ClassSpec, LineSpec
 
-FIRST_ROOM = 16  # streams that a class has room for at first; it doubles when it is used up
+FIRST_ROOM = 16  # streams that a class has room for at first, and gets more room for at the least
+MORE_ROOM = 0.25  # of what it has, when that is used up: what is not used takes memory all the same
 # The states of a class, in the line's order.
 STAGES = (
     "align",
@@ -101,12 +102,13 @@ class ClassState:
     def register(self, key: str) -> int:
         """The number of a new stream."""
         if len(self.keys) == len(self.align.next_tick):
-            more = ClassState.empty(self.spec, len(self.keys))
+            room = max(FIRST_ROOM, int(MORE_ROOM * len(self.keys)))
+            more = ClassState.empty(self.spec, room)
             for stage in STAGES:
-                room = getattr(self, stage)
-                setattr(self, stage, joined(type(room), [room, getattr(more, stage)]))
+                known = getattr(self, stage)
+                setattr(self, stage, joined(type(known), [known, getattr(more, stage)]))
             if self.held is not None:
-                self.held = np.concatenate([self.held, np.zeros_like(self.held)])
+                self.held = np.concatenate([self.held, np.zeros(room, np.bool_)])
         self.number[key] = len(self.keys)
         self.keys.append(key)
         return self.number[key]

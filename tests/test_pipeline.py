@@ -17,7 +17,7 @@ from monitor.decode import encode_status
 from monitor.pipeline import clock_suspect, step
 from monitor.records import Change, Outcome, Record, Status, StepResult
 from monitor.spec import LineSpec
-from monitor.state import FIRST_ROOM, LineState
+from monitor.state import FIRST_ROOM, ClassState, LineState
 from tests.line_samples import (
     FAST,
     HASH,
@@ -337,6 +337,17 @@ def test_a_class_that_learns_may_come_to_have_another_sensor() -> None:
         line.send(4000, telemetry(f"p{number}", 4000, {**pump(50), "oil": 300.0}))
     restored = checkpoint.decode(checkpoint.encode(1, line.state)).state
     assert restored.classes[0].keys == line.state.classes[0].keys
+
+
+def test_room_for_streams_is_hardly_more_than_they_need() -> None:
+    """A fresh class has some, and what comes beyond it a quarter more: state that nobody uses is memory too."""
+    each = ClassState.empty(shipped())
+    each.held = np.zeros(FIRST_ROOM, np.bool_)
+    for number in range(1_000):
+        assert each.register(str(number)) == number
+        room = len(each.align.next_tick)
+        assert number < room <= max(2 * FIRST_ROOM, 1.25 * number + FIRST_ROOM)
+        assert len(each.held) == len(each.alert.phase) == len(each.window.ring) == room
 
 
 def test_a_description_is_the_same_after_encoding() -> None:
