@@ -202,6 +202,7 @@ class Daemon:
             backlog=self._backlog,
             backlog_limit=self._settings.store.journal_max_bytes,
             appended=self._line.wake,
+            taken=lambda: self._line.position,
         )
         self._receiver.start()
         self._run("intake", self._intake.run)

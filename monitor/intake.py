@@ -29,11 +29,18 @@ log = structlog.get_logger()
 MESSAGES_AT_ONCE = 2_000  # in a record: the core's batches stay of a size
 CLOCK_S = 1.0
 RETRY_S = 1.0  # pause before a full disk is tried again
+RECORDS_AHEAD = 1  # of the line, beside the one that it is at; beyond that what arrives is gathered
+GATHER_S = 0.05  # for so long at the most
+LOOKS_S = 0.001
 JUMP_S = 5.0  # that the wall clock may gain or lose, or the thread stand still, until silence counts anew
 
 
 class Intake:
-    """The thread between receiver and journal: commit as soon as the last commit returned, then acknowledge."""
+    """The thread between receiver and journal: commit as soon as the last commit returned, then acknowledge.
+
+    Where the line is behind, what arrives is gathered for a moment first: a record costs the line the same time
+    whether few messages are in it or some more, and at a commit each it would never catch up.
+    """
 
     def __init__(
         self,
@@ -45,11 +52,13 @@ class Intake:
         backlog: Callable[[], int],
         backlog_limit: int,
         appended: Callable[[], None],
+        taken: Callable[[], int],
     ) -> None:
         """Wire the rooms.
 
         `read_command` checks what came on the command topic; `backlog` tells the bytes that the line has not taken
-        yet, over whose limit reading pauses; `appended` is called after each commit.
+        yet, over whose limit reading pauses, `taken` the position that it has come to; `appended` is called after
+        each commit.
         """
         self._receiver = receiver
         self._journal = journal
@@ -58,6 +67,8 @@ class Intake:
         self._backlog = backlog
         self._backlog_limit = backlog_limit
         self._appended = appended
+        self._taken = taken
+        self._last = 0  # the position of the latest record
         self._stop = threading.Event()
         self.paused = False  # nothing is received, so that the line catches up
         self._connected = False
@@ -71,6 +82,7 @@ class Intake:
         last = time.monotonic()
         while not self._stop.is_set():
             self.pulse.turn()
+            self._gather()
             delivery = self._receiver.take(CLOCK_S)
             payloads = self._payloads(delivery.messages)
             if time.monotonic() - last >= CLOCK_S:
@@ -88,6 +100,13 @@ class Intake:
         """Let `run` come to its end. What was not acknowledged the broker keeps."""
         self._stop.set()
         self._receiver.release()
+
+    def _gather(self) -> None:
+        """Let more messages arrive while the line is behind."""
+        end = time.monotonic() + GATHER_S
+        while self._last > self._taken() + RECORDS_AHEAD and time.monotonic() < end:
+            if self._stop.wait(LOOKS_S):
+                return
 
     def _payloads(self, messages: list[Message]) -> list[Payload]:
         """The messages as records, in their order; commands are records of their own."""
@@ -113,7 +132,7 @@ class Intake:
             if not change and not payloads:
                 return True
             try:
-                self._journal.append([*change, *payloads], now)
+                self._last = self._journal.append([*change, *payloads], now)
             except JournalError as error:
                 if not error.full:
                     raise

@@ -67,6 +67,7 @@ class House:
         self.receiver = FakeReceiver(self.journal)
         self.backlog = 0
         self.appended = 0
+        self.taken: int | None = None  # None: the line keeps up
         receiver: Any = self.receiver
         self.intake = Intake(
             receiver=receiver,
@@ -76,6 +77,7 @@ class House:
             backlog=lambda: self.backlog,
             backlog_limit=1000,
             appended=self._count,
+            taken=lambda: self.journal.last() if self.taken is None else self.taken,
         )
 
     def _count(self) -> None:
@@ -132,6 +134,29 @@ def test_acknowledged_is_what_the_journal_has(house: House) -> None:
         assert tokens == [number]
         assert position_of[b"%d" % number] <= last
     assert house.appended >= 20
+
+
+def test_where_the_line_is_behind_what_arrives_is_gathered(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is taken from the receiver then: it holds what comes, and hands it over together."""
+    monkeypatch.setattr(room, "GATHER_S", 60.0)
+    house.taken = 0
+    with house.running():
+        until(lambda: house.journal.last() > room.RECORDS_AHEAD)
+        at = house.journal.last()
+        house.receiver.give(message("later"))
+        time.sleep(0.1)
+        assert house.journal.last() == at
+        house.taken = at
+        until(lambda: house.receiver.acknowledged)
+
+
+def test_what_arrives_waits_for_the_line_no_longer_than_a_moment(house: House) -> None:
+    """A line that stands still keeps nothing from the disk."""
+    house.taken = 0
+    with house.running():
+        for number in range(5):
+            house.receiver.give(message(str(number)), tokens=(number,))
+        until(lambda: len(house.receiver.acknowledged) == 5)
 
 
 def test_time_passes_also_where_nothing_comes(house: House) -> None:
