@@ -114,6 +114,13 @@ def test_a_figure_is_a_line_of_text_as_soon_as_it_is_known() -> None:
     ]
 
 
+def test_what_nothing_is_asked_of_is_reported() -> None:
+    unasked = Measured.of(figure(), PAIRS, date="", commit="")
+    aimed = Measured.of(Figure("receive", "", "", "", lambda _: PAIRS, aim=1.0), PAIRS, date="", commit="")
+    assert row(unasked).endswith(")  reported only")
+    assert row(aimed).endswith("bar none, aim ≥ 1  aim met")
+
+
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     """And figures measured anew take the place of their predecessors."""
     results = Results(HERE, [measured(1.0, 2.0, 3.0)])

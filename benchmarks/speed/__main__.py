@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 import benchmarks.speed
 from benchmarks.speed import machine
 from benchmarks.speed.figures import REPEATS, CannotRunError
@@ -102,6 +104,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.repeats < 1:
         parser.error("--repeats: give 1 or more")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))  # rooms of ours run here
     for name in ONE_THREAD:  # before the modules are imported, and numpy with them
         os.environ.setdefault(name, "1")
     try:

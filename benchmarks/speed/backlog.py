@@ -80,7 +80,7 @@ class Holding(Broker):
 
     def fill(self, messages: Sequence[Laid]) -> None:
         """Publish all messages and wait until the broker has them."""
-        packets = b"".join(_publish(each, 1 + number % 0xFFFF) for number, each in enumerate(messages))
+        packets = b"".join(packet(each, 1 + number % 0xFFFF) for number, each in enumerate(messages))
         with socket.create_connection((self.host, self.port)) as connection:
             connection.sendall(CONNECT + packets)
             left = 4 + 4 * len(messages)  # CONNACK and a PUBACK each have four bytes
@@ -110,7 +110,7 @@ def telemetry(count: int, engines: int = ENGINES) -> list[Laid]:
     return made[:count]
 
 
-def _publish(message: Laid, number: int) -> bytes:
+def packet(message: Laid, number: int) -> bytes:
     """PUBLISH of MQTT 3.1.1 with QoS 1."""
     topic = message.topic.encode()
     body = len(topic).to_bytes(2) + topic + number.to_bytes(2) + message.payload

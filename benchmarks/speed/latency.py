@@ -23,7 +23,7 @@ import numpy as np
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.speed.backlog import CONNECT, _publish, holding
+from benchmarks.speed.backlog import CONNECT, holding, packet
 from benchmarks.speed.figures import Figure
 from benchmarks.speed.plant import LIMIT_S, SITE, Plant, needs_mosquitto, reading, topic_of, watched
 from monitor.event_store import decode
@@ -133,18 +133,18 @@ def _round_trips(broker: Holding, messages: Sequence[Laid]) -> list[float]:
 def _paced(broker: Holding, messages: Sequence[Laid], meanwhile: Callable[[], object]) -> list[float]:
     """Publish the messages one after the other, with QoS 1; returns when each was."""
     sent = []
-    packets = [_publish(each, 1 + number % 0xFFFF) for number, each in enumerate(messages)]
+    packets = [packet(each, 1 + number % 0xFFFF) for number, each in enumerate(messages)]
     with socket.create_connection((broker.host, broker.port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(CONNECT)
         began = time.perf_counter() + PAUSE_S
-        for number, packet in enumerate(packets):
+        for number, each in enumerate(packets):
             due = began + number * PAUSE_S
             while (left := due - time.perf_counter()) > 0:
                 meanwhile()
                 time.sleep(min(max(left, 0.0), LOOKS_S))
             sent.append(time.perf_counter())
-            connection.sendall(packet)
+            connection.sendall(each)
         left = 4 + 4 * len(packets)  # CONNACK and a PUBACK each have four bytes
         while left:
             left -= len(connection.recv(left))

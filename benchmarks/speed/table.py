@@ -41,7 +41,7 @@ def into(page: str, table: str) -> str:
 def row(each: Measured) -> str:
     """One figure as a line of text, as soon as it is known."""
     bar, aim = wanted(each)
-    asked = f"bar {bar}, aim {aim}" if each.bar is not None else "reported only"
+    asked = "reported only" if each.bar is each.aim is None else f"bar {bar}, aim {aim}"
     of = f"{amount(each.ours_median)} to {amount(each.reference_median)} {each.unit}"
     spread = f"{amount(each.lowest)} to {amount(each.highest)}"
     return f"{each.name:<34} {result_of(each):>10}  ({spread}; {of})  {asked}  {verdict(each)}".rstrip()
