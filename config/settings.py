@@ -206,7 +206,8 @@ class StoreSettings(Section):
 
     checkpoint_s: Positive = Field(30.0, description="seconds between checkpoints; a restart replays the rest")
     retention_days: Positive = Field(7.0, description="how long score rows stay after they were sent")
-    max_bytes: int = Field(20 << 30, ge=1 << 20, description="disk budget; the oldest unsent scores go first")
+    history_days: Positive = Field(400.0, description="how long it stays what an asset's rows came to each minute")
+    max_bytes: int = Field(20 << 30, ge=1 << 20, description="disk budget; beyond it the oldest goes")
     journal_max_bytes: int = Field(4 << 30, ge=1 << 20, description="journal backlog at which receiving pauses")
     min_free_bytes: int = Field(1 << 30, ge=0, description="warn when the disk of the state has less free")
     dead_letters: int = Field(10_000, ge=1, description="dead letters kept; all are counted")

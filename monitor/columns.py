@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,13 +16,20 @@ if TYPE_CHECKING:
 
 _DECODER = msgspec.msgpack.Decoder(dict[str, tuple[str, tuple[int, ...], memoryview]])
 MAP, TRIPLE, BYTES = b"\xdf", b"\x93", b"\xc6"  # of MessagePack: a map and bytes with their lengths in four bytes
+COPIED = 1_000  # values of a small array
+_name = cache(attrgetter("str"))  # of a type: numpy makes it anew each time
 
 
 def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """The arrays as bytes: name, type, shape and contents of each."""
     return msgspec.msgpack.encode(
-        {name: (array.dtype.str, array.shape, np.ascontiguousarray(array).data) for name, array in arrays.items()}
+        {name: (_name(array.dtype), array.shape, _contents(array)) for name, array in arrays.items()}
     )
+
+
+def _contents(array: npt.NDArray[Any]) -> bytes | memoryview:
+    """A copy costs less than a view where there is little to copy."""
+    return array.tobytes() if array.size < COPIED else np.ascontiguousarray(array).data
 
 
 def texts(names: Sequence[str]) -> npt.NDArray[np.uint8]:

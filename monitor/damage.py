@@ -45,11 +45,8 @@ def teach(connection: sqlite3.Connection) -> None:
 
 def checksum(*values: bytes | str | float | None) -> int:
     """CRC-32 of values, in their order."""
-    found = 0
-    for value in values:
-        found = zlib.crc32(value if isinstance(value, bytes) else str(value).encode(), found)
-        found = zlib.crc32(b"\0", found)
-    return found
+    parts = [value if isinstance(value, bytes) else str(value).encode() for value in values]
+    return zlib.crc32(b"\0".join([*parts, b""]))  # each ends with a zero byte
 
 
 def holds(columns: Sequence[str], table: str = "") -> str:

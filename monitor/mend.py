@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from monitor import damage, event_store, journal, schema
+from monitor import damage, event_store, history_store, journal, schema
 from monitor.durable import sync
 
 if TYPE_CHECKING:
@@ -229,6 +229,10 @@ def _complete_store(connection: sqlite3.Connection, lost: Counter[str]) -> None:
     """Incidents come back from their transitions, and what the journal may still hold is to be written again."""
     orphans = "DELETE FROM score_batch WHERE line NOT IN (SELECT id FROM line)"
     lost["score_batch"] += connection.execute(orphans).rowcount
+    lost["series"] += connection.execute("DELETE FROM series WHERE line NOT IN (SELECT id FROM line)").rowcount
+    for table in ("piece", "history"):
+        of_nothing = f"DELETE FROM {table} WHERE series NOT IN (SELECT id FROM series)"  # noqa: S608 - our own words
+        lost[table] += connection.execute(of_nothing).rowcount
     lost["incident"] = max(0, lost["incident"] - event_store.make_again(connection))
     found = dict(connection.execute("SELECT name, value FROM meta WHERE name = 'position'").fetchall())
     (last,) = connection.execute("SELECT max(position) FROM score_batch").fetchone()
@@ -237,7 +241,10 @@ def _complete_store(connection: sqlite3.Connection, lost: Counter[str]) -> None:
         note = "INSERT OR REPLACE INTO meta (name, value, checksum) VALUES (?1, ?2, checksum(?1, ?2))"
         connection.execute(note, values)
     # What was delivered had a number: new rows get later ones, else a sink would pass them by.
-    for table, sinks in {"score_batch": ("influx",), "event": ("influx-events", "notify")}.items():
+    for table, sinks in {
+        "score_batch": ("influx", history_store.SINK),
+        "event": ("influx-events", "notify"),
+    }.items():
         for sink in sinks:
             row = connection.execute("SELECT position FROM outbox WHERE sink = ?", (sink,)).fetchone()
             if row:

@@ -12,7 +12,7 @@ from monitor.records import OutboxError
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 2
+FORMAT = 3
 WAL_BYTES = 16 << 20  # of the write-ahead log that stay for the next transactions; a large one gives its room back
 
 # What the checksum of each table's rows is of, all but numbers that are given out.
@@ -27,11 +27,28 @@ COLUMNS = {
     ),
     "dead_letter": ("time", "topic", "payload", "reason", "held"),
     "stretch": ("stream", "start", '"end"', "status", "regime"),
+    "series": ("id", "stream", "line"),
+    "piece": ("series", "span", "data"),
+    "history": ("part", "series", "start", "data"),
 }  # fmt: skip
+
+# From format 2 to 3: the history of assets (`monitor.history_store`).
+HISTORY = """
+CREATE TABLE IF NOT EXISTS series (
+    id INTEGER PRIMARY KEY, stream TEXT NOT NULL, line INTEGER NOT NULL, checksum INTEGER, UNIQUE (stream, line));
+CREATE TABLE IF NOT EXISTS piece (
+    id INTEGER PRIMARY KEY, series INTEGER NOT NULL, span INTEGER NOT NULL, data BLOB NOT NULL, checksum INTEGER);
+CREATE INDEX IF NOT EXISTS piece_series ON piece (series, span);
+CREATE TABLE IF NOT EXISTS history (
+    id INTEGER PRIMARY KEY, part INTEGER NOT NULL, series INTEGER NOT NULL, start INTEGER NOT NULL,
+    data BLOB NOT NULL, checksum INTEGER, UNIQUE (part, series, start));
+CREATE INDEX IF NOT EXISTS history_start ON history (part, start);
+"""
 
 # A score batch holds the rows of one record and class as packed arrays; `line` says what they are rows of,
 # `position` what record (NULL: of a release that did not note it).
-TABLES = """
+TABLES = (
+    """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (
     sink TEXT PRIMARY KEY, position INTEGER NOT NULL, checksum INTEGER) WITHOUT ROWID;
@@ -59,6 +76,8 @@ CREATE TABLE IF NOT EXISTS stretch (
     stream TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, status TEXT NOT NULL,
     regime TEXT NOT NULL, checksum INTEGER, PRIMARY KEY (stream, start)) WITHOUT ROWID;
 """
+    + HISTORY
+)
 
 # What stores of format 1 that were begun early have not.
 EARLY = """
@@ -68,10 +87,15 @@ CREATE TABLE IF NOT EXISTS stretch (
 """
 
 # From format 1 to 2.
-UPGRADE = EARLY + "".join(
+CHECKSUMS = EARLY + "".join(
     f"ALTER TABLE {table} ADD COLUMN {column} INTEGER;"
-    for table, column in [*((table, "checksum") for table in COLUMNS), ("score_batch", "position")]
+    for table, column in [
+        *((table, "checksum") for table in COLUMNS if table not in {"series", "piece", "history"}),
+        ("score_batch", "position"),
+    ]
 )
+# What a store of each format lacks; of 0, which is a new one, everything.
+LACKING = {0: TABLES, 1: CHECKSUMS + HISTORY, 2: HISTORY}
 
 
 class StoreError(OutboxError):
@@ -108,5 +132,4 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit={WAL_BYTES};"
     )
     if found < FORMAT:
-        later = UPGRADE if found else TABLES
-        connection.executescript(f"BEGIN IMMEDIATE; {later} PRAGMA user_version={FORMAT}; COMMIT;")
+        connection.executescript(f"BEGIN IMMEDIATE; {LACKING[found]} PRAGMA user_version={FORMAT}; COMMIT;")

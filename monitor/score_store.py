@@ -16,6 +16,12 @@ from monitor.schema import COLUMNS
 if TYPE_CHECKING:
     import sqlite3
 
+Line = tuple[str, str, tuple[str, ...]]  # what rows are of: class, model and sensors
+COLUMNS_OF_ROWS = tuple(each.name for each in fields(Scores))
+ADD = (
+    "INSERT INTO score_batch (line, rows, first_time, last_time, streams, columns, position, checksum)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 BATCHES = (
     "SELECT b.id, l.asset_class, l.model, l.sensors, b.streams, b.columns,"  # noqa: S608 - our own words
     f" {holds(COLUMNS['score_batch'], 'b')} AND {holds(COLUMNS['line'], 'l')}"
@@ -23,23 +29,26 @@ BATCHES = (
 )
 
 
-def write(connection: sqlite3.Connection, scores: StoredScores, position: int) -> None:
-    """Write the rows that the record at a position brought about."""
-    columns = {f.name: getattr(scores.rows, f.name) for f in fields(Scores)} | {"time": scores.time}
-    columns["regimes"] = texts(scores.regimes)
+def write(connection: sqlite3.Connection, scores: StoredScores, position: int, lines: dict[Line, int]) -> None:
+    """Write the rows that the record at a position brought about.
+
+    `lines` are numbers of lines that are known already; those that are found are added.
+    """
+    rows, key = scores.rows, (scores.asset_class, scores.model, scores.sensors)
+    columns = {name: getattr(rows, name) for name in COLUMNS_OF_ROWS}
+    columns["time"], columns["regimes"] = scores.time, texts(scores.regimes)
+    if key not in lines:
+        lines[key] = line(connection, key)
+    times = scores.time.tolist()
     row = (
-        _line(connection, scores),
+        lines[key],
         len(scores.streams),
-        int(scores.time.min()),
-        int(scores.time.max()),
+        min(times),
+        max(times),
         msgspec.msgpack.encode(scores.streams),
         pack(columns),
     )
-    connection.execute(
-        "INSERT INTO score_batch (line, rows, first_time, last_time, streams, columns, position, checksum)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (*row, position, checksum(*row)),
-    )
+    connection.execute(ADD, (*row, position, checksum(*row)))
 
 
 def read(row: tuple[int, str, str, str, bytes, bytes, int]) -> StoredScores:
@@ -57,9 +66,10 @@ def read(row: tuple[int, str, str, str, bytes, bytes, int]) -> StoredScores:
     )
 
 
-def _line(connection: sqlite3.Connection, scores: StoredScores) -> int:
-    """The id of what these are rows of: class, model and sensors."""
-    key = (scores.asset_class, scores.model, msgspec.json.encode(scores.sensors).decode())
+def line(connection: sqlite3.Connection, of: Line) -> int:
+    """The number of what rows are of."""
+    asset_class, model, sensors = of
+    key = asset_class, model, msgspec.json.encode(sensors).decode()
     find = "SELECT id FROM line WHERE asset_class = ? AND model = ? AND sensors = ?"
     row = connection.execute(find, key).fetchone()
     if row is None:

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import math
 import secrets
-import sqlite3
-import threading
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
-from monitor import coverage_store, damage, event_store, score_store
-from monitor.damage import DamageError, holds
+from monitor import coverage_store, damage, event_store, history, history_store, outbox_store, score_store
+from monitor.damage import checksum, holds
 from monitor.records import DeadLetter
-from monitor.schema import COLUMNS, StoreError, connect
+from monitor.schema import COLUMNS
+from monitor.store_file import StoreFile
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    import sqlite3
+    from collections.abc import Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from monitor.coverage import Stretch
@@ -33,8 +31,14 @@ PRUNED_AT_ONCE = 1_000  # batches, so that the line never waits long
 GIVEN_UP_AT_ONCE = 100  # of those over the budget, so that hardly more go than have to
 TOPIC_LENGTH = 512  # characters of a dead letter's topic that are kept
 FACTS = f"SELECT name, value, {holds(COLUMNS['meta'])} FROM meta"  # noqa: S608 - our own words, as below
-POSITION = f"SELECT position, {holds(COLUMNS['outbox'])} FROM outbox WHERE sink = ?"  # noqa: S608
 LETTERS = f"SELECT id, time, topic, payload, reason, held, {holds(COLUMNS['dead_letter'])} FROM dead_letter"  # noqa: S608
+NOTE = (
+    "INSERT INTO meta (name, value, checksum) VALUES (?, ?, ?)"
+    " ON CONFLICT (name) DO UPDATE SET value = excluded.value, checksum = excluded.checksum"
+)
+FORGOTTEN_AT_ONCE = 500  # entries of the history
+SEALED_AT_ONCE = 100  # spans of the history, of those that are due
+FOLDED_AT_ONCE = 50_000  # score rows
 
 
 class Pruned(NamedTuple):
@@ -44,60 +48,15 @@ class Pruned(NamedTuple):
     done: bool  # else there is more to delete
 
 
-class Store:
+class Store(StoreFile):
     """The store. Each thread that calls has a connection of its own; writers wait for each other."""
 
     def __init__(self, path: Path, *, dead_letters: int = 10_000) -> None:
         """Open the store, or begin one; of dead letters the last so many are kept. Raises StoreError."""
-        self._path = path
+        super().__init__(path)
         self._kept = dead_letters
-        self._threads = threading.local()
-        self._all: list[sqlite3.Connection] = []
-        self.damaged = ""  # what was found wrong with the file: it has to be mended before it can be gone on with
+        self._lines: dict[score_store.Line, int] = {}  # their numbers in the store, of those that were written
         self.written = int(self.facts().get("position", 0))  # the position up to which it holds everything
-
-    @property
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
-        if connection is None:
-            try:
-                connection = self._threads.connection = connect(self._path)
-            except (sqlite3.Error, DamageError) as error:
-                raise self._failed("opened", error) from error
-            self._all.append(connection)
-        return connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Raises StoreError where what is read is not what was written."""
-        try:
-            yield self._connection
-        except (sqlite3.Error, DamageError, msgspec.DecodeError) as error:
-            raise self._failed("read", error) from error
-
-    def _failed(self, what: str, error: Exception) -> StoreError:
-        lasting = damage.is_lasting(error)
-        if damage.is_damage(error):
-            self.damaged = str(error)
-            damage.mark(self._path)
-            return StoreError(f"the store {self._path} is damaged ({error}): {damage.REMEDY}", lasting=lasting)
-        why = f"{error} ({damage.FAILING})" if lasting else str(error)
-        return StoreError(f"the store {self._path} cannot be {what}: {why}", lasting=lasting)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything inside is written, or nothing is. Raises StoreError."""
-        connection = self._connection
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise self._failed("written", error) from error
-        finally:
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):  # SQLite may find that it is rolled back
-                    connection.execute("ROLLBACK")
 
     # -- written by the line ------------------------------------------------------------------------------------
 
@@ -109,16 +68,17 @@ class Store:
         """
         if position <= self.written:
             return
+        lines = self._lines.copy()
         with self._transaction() as connection:
             for scores in result.scores:
-                score_store.write(connection, scores, position)
+                score_store.write(connection, scores, position, lines)
             for event in result.events:
                 event_store.write(connection, event)
             for stretches in result.stretches:
                 coverage_store.write(connection, stretches)
             self._write_letters(connection, result.dead_letters)
-            _put(connection, {**(facts or {}), "position": str(position)})
-        self.written = position
+            _put(connection, [("position", str(position)), *(facts or {}).items()])
+        self.written, self._lines = position, lines
 
     def _write_letters(self, connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:
         if not letters:
@@ -138,7 +98,7 @@ class Store:
     def note(self, facts: Mapping[str, str]) -> None:
         """Keep facts about the daemon, by name, for those who look at the store from outside."""
         with self._transaction() as connection:
-            _put(connection, facts)
+            _put(connection, facts.items())
 
     def facts(self) -> dict[str, str]:
         """What was noted."""
@@ -161,17 +121,12 @@ class Store:
     def position(self, sink: str) -> int:
         """The last position this sink has delivered, 0 at first."""
         with self._reading() as connection:
-            rows = connection.execute(POSITION, (sink,)).fetchall()
-            return next((int(row[0]) for row in damage.checked(rows, "an outbox position")), 0)
+            return outbox_store.position(connection, sink)
 
     def advance(self, sink: str, position: int) -> None:
         """Remember that everything up to `position` was delivered."""
         with self._transaction() as connection:
-            connection.execute(
-                "INSERT INTO outbox (sink, position, checksum) VALUES (?1, ?2, checksum(?1, ?2))"
-                " ON CONFLICT (sink) DO UPDATE SET position = excluded.position, checksum = excluded.checksum",
-                (sink, position),
-            )
+            outbox_store.advance(connection, sink, position)
 
     def scores_after(self, position: int, limit: int) -> list[StoredScores]:
         """Batches after `position`, oldest first, of about `limit` rows together (one batch at the least)."""
@@ -299,13 +254,65 @@ class Store:
         with self._transaction() as connection:
             connection.executemany("DELETE FROM dead_letter WHERE id = ?", [(number,) for number in numbers])
 
+    # -- the history of assets ----------------------------------------------------------------------------------
+
+    def fold(self, seconds: float = math.inf) -> bool:
+        """Take new score rows into the history of their assets; False where time ran out before all were taken.
+
+        What was taken, and up to where, is written in one transaction. One thread calls this.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            with self._reading() as connection:
+                due = history_store.due(connection, SEALED_AT_ONCE)
+            for series, span in due:
+                with self._reading() as connection:
+                    entries = history_store.sealed(connection, series, span)
+                with self._transaction() as connection:  # a short one: the line waits for it
+                    history_store.seal(connection, series, span, entries)
+                if time.monotonic() >= until:
+                    return False
+            if len(due) == SEALED_AT_ONCE:
+                continue
+            batches = self.scores_after(self.position(history_store.SINK), FOLDED_AT_ONCE)
+            if not batches:
+                return True
+            pieces = list(history.pieces(batches))
+            with self._transaction() as connection:
+                history_store.add(connection, pieces)
+                outbox_store.advance(connection, history_store.SINK, batches[-1].position)
+            if time.monotonic() >= until:
+                return False
+
+    def asset_history(self, asset: str, start: int, end: int, points: int) -> history_store.AssetHistory:
+        """Scores and sensors of an asset from one event time to another, in at most so many points.
+
+        It says up to which position of the outbox it goes: what is newer, `scores_after` that has.
+        """
+        with self._snapshot() as connection:
+            return history_store.asset(connection, asset, start, end, points)
+
+    def trends(self, start: int, end: int, points: int) -> history_store.Trends:
+        """The scores of all assets from one event time to another, likewise; no point is below a minute."""
+        with self._snapshot() as connection:
+            return history_store.trends(connection, start, end, points)
+
     # -- kept within bounds -------------------------------------------------------------------------------------
 
-    def prune(self, sinks: Sequence[str], *, before: int, max_bytes: int, seconds: float = math.inf) -> Pruned:
+    def prune(
+        self,
+        sinks: Sequence[str],
+        *,
+        before: int,
+        max_bytes: int,
+        minutes_before: int = -(2**62),
+        seconds: float = math.inf,
+    ) -> Pruned:
         """Delete score rows that are delivered and old, and, over the disk budget, the oldest undelivered ones.
 
-        `sinks` are the positions that must have passed a row; `before` is an event time. Transitions are never
-        given up. After `seconds` the rest is left for another time.
+        `sinks` are the positions that must have passed a row; `before` is an event time, `minutes_before` that of
+        what rows come to a minute and an hour. Over the budget the history goes before rows that are not
+        delivered. Transitions are never given up. After `seconds` the rest is left for another time.
         """
         until = time.monotonic() + seconds
         delivered = min((self.position(sink) for sink in sinks), default=2**62)
@@ -314,19 +321,34 @@ class Store:
                 return Pruned(0, done=False)
         with self._transaction() as connection:
             coverage_store.forget(connection, before)
+        while self._forget_history(before, minutes_before):
+            if time.monotonic() >= until:
+                return Pruned(0, done=False)
         given_up = 0
         while self.bytes_used() > max_bytes:
             if time.monotonic() >= until:
                 return Pruned(given_up, done=False)
-            with self._transaction() as connection:
+            with self._reading() as connection:
                 oldest = connection.execute(
                     "SELECT id, rows FROM score_batch ORDER BY id LIMIT ?", (GIVEN_UP_AT_ONCE,)
                 ).fetchall()
-                if not oldest:
-                    break
+                begins = history_store.oldest(connection)
+            if begins is not None and (not oldest or oldest[-1][0] > delivered):
+                self._forget_history(begins + history.DAY, begins + history.DAY)
+                continue
+            if not oldest:
+                break
+            with self._transaction() as connection:
                 given_up += sum(rows for number, rows in oldest if number > delivered)
                 connection.execute("DELETE FROM score_batch WHERE id <= ?", (oldest[-1][0],))
         return Pruned(given_up, done=True)
+
+    def _forget_history(self, rows_before: int, before: int) -> int:
+        """Delete some of what is old of the history; returns how many entries."""
+        with self._transaction() as connection:
+            return history_store.forget(
+                connection, rows_before=rows_before, before=before, limit=FORGOTTEN_AT_ONCE
+            )
 
     def _delete_old(self, delivered: int, before: int) -> int:
         """Delete some of the oldest batches where they are delivered and old; returns how many."""
@@ -337,33 +359,7 @@ class Store:
                 (delivered, before, PRUNED_AT_ONCE),
             ).rowcount
 
-    def bytes_used(self) -> int:
-        """The size of what is in use of the file; deleted pages are used again, the file does not shrink."""
-        with self._reading() as connection:
-            pages, free, size = (
-                connection.execute(f"PRAGMA {name}").fetchone()[0]
-                for name in ("page_count", "freelist_count", "page_size")
-            )
-            return int((pages - free) * size)
 
-    def leave(self) -> None:
-        """Close the connection of the calling thread, which comes to its end."""
-        connection = getattr(self._threads, "connection", None)
-        if connection is not None:
-            del self._threads.connection
-            self._all.remove(connection)
-            connection.close()
-
-    def close(self) -> None:
-        """Close the connections of all threads."""
-        for connection in self._all:
-            connection.close()
-        self._all.clear()
-
-
-def _put(connection: sqlite3.Connection, facts: Mapping[str, str]) -> None:
-    connection.executemany(
-        "INSERT INTO meta (name, value, checksum) VALUES (?1, ?2, checksum(?1, ?2))"
-        " ON CONFLICT (name) DO UPDATE SET value = excluded.value, checksum = excluded.checksum",
-        list(facts.items()),
-    )
+def _put(connection: sqlite3.Connection, facts: Iterable[tuple[str, str]]) -> None:
+    for name, value in facts:
+        connection.execute(NOTE, (name, value, checksum(name, value)))

@@ -1,5 +1,7 @@
 """Keeps the store within its bounds, and warns before the disk budget bites: once, with the time that is left.
 
+It also takes new score rows into the history of their assets, a little at a time.
+
 `turn` is called again and again by the thread that looks on, so that no turn may take long.
 """
 
@@ -30,6 +32,8 @@ log = structlog.get_logger()
 PRUNE_S = 60.0  # between two prunings
 GIVEN_UP_S = 3600.0  # between two alarms of rows that were given up
 PRUNING_S = 1.0  # of one; what is left is for the next turn
+FOLD_S = 60.0  # between two looks for rows that the history has not
+FOLDING_S = 0.25  # of one, likewise: the line has the rest of the processor
 LOOK_S = 10.0  # between two looks at the disk
 NEAR = 0.8  # of a limit
 WAL_LIMIT = 1 << 30  # bytes of the store's write-ahead log, which only a long reader lets grow
@@ -52,8 +56,10 @@ class Upkeep:
         self._folder = folder
         self._backlog = backlog
         self._prune_at: float | None = None  # a daemon that has just started has other things to do
+        self._fold_at: float | None = None
         self._look_at = 0.0
         self._prune_failed = False
+        self._fold_failed = False
         self._given_up = 0  # rows that were never sent, and are not told yet
         self._tell_at = 0.0
         self._gauges: dict[str, Gauge] = {}
@@ -61,11 +67,13 @@ class Upkeep:
 
     def turn(self, now: float) -> None:
         """Do what is due; `now` in seconds, of a monotonic clock."""
-        if self._prune_at is None:
-            self._prune_at = now + PRUNE_S
+        if self._prune_at is None or self._fold_at is None:
+            self._prune_at, self._fold_at = now + PRUNE_S, now + FOLD_S
         if now >= self._look_at:
             self._look_at = now + LOOK_S
             self._look(now)
+        if now >= self._fold_at:
+            self._fold_at = now + (FOLD_S if self._fold() else 0.0)
         if now >= self._prune_at:
             self._prune_at = now + (PRUNE_S if self._prune(now) else 0.0)
 
@@ -130,16 +138,37 @@ class Upkeep:
             ),
         }
 
+    def _fold(self) -> bool:
+        """Take new rows into the history; whether all are taken."""
+        try:
+            done = self._store.fold(FOLDING_S)
+        except StoreError as error:
+            if not self._fold_failed:
+                remedy = "make room in the state folder: until then score rows wait for the history"
+                log.error("history_failed", reason=str(error), remedy=remedy)
+            self._fold_failed = True
+            return True
+        self._fold_failed = False
+        return done
+
     def _prune(self, now: float) -> bool:
         """Keep the store within its bounds; whether that is done. Giving up undelivered rows is an alarm.
 
         It is told when it begins, and then once an hour with the sum.
         """
         store = self._settings.store
-        before = int(time.time() * 1000 - store.retention_days * 86_400_000)
-        sinks = ["influx"] if self._settings.influx.url else []
+        before, minutes_before = (
+            int(time.time() * 1000 - days * 86_400_000) for days in (store.retention_days, store.history_days)
+        )
+        sinks = ["history", "influx"] if self._settings.influx.url else ["history"]
         try:
-            pruned = self._store.prune(sinks, before=before, max_bytes=store.max_bytes, seconds=PRUNING_S)
+            pruned = self._store.prune(
+                sinks,
+                before=before,
+                minutes_before=minutes_before,
+                max_bytes=store.max_bytes,
+                seconds=PRUNING_S,
+            )
         except StoreError as error:
             if not self._prune_failed:
                 remedy = "make room in the state folder: until then the store grows"

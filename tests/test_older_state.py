@@ -22,6 +22,7 @@ from monitor.spec import LineSpec
 from monitor.store import Store
 from tests.line_house import SCRIPT, SPEC, House, Toys
 from tests.line_samples import START, Line, pump, shipped, telemetry
+from tests.store_samples import START as STORED
 from tests.store_samples import batch, result
 
 # By the release before regimes, after 62 records: two pumps, the first with an anomaly that is acknowledged.
@@ -29,6 +30,8 @@ OLDER = Path(__file__).parent / "data" / "checkpoint-before-regimes"
 
 # By the release before spikes and noise: the load of one pump is out of its range, the other's flow is missing.
 BEFORE_ROUGHNESS = OLDER.with_name("checkpoint-before-roughness")
+
+HISTORY = ("series", "piece", "history")  # tables that came with format 3
 
 
 def test_an_older_checkpoint_goes_on_as_that_release_did() -> None:
@@ -120,11 +123,12 @@ def test_a_store_without_ledger_and_regimes_is_read_and_gets_them(tmp_path: Path
     store.write(1, result([batch(("plant//a", 0))]))
     store.close()
     with sqlite3.connect(path) as connection:  # as it was before
-        connection.execute("DROP TABLE stretch")
+        for table in ("stretch", *HISTORY):
+            connection.execute(f"DROP TABLE {table}")
         columns = unpack(connection.execute("SELECT columns FROM score_batch").fetchone()[0])
         del columns["regime"], columns["regimes"]
         connection.execute("UPDATE score_batch SET columns = ?", (pack(columns),))
-        for table in sorted(COLUMNS.keys() - {"stretch"}):
+        for table in sorted(COLUMNS.keys() - {"stretch", *HISTORY}):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.execute("ALTER TABLE score_batch DROP COLUMN position")
         connection.execute("PRAGMA user_version = 1")
@@ -137,6 +141,32 @@ def test_a_store_without_ledger_and_regimes_is_read_and_gets_them(tmp_path: Path
     assert not math.isnan(stored.rows.score[0])
     store.write(2, result([batch(("plant//a", 1))]))
     assert len(store.scores_after(0, 10)) == 2
+    assert store.fold()
+    assert store.asset_history("plant//a", STORED, STORED + 60_000, 10).trend.rows.sum() == 2
+    store.close()
+
+
+def test_a_store_without_a_history_gets_that_of_the_rows_it_holds(tmp_path: Path) -> None:
+    """Format 2, with what it has delivered and what not; it is known by its new format from then on."""
+    path = tmp_path / "store.db"
+    store = Store(path)
+    for position in range(1, 4):
+        store.write(position, result([batch(("plant//a", position * 700), ("plant//b", position * 700))]))
+    store.advance("influx", 2)
+    store.close()
+    with sqlite3.connect(path) as connection:
+        for table in HISTORY:
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    store = Store(path)
+    assert store._connection.execute("PRAGMA user_version").fetchone() == (3,)
+    assert store.trends(STORED, STORED + 3_600_000, 30).assets == ()
+    assert store.fold()
+    trends = store.trends(STORED, STORED + 3_600_000, 30)
+    assert trends.assets == ("plant//a", "plant//b")
+    assert trends.trend.rows.sum(axis=1).tolist() == [3, 3]
+    assert (store.position("influx"), len(store.scores_after(2, 10))) == (2, 1)
     store.close()
 
 

@@ -333,7 +333,7 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(StoreError, match=r"other\.db has format 9, this release reads 2: use the release"):
+    with pytest.raises(StoreError, match=r"other\.db has format 9, this release reads 3: use the release"):
         Store(path)
 
 

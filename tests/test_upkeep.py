@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from config.settings import Settings
 from monitor import upkeep as room
+from monitor.schema import StoreError
 from monitor.store import Store
 from monitor.upkeep import Upkeep
 from tests.store_samples import batch, result
@@ -79,6 +80,32 @@ def test_pruning_in_pieces_comes_to_the_same(
         keeper.turn(61.0 + turn)
         left.append(len(store.scores_after(0, 10_000)))
     assert left == [90, 80, 70, 60, 50, 40, 30, 20, 10, 0, 0, 0]
+
+
+def test_rows_are_taken_into_the_history_once_a_minute(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In small pieces, one a turn, until all are taken; and a store that cannot be written is told once."""
+    monkeypatch.setattr(room, "FOLDING_S", 0.0)
+    monkeypatch.setattr("monitor.store.FOLDED_AT_ONCE", 60)
+    fill(store, 1, 10)
+    keeper = upkeep(store, tmp_path)
+    taken = []
+    for now in (0.0, 59.0, 60.0, 61.0, 62.0, 63.0, 64.0, 123.0, 124.0):
+        keeper.turn(now)
+        taken.append(store.position("history"))
+        if now == 64.0:
+            fill(store, 10, 11)
+    assert taken == [0, 0, 3, 6, 9, 9, 9, 10, 10]
+
+    def full(_: float) -> bool:
+        raise StoreError("no room")
+
+    monkeypatch.setattr(store, "fold", full)
+    with capture_logs() as logs:
+        keeper.turn(300.0)
+        keeper.turn(400.0)
+    assert [each["event"] for each in logs] == ["history_failed"]
 
 
 def test_a_backlog_and_a_disk_that_fills_are_told(store: Store, tmp_path: Path) -> None:

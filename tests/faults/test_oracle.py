@@ -71,12 +71,12 @@ def _latest(store: sqlite3.Connection) -> StoredScores:
 
 def _double(store: sqlite3.Connection) -> None:
     """The latest rows once more."""
-    score_store.write(store, _latest(store), 0)
+    score_store.write(store, _latest(store), 0, {})
 
 
 def _change(store: sqlite3.Connection) -> None:
     """The latest rows with other scores."""
     latest = _latest(store)
     latest.rows.score[:] += 1
-    score_store.write(store, latest, 0)
+    score_store.write(store, latest, 0, {})
     store.execute(f"DELETE FROM score_batch WHERE id = {LAST} - 1")  # noqa: S608 - the test's own words
