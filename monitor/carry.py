@@ -43,7 +43,7 @@ class CarryState:
     memory: Float32  # (S, D) behind the last tick
     predicted: Float32  # (S, J, C) of the last ticks, scaled units; tick t stands in slot t % J
     known: Bool  # (S,) the last row was scored
-    phase: Int32  # (S,) when the window is seen as a whole again, by the stream's key; UNKNOWN = not looked up yet
+    phase: Int32  # (S,) when the window is seen as a whole again; UNKNOWN = not looked up yet
 
     @classmethod
     def empty(cls, config: CarryConfig | None, sensors: int, streams: int) -> CarryState:
@@ -94,11 +94,12 @@ def predict(
 
 
 def _phases(state: CarryState, config: CarryConfig, keys: Sequence[str], stream: Int32) -> Int32:
-    """The phase (b,) of each stream: by its name, so that it is the same wherever the stream is watched."""
+    """The phase (b,) of each stream: by its asset's name, so that it is the same wherever that is watched."""
     phase = state.phase[stream]
     if (phase == UNKNOWN).any():
         new = stream[phase == UNKNOWN]
-        state.phase[new] = [crc32(keys[number].encode()) % config.window for number in new.tolist()]
+        names = [keys[number].rpartition("/")[2].encode() for number in new.tolist()]
+        state.phase[new] = [crc32(name) % config.window for name in names]
         phase = state.phase[stream]
     return phase
 

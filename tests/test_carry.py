@@ -75,7 +75,7 @@ def ask(state: CarryState, model: Counter, windows: Windows) -> list[list[float]
 
 def at_phase(key: str) -> int:
     """A tick, well behind the first ones, at which the stream's window is seen as a whole."""
-    return 100 * T - crc32(key.encode()) % T
+    return 100 * T - crc32(key.rpartition("/")[2].encode()) % T
 
 
 def test_the_first_row_sees_its_window_as_a_whole_and_later_ones_go_on_behind_it() -> None:
