@@ -2,8 +2,8 @@
 
 Pure. A row asks what the network predicts of the last ticks of its window. Where the row before was scored and its
 window still holds what it held, only the ticks since then are new: the network goes on behind them, with what it
-carried. Else it sees the window as a whole; so it does once in a window's length, each stream at a tick of its
-own, so that no prediction ever depends on what lies two windows back. How much of the past a prediction has behind
+carried. Else it sees the window as a whole; so it does once in a window's length, each asset in its turn, so that
+no prediction ever depends on what lies two windows back. How much of the past a prediction has behind
 it hardly matters to it (docs/performance.md).
 """
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     Level = tuple[Float32, Float32]  # center and scale (B, C)
     Whole = Callable[[Int32], Float32]  # streams (B,) to their windows (B, T, C)
 
-UNKNOWN = np.int32(-1)
-
 
 @dataclass(frozen=True, slots=True)
 class CarryConfig:
@@ -43,7 +41,7 @@ class CarryState:
     memory: Float32  # (S, D) behind the last tick
     predicted: Float32  # (S, J, C) of the last ticks, scaled units; tick t stands in slot t % J
     known: Bool  # (S,) the last row was scored
-    phase: Int32  # (S,) when the window is seen as a whole again; UNKNOWN = not looked up yet
+    left: Int32  # (S,) ticks until the window is seen as a whole again
 
     @classmethod
     def empty(cls, config: CarryConfig | None, sensors: int, streams: int) -> CarryState:
@@ -53,7 +51,7 @@ class CarryState:
             memory=np.zeros((streams, memory), np.float32),
             predicted=np.zeros((streams, judged, sensors), np.float32),
             known=np.zeros(streams, np.bool_),
-            phase=np.full(streams, UNKNOWN),
+            left=np.zeros(streams, np.int32),
         )
 
 
@@ -75,9 +73,14 @@ def predict(
     state.known[windows.stream[~ready]] = False
     rows = np.flatnonzero(ready)
     stream, tick, ticks = windows.stream[rows], windows.tick[rows], windows.ticks[rows]
-    goes_on = state.known[stream] & ~windows.rewritten[rows] & (ticks <= config.judged)
-    goes_on &= (tick + _phases(state, config, keys, stream)) % config.window >= ticks
-    state.known[stream] = True
+    known = state.known[stream]
+    left = state.left[stream] - ticks
+    goes_on = known & ~windows.rewritten[rows] & (ticks <= config.judged) & (left > 0)
+    state.left[stream] = np.where(left > 0, left, config.window)
+    if not known.all():
+        begun = stream[~known]
+        state.left[begun] = _turns(config, [keys[number] for number in begun.tolist()])
+        state.known[stream] = True
 
     begins = np.flatnonzero(~goes_on)
     if len(begins):
@@ -93,15 +96,12 @@ def predict(
     return state.predicted[stream[:, None], _slots(tick, config.judged, config.judged)]
 
 
-def _phases(state: CarryState, config: CarryConfig, keys: Sequence[str], stream: Int32) -> Int32:
-    """The phase (b,) of each stream: by its asset's name, so that it is the same wherever that is watched."""
-    phase = state.phase[stream]
-    if (phase == UNKNOWN).any():
-        new = stream[phase == UNKNOWN]
-        names = [keys[number].rpartition("/")[2].encode() for number in new.tolist()]
-        state.phase[new] = [crc32(name) % config.window for name in names]
-        phase = state.phase[stream]
-    return phase
+def _turns(config: CarryConfig, keys: Sequence[str]) -> list[int]:
+    """In how many ticks the windows of these streams are seen as wholes again, so that not all are at once.
+
+    By the asset's name alone: the same readings have the same scores whenever and wherever they come.
+    """
+    return [1 + crc32(key.rpartition("/")[2].encode()) % config.window for key in keys]
 
 
 def _slots(tick: Int64, ticks: int, judged: int) -> Int64:

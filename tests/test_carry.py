@@ -73,23 +73,27 @@ def ask(state: CarryState, model: Counter, windows: Windows) -> list[list[float]
     return [[float(each) for each in row] for row in found[:, :, 0]]
 
 
-def at_phase(key: str) -> int:
-    """A tick, well behind the first ones, at which the stream's window is seen as a whole."""
-    return 100 * T - crc32(key.rpartition("/")[2].encode()) % T
+def turn(key: str) -> int:
+    """In how many ticks after its first row the stream's window is seen as a whole again."""
+    return 1 + crc32(key.rpartition("/")[2].encode()) % T
 
 
 def test_the_first_row_sees_its_window_as_a_whole_and_later_ones_go_on_behind_it() -> None:
-    """Each new tick has one more behind it, until at the stream's own tick it is a window again."""
+    """Each new tick has one more behind it, until it is the stream's turn; then once in a window's length."""
     state, model = CarryState.empty(CONFIG, 1, 3), Counter()
-    first = at_phase(KEYS[0]) + 5
-    assert ask(state, model, rows(first, 0)) == [[9, 10, 11, 12]]
-    assert model.ticks == T
-    assert ask(state, model, rows(first + 1, 0)) == [[10, 11, 12, 13]]
-    assert ask(state, model, rows(first + 2, 0)) == [[11, 12, 13, 14]]
-    assert model.ticks == T + 2
-    for tick in range(first + 3, first + T - 5):
-        ask(state, model, rows(tick, 0))
-    assert ask(state, model, rows(first + T - 5, 0)) == [[9, 10, 11, 12]]
+    looked: list[int] = []
+    before: list[float] = []
+    for tick in range(1000, 1000 + 3 * T):
+        (found,) = ask(state, model, rows(tick, 0))
+        if found == [9, 10, 11, 12]:
+            looked.append(tick - 1000)
+        else:
+            assert found == [each + 1 for each in before]
+        before = found
+    first = turn(KEYS[0])
+    assert looked == [0, first, first + T, first + 2 * T][: len(looked)]
+    assert len(looked) >= 3
+    assert model.ticks == len(looked) * T + 3 * T - len(looked)
 
 
 @given(
@@ -119,7 +123,7 @@ def test_whatever_comes_a_judged_tick_has_nearly_a_window_behind_it_and_never_tw
 
 def test_behind_what_was_not_scored_or_was_rewritten_the_window_is_seen_as_a_whole() -> None:
     state, model = CarryState.empty(CONFIG, 1, 3), Counter()
-    first = at_phase(KEYS[0]) + 1
+    first = 1000
     ask(state, model, rows(first, 0))
     assert ask(state, model, rows(first + 1, 0, status=Status.GAP)) == []
     assert ask(state, model, rows(first + 2, 0)) == [[9, 10, 11, 12]]
@@ -129,7 +133,7 @@ def test_behind_what_was_not_scored_or_was_rewritten_the_window_is_seen_as_a_who
 
 def test_a_row_of_several_ticks_goes_on_by_as_many() -> None:
     state, model = CarryState.empty(CONFIG, 1, 3), Counter()
-    first = at_phase(KEYS[1]) + 1
+    first = 1000
     ask(state, model, rows(first, 1))
     assert ask(state, model, rows(first + 3, 1, ticks=3)) == [[12, 13, 14, 15]]
     assert model.ticks == T + 3
