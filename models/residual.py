@@ -112,23 +112,35 @@ def energies_of(scaled: Float32, predicted: Float32) -> Energies:
     """
     last = scaled.shape[1]
     scaled = np.clip(scaled, -LIMIT, LIMIT)  # (B, J, C)
-    present = ~np.isnan(scaled)  # (B, J, C)
-    values = np.where(present, scaled, np.float32(0))  # (B, J, C)
-    residual = np.where(present, scaled - predicted, np.float32(0))  # (B, J, C)
+    missing = np.isnan(scaled)  # (B, J, C)
+    residual = scaled - predicted  # (B, J, C)
+    steps = scaled[:, 1:] - scaled[:, :-1]  # (B, J - 1, C)
+    if not missing.any():  # nearly always, and the rest is what takes the time
+        return _energies(scaled, residual, steps, np.float32(last), np.float32(max(last - 1, 1)))
+    present = ~missing
+    for each in (scaled, residual):
+        each[missing] = 0
+    pairs = present[:, 1:] & present[:, :-1]  # (B, J - 1, C)
+    steps[~pairs] = 0
     cells = present.sum(axis=1)  # (B, C)
     count = np.maximum(cells, 1).astype(np.float32)  # (B, C)
-    pairs = present[:, 1:] & present[:, :-1]  # (B, J - 1, C)
-    steps = np.where(pairs, np.diff(values, axis=1), np.float32(0))  # (B, J - 1, C)
-    found = Energies(
-        spread=np.sqrt(np.einsum("btc,btc->bc", residual, residual) / count),
-        shift=np.abs(residual.sum(axis=1) / count),
-        step=np.sqrt(np.einsum("btc,btc->bc", steps, steps) / np.maximum(pairs.sum(axis=1), 1, dtype=np.float32)),
-        level=values.sum(axis=1) / count,
-    )
+    found = _energies(scaled, residual, steps, count, np.maximum(pairs.sum(axis=1), 1, dtype=np.float32))
     few = cells < max(MIN_PRESENT * last, 1)  # (B, C)
     for each in found.all:
         each[few] = np.nan
     return found
+
+
+def _energies(
+    values: Float32, residual: Float32, steps: Float32, cells: Float32 | np.float32, pairs: Float32 | np.float32
+) -> Energies:
+    """The energies, with 0 for what is missing, by how many cells and pairs of them (B, C) there are."""
+    return Energies(
+        spread=np.sqrt(np.einsum("btc,btc->bc", residual, residual) / cells),
+        shift=np.abs(residual.sum(axis=1) / cells),
+        step=np.sqrt(np.einsum("btc,btc->bc", steps, steps) / pairs),
+        level=values.sum(axis=1) / cells,
+    )
 
 
 def calibrate(normal: Energies, fitted: Float32, asset: Int | None = None, *, apart: int = 1) -> Calibration:

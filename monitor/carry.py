@@ -88,12 +88,14 @@ def predict(
         predicted, state.memory[of] = model.predict(whole(of), _of(level, rows[begins]))
         slot = _slots(tick[begins], config.judged, config.judged)
         state.predicted[of[:, None], slot] = predicted[:, -config.judged :]
-    for count in np.unique(ticks[goes_on]).tolist():
+    for count in sorted(set(ticks[goes_on].tolist())):
         here = np.flatnonzero(goes_on & (ticks == count))
         of, new = stream[here], windows.values[rows[here], -count:]
-        predicted, state.memory[of] = model.predict(new, _of(level, rows[here]), state.memory[of])
+        predicted, state.memory[of] = model.predict(new, _of(level, rows[here]), state.memory.take(of, axis=0))
         state.predicted[of[:, None], _slots(tick[here], count, config.judged)] = predicted
-    return state.predicted[stream[:, None], _slots(tick, config.judged, config.judged)]
+    judged = state.predicted.reshape(-1, state.predicted.shape[2])  # (S * J, C)
+    slot = _slots(tick, config.judged, config.judged)
+    return judged.take(stream[:, None] * np.int64(config.judged) + slot, axis=0)
 
 
 def _turns(config: CarryConfig, keys: Sequence[str]) -> list[int]:

@@ -42,7 +42,7 @@ def score(
     if model is None:
         status[~np.isin(status, (Status.REGIME, Status.BLANKED))] = without
     elif predict is not None or scored.any():
-        ready = np.flatnonzero(scored)
+        ready = slice(None) if scored.all() else np.flatnonzero(scored)
         own = None if level is None else (level[0][ready], level[1][ready])
         seen = windows.values[ready]
         if predict is None:
@@ -51,7 +51,7 @@ def score(
             carrying = cast("CarryingModel", model)
             found = carrying.judge(seen, predict(carrying, windows, scored, level), own)
         contribution[ready], expected[ready], values[ready] = found
-        status[ready[np.isnan(values[ready])]] = Status.TOO_FEW_SENSORS
+        status[scored & np.isnan(values)] = Status.TOO_FEW_SENSORS
     return Scores(
         stream=windows.stream,
         tick=windows.tick,

@@ -107,9 +107,10 @@ def flush(state: WindowState, config: WindowConfig, last_tick: Int64) -> Windows
 
 def last(state: WindowState, stream: Int32, ticks: int) -> Float32:
     """A copy of the last so many ticks (B, ticks, C) of these streams' windows, without what is withheld."""
-    length = state.ring.shape[1]
+    streams, length, sensors = state.ring.shape
     order = (state.position[stream][:, None] + np.arange(length - ticks, length)) % length  # oldest first
-    values: Float32 = state.ring[stream[:, None], order]
+    rows = state.ring.reshape(streams * length, sensors)
+    values: Float32 = rows.take(stream[:, None] * np.int64(length) + order, axis=0)
     withheld = state.withheld[stream]
     if withheld.any():
         row, sensor = np.nonzero(withheld)
@@ -179,7 +180,9 @@ def _shown(state: WindowState, stream: Int32) -> Int32:
 
 def present(values: Float32) -> Int32:
     """How many cells of each row (B, …) are not missing."""
-    count: Int32 = np.count_nonzero(~np.isnan(values), axis=tuple(range(1, values.ndim))).astype(np.int32)
+    there = ~np.isnan(values.reshape(len(values), -1))
+    # A product is several times faster than counting, and exact: the numbers are small.
+    count: Int32 = (there.astype(np.float32) @ np.ones(there.shape[1], np.float32)).astype(np.int32)
     return count
 
 
