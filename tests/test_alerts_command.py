@@ -115,4 +115,4 @@ def test_a_store_that_cannot_be_read_is_told_in_a_line(
     connection.execute("PRAGMA user_version = 9")
     connection.close()
     assert main([command, "--state", str(tmp_path)]) == 2
-    assert "has format 9, this release reads 2" in capsys.readouterr().err
+    assert "has format 9, this release reads 3" in capsys.readouterr().err
