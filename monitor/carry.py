@@ -2,8 +2,8 @@
 
 Pure. A row asks what the network predicts of the last ticks of its window. Where the row before was scored and its
 window still holds what it held, only the ticks since then are new: the network goes on behind them, with what it
-carried. Else it sees the window as a whole; so it does once in a window's length, each asset in its turn, so that
-no prediction ever depends on what lies two windows back. How much of the past a prediction has behind
+carried. Else it sees the window as a whole; so it does once in AGAIN windows, each asset in its turn, so that no
+prediction ever depends on what lies further back. How much of the past a prediction has behind
 it hardly matters to it (docs/performance.md).
 """
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Int = np.typing.NDArray[np.int_]
     Level = tuple[Float32, Float32]  # center and scale (B, C)
     Whole = Callable[[Int32], Float32]  # streams (B,) to their windows (B, T, C)
+
+AGAIN = 4  # times a window's length, after which the window is seen as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def predict(
     known = state.known[stream]
     left = state.left[stream] - ticks
     goes_on = known & ~windows.rewritten[rows] & (ticks <= config.judged) & (left > 0)
-    state.left[stream] = np.where(left > 0, left, config.window)
+    state.left[stream] = np.where(left > 0, left, AGAIN * config.window)
     if not known.all():
         begun = stream[~known]
         state.left[begun] = _turns(config, [keys[number] for number in begun.tolist()])
@@ -103,7 +105,7 @@ def _turns(config: CarryConfig, keys: Sequence[str]) -> list[int]:
 
     By the asset's name alone: the same readings have the same scores whenever and wherever they come.
     """
-    return [1 + crc32(key.rpartition("/")[2].encode()) % config.window for key in keys]
+    return [1 + crc32(key.rpartition("/")[2].encode()) % (AGAIN * config.window) for key in keys]
 
 
 def _slots(tick: Int64, ticks: int, judged: int) -> Int64:

@@ -2,7 +2,7 @@
 
 All run the same weights on one thread, from values in the sensors' units to score, contribution and expectation.
 The line scores the windows of 256 streams that follow each other by a tick: the network goes on where it was, and
-sees each stream's window as a whole once in its length (`monitor.carry`). Torch is given as many, all as wholes.
+sees each stream's window as a whole now and then (`monitor.carry`). Torch is given as many, all as wholes.
 The share of the machine's peak counts the multiplications and additions of the network's matrices alone, against
 those of a large matrix product of one thread.
 """

@@ -31,10 +31,12 @@ def run(options: argparse.Namespace) -> int:
 
     loaded, classes = load_settings(options)
     # Only a daemon that starts needs its rooms.
+    from monitor.allocator import keep_memory  # noqa: PLC0415
     from monitor.log import configure  # noqa: PLC0415
     from monitor.service import START_ERRORS, Service  # noqa: PLC0415
 
     configure(loaded.settings.log)
+    keep_memory()
     # A crash must not write the memory, and with it the secrets, to the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     try:
