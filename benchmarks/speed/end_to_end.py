@@ -1,10 +1,11 @@
 """From the broker to journalled acknowledgements and stored scores: the whole daemon, beside a client that counts.
 
-Both drain the same backlog: telemetry of a hundred engines that was published once, with QoS 1, and waits in the
-session of each. The daemon is `enginewatch monitor` with the shipped model, in a process of its own. It knows the
-engines and their windows are full: it was stopped, the backlog was published, and it is started again. Its time
-goes from the arrival of the first message, which its journal has noted, until the last score row is stored; that
-follows upon the journalling of the last message, with which the acknowledgements leave. Its start is not counted.
+Both drain the same backlog: telemetry of a plant of a thousand engines, or of a hundred, that was published
+once, with QoS 1, and waits in the session of each. The daemon is `enginewatch monitor` with the shipped model,
+in a process of its own. It knows the engines and their windows are full: it was stopped, the backlog was
+published, and it is started again. Its time goes from the arrival of the first message, which its journal has
+noted, until the last score row is stored; that follows upon the journalling of the last message, with which the
+acknowledgements leave. Its start is not counted.
 
 The reference is paho as it comes: `loop_start`, a callback that counts, acknowledgements at once. Its time goes
 from the first message to the last. Neither broker nor publisher limits anything: no window of messages in flight,
@@ -16,6 +17,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client
@@ -31,11 +33,10 @@ if TYPE_CHECKING:
     from benchmarks.speed.backlog import Holding
     from benchmarks.speed.plant import Daemon
 
-ENGINES = 100
+ENGINES, FEW = 1_000, 100
 WARM_TICKS = 64  # the model's window has 60
-TICKS = 120  # of a backlog of single readings
-LIST_TICKS = 400  # of one of lists
-SINGLE_TICKS = 50  # of what the client counts beside it
+READINGS_ONE_BY_ONE = 24_000  # of a backlog of single readings
+LIST_TICKS = 200  # of one of lists
 READINGS = 50  # in a list: of one engine, one tick after the other
 STRIDE = 8
 BARE = "bare"  # the reference's session
@@ -61,34 +62,32 @@ def _counted(broker: Holding, messages: int) -> float:
     return moments[-1] - moments[0]
 
 
-def one_by_one(repeats: int) -> Iterator[tuple[float, float]]:
+def one_by_one(engines: int, repeats: int) -> Iterator[tuple[float, float]]:
     """Readings a second: the daemon's and the counting client's, one reading a message, a row of each."""
-    plant = Plant(ENGINES)
-    count = ENGINES * TICKS
+    plant, count = Plant(engines), READINGS_ONE_BY_ONE
     with _warm(plant) as (broker, daemon):
         for repeat in range(repeats):
             broker.subscribe([BARE])
-            broker.fill(plant.messages(TICKS))
+            broker.fill(plant.messages(count // engines))
             ours, bare = _in_turns(repeat, lambda: daemon.drained(count), lambda: _counted(broker, count))
             daemon.stop()
             yield count / ours, count / bare
 
 
 def in_lists(repeats: int) -> Iterator[tuple[float, float]]:
-    """The daemon's readings a second, fifty a message and a row of eight; the client's messages of one reading."""
+    """The daemon's readings a second, fifty a message and a row of eight; the client's messages a second."""
     plant = Plant(ENGINES)
     count = ENGINES * LIST_TICKS
-    single = [each._replace(topic=each.topic + "-single") for each in plant.messages(SINGLE_TICKS)]
     with _warm(plant, stride=STRIDE) as (broker, daemon):
         for repeat in range(repeats):
-            broker.fill(plant.messages(LIST_TICKS, in_one=READINGS))
             broker.subscribe([BARE])
-            broker.fill(single)  # on topics that are not the daemon's
+            broker.fill(plant.messages(LIST_TICKS, in_one=READINGS))
+            messages = count // READINGS
             ours, bare = _in_turns(
-                repeat, lambda: daemon.drained(count // STRIDE), lambda: _counted(broker, len(single))
+                repeat, lambda: daemon.drained(count // STRIDE), lambda: _counted(broker, messages)
             )
             daemon.stop()
-            yield count / ours, len(single) / bare
+            yield count / ours, messages / bare
 
 
 @contextmanager
@@ -97,7 +96,7 @@ def _warm(plant: Plant, stride: int = 1) -> Iterator[tuple[Holding, Daemon]]:
     needs_mosquitto()
     with holding() as broker, watched(broker, f"[window]\nstride = {stride}\n") as daemon:
         broker.fill(plant.messages(WARM_TICKS))
-        daemon.drained(ENGINES * WARM_TICKS // stride)
+        daemon.drained(len(plant.assets) * WARM_TICKS // stride)
         daemon.stop()
         yield broker, daemon
 
@@ -113,17 +112,24 @@ def _in_turns(repeat: int, ours: Callable[[], float], theirs: Callable[[], float
 FIGURES = (
     Figure(
         name="end to end",
-        ours="the daemon: from the broker to stored scores, one reading a message, a score of each",
+        ours=f"the daemon: from the broker to stored scores, {ENGINES:,} engines, one reading a message, a score of each",
         reference="a bare paho client that counts the same messages",
         unit="readings/s",
-        pairs=one_by_one,
+        pairs=partial(one_by_one, ENGINES),
         bar=1.0,
         aim=1.5,
     ),
     Figure(
+        name=f"end to end, {FEW} engines",
+        ours=f"the same of {FEW} engines",
+        reference="the bare client",
+        unit="readings/s",
+        pairs=partial(one_by_one, FEW),
+    ),
+    Figure(
         name="end to end, 50 a message",
-        ours="the same, fifty readings a message, a score of eight",
-        reference="the bare client, messages of one reading",
+        ours=f"the same of {ENGINES:,} engines, fifty readings a message, a score of eight",
+        reference="the bare client, in messages",
         unit="readings/s",
         pairs=in_lists,
         bar=5.0,
