@@ -78,11 +78,11 @@ def in_lists(repeats: int) -> Iterator[tuple[float, float]]:
     """The daemon's readings a second, fifty a message and a row of eight; the client's messages a second."""
     plant = Plant(ENGINES)
     count = ENGINES * LIST_TICKS
+    messages = count // READINGS
     with _warm(plant, stride=STRIDE) as (broker, daemon):
         for repeat in range(repeats):
             broker.subscribe([BARE])
             broker.fill(plant.messages(LIST_TICKS, in_one=READINGS))
-            messages = count // READINGS
             ours, bare = _in_turns(
                 repeat, lambda: daemon.drained(count // STRIDE), lambda: _counted(broker, messages)
             )
@@ -112,7 +112,7 @@ def _in_turns(repeat: int, ours: Callable[[], float], theirs: Callable[[], float
 FIGURES = (
     Figure(
         name="end to end",
-        ours=f"the daemon: from the broker to stored scores, {ENGINES:,} engines, one reading a message, a score of each",
+        ours=f"the daemon, from broker to stored scores: {ENGINES:,} engines, a reading a message, a score each",
         reference="a bare paho client that counts the same messages",
         unit="readings/s",
         pairs=partial(one_by_one, ENGINES),
