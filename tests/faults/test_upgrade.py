@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor import checkpoint
+from monitor import checkpoint, journal, schema
 from monitor.decode import encode_telemetry
 from tests.line_house import SCRIPT, SPEC, House
 from tests.rig import Daemon, plain_settings, run, until
@@ -72,10 +72,12 @@ def test_a_newer_state_is_refused_and_untouched(tmp_path: Path, which: str) -> N
     house.crash()
     if which == "checkpoint":
         path = checkpoint.saved(state)[0]
-        path.write_bytes(b"enginewatch checkpoint 3\n" + path.read_bytes()[len(checkpoint.MAGIC) :])
+        newer = b"enginewatch checkpoint %d\n" % (checkpoint.FORMAT + 1)
+        path.write_bytes(newer + path.read_bytes()[len(checkpoint.MAGIC) :])
     else:
         with closing(sqlite3.connect(state / which)) as connection:
-            connection.execute("PRAGMA user_version = 3")
+            newest = {"journal.db": journal.FORMAT, "store.db": schema.FORMAT}[which]
+            connection.execute(f"PRAGMA user_version = {newest + 1}")
     before = {path.name: path.read_bytes() for path in state.iterdir()}
     (tmp_path / "asset.toml").write_text('period_ms = 1000\n[[sensors]]\nname = "load"\n')
     (tmp_path / "enginewatch.toml").write_text('[[classes]]\nname = "pump"\nfile = "asset.toml"\n')
