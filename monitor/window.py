@@ -7,6 +7,7 @@ the suspicion was wrong.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -180,7 +181,7 @@ def _shown(state: WindowState, stream: Int32) -> Int32:
 
 def present(values: Float32) -> Int32:
     """How many cells of each row (B, …) are not missing."""
-    there = ~np.isnan(values.reshape(len(values), -1))
+    there = ~np.isnan(values.reshape(len(values), math.prod(values.shape[1:])))
     # A product is several times faster than counting, and exact: the numbers are small.
     count: Int32 = (there.astype(np.float32) @ np.ones(there.shape[1], np.float32)).astype(np.int32)
     return count
