@@ -124,6 +124,7 @@ def _class_spec(settings: Settings, each: ResolvedClass) -> ClassSpec:
         limits=_limits(settings, each) if learns and settings.learning.limits else None,
         drift=_drift(settings.drift, each, window.stride) if settings.drift.enabled else None,
         carry=CarryConfig(each.memory, length, each.judged) if each.memory else None,
+        levels=each.compares_itself,
     )
 
 

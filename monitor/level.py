@@ -33,7 +33,7 @@ class LevelState:
 
     @classmethod
     def empty(cls, sensors: int, streams: int) -> LevelState:
-        """The state of streams that have not been heard yet."""
+        """The state of streams that have not been heard yet; no `sensors` where the model has no levels."""
         return cls(
             asked=np.zeros(streams, np.bool_),
             rows=np.zeros(streams, np.int32),

@@ -37,11 +37,17 @@ class ClassSpec:
     limits: LimitsConfig | None = None  # the simple limits that watch meanwhile; None = none do
     drift: DriftConfig | None = None  # what the model was trained on; None = it does not say, or nobody asks
     carry: CarryConfig | None = None  # what the model carries from tick to tick; None = it sees whole windows
+    levels: bool = True  # the model may compare assets with themselves; earlier descriptions do not say
 
     @property
     def thresholds(self) -> tuple[str, ...]:
         """The regimes that have a rolling threshold of their own; one name where all of them have the same."""
         return self.regime.names if len(self.threshold.rows_to_learn) > 1 else ("all",)
+
+    @property
+    def sensors_with_level(self) -> int:
+        """Of how many sensors each asset has a level of its own: all, or none."""
+        return self.align.sensors if self.levels else 0
 
     @property
     def checks_roughness(self) -> bool:

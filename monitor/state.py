@@ -89,7 +89,7 @@ class ClassState:
             regime.RegimeState.empty(spec.regime, capacity),
             limits.LimitsState.empty(spec.limits, spec.align.sensors, capacity),
             window.WindowState.empty(spec.window, capacity),
-            level.LevelState.empty(spec.align.sensors, capacity),
+            level.LevelState.empty(spec.sensors_with_level, capacity),
             carry.CarryState.empty(spec.carry, spec.align.sensors, capacity),
             LastingState.empty(spec.align.sensors, capacity),
             threshold.ThresholdState.empty(spec.threshold, capacity),
@@ -133,7 +133,9 @@ class ClassState:
         if spec.model_hash == self.spec.model_hash:
             fresh.threshold = threshold.under(self.threshold, names[0], fresh.threshold, names[1])
             if spec.align.sensors == self.spec.align.sensors:  # a class without a model may have others now
-                fresh.level, fresh.lasting, fresh.drift = self.level, self.lasting, self.drift
+                fresh.lasting, fresh.drift = self.lasting, self.drift
+                if spec.levels == self.spec.levels:
+                    fresh.level = self.level
         fresh.regime = regime.under(self.regime, self.spec.regime, spec.regime)
         fresh.ledger, fresh.unscored = self.ledger, self.unscored
         if spec.keeps_limits_of(self.spec):
