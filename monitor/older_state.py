@@ -1,5 +1,6 @@
 """What a checkpoint of an earlier release lacks, filled in: nothing that was learned is lost by an update. Pure.
 
+Before what is noted of ticks was counted from a stream's own, all ticks took 64 bits.
 Before the values of open ticks had a ring of their own, those of closed ticks were kept beside them.
 Before there were levels, anchors, lasting deviations, drift and learned regimes, a stream had none; they begin
 anew, as does what the network carries from tick to tick, and what was learned else stays. Before a sensor's leaps,
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor import window
+from monitor import align, window
 from monitor.alert import BLIND
-from monitor.sensor_check import GOOD
+from monitor.sensor_check import COUNTED, GOOD
+from monitor.ticks import LONG_AGO, from_base
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,13 +48,16 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
         return np.repeat(room[:1], streams, axis=0)
     if key not in arrays and (stage, name) in LATER_COLUMNS:
         return np.repeat(room[:1], streams, axis=0)
+    if key not in arrays and (stage, name) == ("sensor_check", "base"):
+        return _last(arrays, index)
     if key not in arrays and (stage, name) == ("window", "present"):
         return window.present(arrays[f"{index}.window.ring"])
     found = arrays[key]
     if stage == "align" and (found.shape[1:] != room.shape[1:] or found.dtype != room.dtype):
         return _align(arrays, index, name, room)
-    if stage == "sensor_check" and name == "since" and found.shape[1] < room.shape[1]:
-        return np.concatenate([found, np.repeat(room[:1, found.shape[1] :], streams, axis=0)], axis=1)
+    if found.dtype == np.int64 and room.dtype == np.int32:
+        since = _since(arrays, index) if name == "since" else found
+        return from_base(since, _last(arrays, index))
     if stage == "sensor_check" and name == "fault" and arrays[f"{index}.{stage}.since"].shape[1] == WAS_GOOD:
         return np.where(found == WAS_GOOD, GOOD, found).astype(found.dtype)
     if stage == "threshold" and found.ndim == room.ndim - 1:
@@ -61,7 +66,21 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
         return np.insert(found, BLIND, room[0, BLIND], axis=1)
     if stage == "ledger" and name == "ticks":
         return np.pad(found, ((0, 0), (0, room.shape[1] - found.shape[1])))  # statuses that there were not yet
-    return found
+    return found.astype(room.dtype, copy=False)  # narrower, of what takes no more
+
+
+def _last(arrays: Mapping[str, Array], index: int) -> Array:
+    """The last tick (S,) of every stream, 0 where none has closed; what was noted of ticks is counted from it."""
+    last = arrays[f"{index}.align.last_frame"]
+    return np.where(last == align.NONE, 0, last)
+
+
+def _since(arrays: Mapping[str, Array], index: int) -> Array:
+    """When faults began, from before those that are not counted shared a place: each sensor's own, if it has one."""
+    since, fault = arrays[f"{index}.sensor_check.since"], arrays[f"{index}.sensor_check.fault"]  # (S, F, C), (S, C)
+    own = np.take_along_axis(since, np.clip(fault, COUNTED, since.shape[1] - 1)[:, None].astype(np.int64), axis=1)
+    has = (fault >= COUNTED) & (fault < since.shape[1])
+    return np.concatenate([since[:, :COUNTED], np.where(has[:, None], own, LONG_AGO)], axis=1)
 
 
 def _align(arrays: Mapping[str, Array], index: int, name: str, room: Array) -> Array:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from monitor import alert, handover, ledger, maintenance, moves
 from monitor.incident import Moment, clock, event_id, incident_id
 from monitor.records import SensorChange, Transition
-from monitor.sensor_check import FAULTS, GOOD
+from monitor.sensor_check import FAULTS, GOOD, began
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,7 @@ def _missed(each: ClassState, stream: int) -> Iterator[SensorChange]:
             yield SensorChange(stream, sensor, None, tick, tick, f"{name}: {text}, as maintenance ends")
             is_open = False
         if kind is not None and not is_open:
-            since = min(max(int(each.sensor_check.since[stream, fault, sensor]), 0) or tick, tick)
+            since = min(max(began(each.sensor_check, stream, sensor), 0) or tick, tick)
             yield SensorChange(stream, sensor, kind, since, tick, f"{name} is faulty as maintenance ends")
 
 

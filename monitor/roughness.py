@@ -24,8 +24,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from monitor.ticks import LONG_AGO
+
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from monitor.records import Bool, Float32, Frames, Int32, Int64
+
+    Int8 = npt.NDArray[np.int8]
 
 RATE_TICKS = 4  # away for so long, a value is not coming back; noise hardly runs one way for longer
 SPIKES = 3  # within `spike_ticks` are a fault
@@ -36,7 +42,6 @@ MOST = 16.0
 IN_COMPANY = 0.5  # of the limit's root: so rough, others keep a noisy one company
 LINGERS = 0.8  # of the limits of noise (its root) and missing: a sensor that was beyond is not good until below
 AT_ONCE = 0.25  # share of the sensors; one is always few enough
-NO_TICK = np.int64(-(2**62))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +59,16 @@ class RoughnessConfig:
 
 @dataclass(slots=True)
 class RoughnessState:
-    """S streams."""
+    """S streams. Ticks are counted from a base (`monitor.ticks`) that is for those who push to keep."""
 
     last: Float32  # (S, 2, C) the values of the last tick and the one before, NaN = not reported
     rough: Float32  # (S, C) the mean root of by how much values stood out
     missing: Float32  # (S, C) the share missing, NaN = never reported
-    away: Int32  # (S, C) ticks since a leap that is not settled, itself included; 0 = none
+    away: Int8  # (S, C) ticks since a leap that is not settled, itself included; 0 = none
     origin: Float32  # (S, C) the value before that leap
-    leapt: Int64  # (S, C) its tick
-    outlier: Int64  # (S, C) the tick of the latest spike, counted or not
-    spikes: Int64  # (S, SPIKES, C) the ticks of the latest that were counted, newest first
+    leapt: Int32  # (S, C) its tick
+    outlier: Int32  # (S, C) the tick of the latest spike, counted or not
+    spikes: Int32  # (S, SPIKES, C) the ticks of the latest that were counted, newest first
 
     @classmethod
     def empty(cls, sensors: int, streams: int) -> RoughnessState:
@@ -72,11 +77,11 @@ class RoughnessState:
             last=np.full((streams, 2, sensors), np.nan, np.float32),
             rough=np.zeros((streams, sensors), np.float32),
             missing=np.full((streams, sensors), np.nan, np.float32),
-            away=np.zeros((streams, sensors), np.int32),
+            away=np.zeros((streams, sensors), np.int8),
             origin=np.full((streams, sensors), np.nan, np.float32),
-            leapt=np.full((streams, sensors), NO_TICK),
-            outlier=np.full((streams, sensors), NO_TICK),
-            spikes=np.full((streams, SPIKES, sensors), NO_TICK),
+            leapt=np.full((streams, sensors), LONG_AGO),
+            outlier=np.full((streams, sensors), LONG_AGO),
+            spikes=np.full((streams, SPIKES, sensors), LONG_AGO),
         )
 
 
@@ -108,7 +113,7 @@ def push(
     """Take in one closed tick per stream; changes `state`.
 
     `outside` and `was_outside` (N, C) say which values are out of their range, now and when last reported: those
-    are no leaps. `rests` (N,) says which machines are at rest.
+    are no leaps. `rests` (N,) says which machines are at rest. The ticks of `frames` are counted from the base.
     """
     limits = limits_of(config)
     if frames.gap.any():
@@ -207,7 +212,7 @@ def _count_spikes(state: RoughnessState, frames: Frames, spike: Bool, beyond: Bo
 
 def forget_spikes(state: RoughnessState, stream: Int32, sensor: Int64) -> None:
     """What stood out of these sensors (K,) was noise, which has been told; changes `state`."""
-    state.spikes[stream, :, sensor] = NO_TICK
+    state.spikes[stream, :, sensor] = LONG_AGO
 
 
 def restart(state: RoughnessState, stream: Int32) -> None:

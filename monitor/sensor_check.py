@@ -14,7 +14,7 @@ with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +24,7 @@ from monitor import roughness
 from monitor.incident import after
 from monitor.records import Frames, Kind, Masks, SensorChange
 from monitor.roughness import Findings, RoughnessConfig
+from monitor.ticks import LONG_AGO, near
 
 if TYPE_CHECKING:
     from monitor.records import Bool, Float32, Int32, Int64, UInt8
@@ -79,7 +80,8 @@ class SensorCheckState:
     value: Float32  # (S, C) the last one reported, NaN = none yet
     unmoved: Int32  # (S, C) ticks since it moved
     count: Int32  # (S, COUNTED, C) ticks for which it has been out of range, still, missing
-    since: Int64  # (S, F, C) when it began, of the latest
+    base: Int64  # (S,) the tick that those of `since` and of roughness are counted from (`monitor.ticks`)
+    since: Int32  # (S, COUNTED + 1, C) when what is counted began, of the latest; last a fault of another kind
     usual: Int32  # (S, C) ticks for which it was still at the longest without being stuck
     fault: UInt8  # (S, C) the index of the fault it was found with, or GOOD
     good: Int32  # (S, C) ticks for which a faulty sensor has been good
@@ -91,7 +93,8 @@ class SensorCheckState:
             value=np.full((streams, sensors), np.nan, np.float32),
             unmoved=np.full((streams, sensors), NEVER),
             count=np.zeros((streams, COUNTED, sensors), np.int32),
-            since=np.full((streams, len(FAULTS), sensors), NO_TICK),
+            base=np.zeros(streams, np.int64),
+            since=np.full((streams, COUNTED + 1, sensors), LONG_AGO),
             usual=np.zeros((streams, sensors), np.int32),
             fault=np.full((streams, sensors), GOOD),
             good=np.zeros((streams, sensors), np.int32),
@@ -124,6 +127,8 @@ def push(
     if frames.gap.any():
         _restart(state, frames.stream[frames.gap])
     stream, values = frames.stream, frames.values
+    noted = () if rough is None else (rough.leapt, rough.outlier, rough.spikes)
+    tick = near(state.base, stream, frames.tick, state.since, *noted)  # (N,)
     here = (frames.count > 0)[:, None]  # (N, 1) whether the asset reported anything
     known = ~np.isnan(values)  # (N, C)
     there = known & here  # (N, C)
@@ -146,14 +151,15 @@ def push(
     count = state.count.take(stream, axis=0)  # (N, COUNTED, C)
     seen = None
     if rough is not None and config.rough is not None:
-        seen = roughness.push(rough, config.rough, frames, outside, count[:, RANGE] > 0, rests)
+        counted = replace(frames, tick=tick)
+        seen = roughness.push(rough, config.rough, counted, outside, count[:, RANGE] > 0, rests)
     suspect = _suspect_after(state, limits, stream, changed * count[:, STUCK])  # (N, C)
     count += goes_on
     count *= ~ends
     state.count[stream] = count
     begun = np.flatnonzero(goes_on & (count == 1))
     row, which, sensor = np.unravel_index(begun, count.shape)
-    state.since[stream[row], which, sensor] = frames.tick[row]
+    state.since[stream[row], which, sensor] = tick[row]
 
     over = count >= limits.ticks  # (N, COUNTED, C)
     changes = _judge(state, config, frames, rough, fault, over, outside | ~known, seen)
@@ -223,6 +229,12 @@ def _judge(
     return changes
 
 
+def began(state: SensorCheckState, stream: int, sensor: int) -> int:
+    """The tick in which the fault of a sensor began; NO_TICK = unknown."""
+    kept = state.since[stream, _place(state.fault[stream, sensor]), sensor]
+    return int(NO_TICK if kept == LONG_AGO else state.base[stream] + kept)
+
+
 def withheld(fault: UInt8) -> Bool:
     """Whether a sensor with this fault is withheld wholly: spikes are left out one by one."""
     wholly: Bool = (fault != GOOD) & (fault != SPIKES)
@@ -250,11 +262,17 @@ def _begins(
 ) -> None:
     """Note since when these sensors have a fault of those that are not counted."""
     stream, which = frames.stream[row], fault[row, sensor]
-    begun = np.where(which < COUNTED, state.since[stream, which, sensor], frames.tick[row])
+    place = _place(which)
+    begun = np.where(which < COUNTED, state.since[stream, place, sensor], frames.tick[row] - state.base[stream])
     if rough is not None:
         begun = np.where(which == RATE, rough.leapt[stream, sensor], begun)
         begun = np.where(which == SPIKES, rough.spikes[stream, -1, sensor], begun)
-    state.since[stream, which, sensor] = begun
+    state.since[stream, place, sensor] = begun
+
+
+def _place(fault: UInt8) -> UInt8:
+    """Where in `since` the beginning of these faults stands."""
+    return np.minimum(fault, np.uint8(COUNTED))
 
 
 def _others_moved(telling: Bool, lately: Bool) -> Bool:
@@ -312,7 +330,7 @@ def _change(
     fault = int(state.fault[stream, sensor])
     if fault == GOOD:
         return SensorChange(stream, sensor, None, tick, tick, f"{name} {value}: good again")
-    since = int(state.since[stream, fault, sensor])
+    since = began(state, stream, sensor)
     seconds = (tick + 1 - since) * config.period_ms / 1000
     if fault == STUCK:
         text = f"{name} stuck at {value} for {seconds:.6g} s"
@@ -323,7 +341,8 @@ def _change(
     else:
         assert rough is not None  # it has found this
         assert config.rough is not None
-        text = f"{name} {_in_words(rough, config.rough, config.period_ms, frames, row, sensor, fault, unit)}"
+        words = _in_words(rough, config.rough, config.period_ms, frames, row, sensor, fault, unit, seconds)
+        text = f"{name} {words}"
     return SensorChange(stream, sensor, FAULTS[fault], since, tick, text)
 
 
@@ -343,9 +362,10 @@ def _in_words(
     sensor: int,
     fault: int,
     unit: str,
+    seconds: float,
 ) -> str:
-    """What `roughness` found of one sensor, with the bound that it is beyond."""
-    stream, tick = int(frames.stream[row]), int(frames.tick[row])
+    """What `roughness` found of one sensor, `seconds` ago at first, with the bound that it is beyond."""
+    stream = int(frames.stream[row])
     horizon = f"{config.horizon * period_ms / 1000:.6g} s"
     if fault == DROPOUT:
         share = float(rough.missing[stream, sensor])
@@ -359,7 +379,6 @@ def _in_words(
             f"leapt from {rough.origin[stream, sensor]:.6g} to {frames.values[row, sensor]:.6g}{unit} and stayed"
         )
         return f"{leap}; normal is up to {config.step[sensor]:.3g}{unit} in {period_ms / 1000:.6g} s"
-    seconds = (tick + 1 - int(rough.spikes[stream, -1, sensor])) * period_ms / 1000
     normal = f"normal values stand out by up to {config.spike[sensor]:.3g}{unit}"
     return f"has had {roughness.SPIKES} spikes in {seconds:.6g} s; {normal}"
 

@@ -16,8 +16,10 @@ from monitor import older_state
 from monitor.checkpoint import decode
 from monitor.columns import pack, unpack
 from monitor.records import Status
+from monitor.roughness import RoughnessState
 from monitor.schema import COLUMNS
-from monitor.sensor_check import FAULTS, GOOD, RANGE
+from monitor.sensor_check import COUNTED, FAULTS, GOOD, NOISE, RANGE, STUCK, SensorCheckState, began
+from monitor.ticks import LONG_AGO
 from monitor.spec import LineSpec
 from monitor.store import Store
 from tests.line_house import SCRIPT, SPEC, House, Toys
@@ -67,7 +69,8 @@ def test_a_sensor_fault_of_before_spikes_and_noise_goes_on() -> None:
     line.state, line.position = found.state, found.position
     checked = found.state.classes[0].sensor_check
     assert checked.fault[:2].tolist() == [[RANGE, GOOD], [GOOD, GOOD]]
-    assert checked.since.shape[1:] == (len(FAULTS), 2)
+    assert checked.since.shape[1:] == (COUNTED + 1, 2)
+    assert began(checked, 0, 0) == START // 1000 + 30
     for second in range(40, 60):
         first, second_pump = pump(50 + second % 3), pump(50 + second % 3)
         if second < 50:
@@ -82,6 +85,31 @@ def test_a_sensor_fault_of_before_spikes_and_noise_goes_on() -> None:
     ]
     assert line.events[0].started == START + 35_000
     assert line.events[1].incident_id == "918c6252be42652f"
+
+
+def test_ticks_of_64_bits_are_the_same_ticks_in_32() -> None:
+    """Three sensors since tick 900 noisy, since 950 stuck, and good; of faults that are over nothing is needed."""
+    never, last = -(2**62), 170_000_000_000
+    since = np.full((1, len(FAULTS), 3), never)
+    since[0, NOISE] = [last - 100, last - 300, last - 300]
+    since[0, STUCK] = [last - 200, last - 50, never]
+    arrays = {
+        "0.align.last_frame": np.array([last]),
+        "0.sensor_check.since": since,
+        "0.sensor_check.fault": np.array([[NOISE, STUCK, GOOD]], np.uint8),
+        "0.roughness.spikes": np.array([[[last], [last - 7], [never]]]),
+        "0.roughness.away": np.array([[3]], np.int32),
+    }
+    fresh, rough = SensorCheckState.empty(3, 1), RoughnessState.empty(1, 1)
+    for name in ("base", "since", "fault"):
+        room = getattr(fresh, name)
+        setattr(fresh, name, older_state.column(arrays, 0, "sensor_check", name, room, 1))
+        assert getattr(fresh, name).dtype == room.dtype
+    assert [began(fresh, 0, sensor) for sensor in (0, 1)] == [last - 100, last - 50]
+    assert fresh.since[0].tolist() == [[LONG_AGO] * 3, [-200, -50, LONG_AGO], [LONG_AGO] * 3, [-100, *[LONG_AGO] * 2]]
+    spikes = older_state.column(arrays, 0, "roughness", "spikes", rough.spikes, 1)
+    assert spikes.tolist() == [[[0], [-7], [LONG_AGO]]]
+    assert older_state.column(arrays, 0, "roughness", "away", rough.away, 1).dtype == np.int8
 
 
 def test_of_values_that_were_kept_beside_closed_ticks_those_of_open_ones_stay() -> None:

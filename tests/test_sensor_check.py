@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.records import Frames, Kind
 from monitor.sensor_check import SensorCheckConfig, SensorCheckState, push
+from monitor.ticks import REACH
 from tests.line_samples import FAST
 
 if TYPE_CHECKING:
@@ -92,6 +93,16 @@ def test_a_value_out_of_range_is_masked_alone_and_is_no_fault() -> None:
     assert one.said() == []
     assert one.heat("value") == [1, 3]
     assert one.heat("sensor") == one.heat("history") == []
+
+
+def test_a_fault_is_the_same_where_its_ticks_are_counted_from_another_one() -> None:
+    """It is found in the tick at which the base moves, and was seen before."""
+    one = One()
+    one.tick = REACH - 4
+    heat = (20, 21, 101, 102, 103, 22, 104, 23, 24, 25, 26)
+    one.push(*((1000.0 + n, float(value), 5.0 + n) for n, value in enumerate(heat)))
+    assert one.said() == [(REACH, 1, RANGE, REACH - 1), (REACH + 6, 1, None, REACH + 6)]
+    assert one.state.base.tolist() == [REACH]
 
 
 def test_out_of_range_for_long_enough_is_a_fault_until_it_is_good_for_long_enough() -> None:
