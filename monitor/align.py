@@ -66,13 +66,13 @@ class AlignConfig:
 class AlignState:
     """S streams. A slot of the ring holds tick `slot_tick`; a cell without a value has offset -1.
 
-    The values of closed ticks are not needed any more: they have a ring of their own, with O slots.
+    Of closed ticks neither values nor arrival are needed any more: those have a ring of their own, with O slots.
     """
 
     value: Float32  # (S, O, C) of open ticks, NaN = none
     offset: Offsets  # (S, K, C) the value's time within its tick
     slot_tick: Int64  # (S, K)
-    first_arrival: Int64  # (S, K) arrival of the tick's first value
+    first_arrival: Int64  # (S, O) arrival of the first value of each open tick
     next_tick: Int64  # (S,) the oldest open tick; NONE before the first reading
     last_frame: Int64  # (S,) the last tick that was made a frame
     newest: Int64  # (S,) the watermark: newest time, never past arrival
@@ -90,7 +90,7 @@ class AlignState:
             value=np.full((s, config.open_ticks, c), np.nan, np.float32),
             offset=np.full((s, k, c), -1, config.offsets),
             slot_tick=np.full((s, k), NONE),
-            first_arrival=np.full((s, k), NONE),
+            first_arrival=np.full((s, config.open_ticks), NONE),
             next_tick=np.full(s, NONE),
             last_frame=np.full(s, NONE),
             newest=np.full(s, NONE),
@@ -224,10 +224,11 @@ def _insert(state: AlignState, config: AlignConfig, readings: Readings, outcomes
     fresh = np.flatnonzero(is_open & ~there)
     if len(fresh):
         s, k, given = stream[fresh], slot[fresh], values.take(fresh, axis=0)
+        o = tick[fresh] % config.open_ticks
         state.slot_tick[s, k] = tick[fresh]
-        state.first_arrival[s, k] = readings.arrival[fresh]
+        state.first_arrival[s, o] = readings.arrival[fresh]
         state.offset[s, k] = np.where(np.isnan(given), config.offsets(-1), offset[fresh, None])
-        state.value[s, tick[fresh] % config.open_ticks] = given
+        state.value[s, o] = given
     if len(fresh) < len(stream):
         known = np.flatnonzero(~is_open | there)
         later = np.where(there[known, None], state.offset[stream[known], slot[known]], -1)  # (M, C)
@@ -264,7 +265,7 @@ def _close_ready(
         stream, now, ticks = stream[some], now[some], ticks.take(some, axis=0)
         # Every tick below `passed` is closed by the watermark.
         passed = (state.newest.take(stream) - config.lateness_ms) // config.period_ms  # (M,)
-        nearest, arrival = _nearest(state, stream, ticks)
+        nearest, arrival = _nearest(state, config, stream, ticks)
         # What the broker held back while it could not be heard gets its chance before the clock closes a tick.
         by_clock = now >= np.maximum(arrival, listening_since) + config.lateness_ms
         due = (nearest < NEVER) & ((nearest < passed) | by_clock)
@@ -284,11 +285,13 @@ def _close_ready(
             frames.append(_close(state, config, stream, closed, leap[closes] & (last[closes] != NONE)))
 
 
-def _nearest(state: AlignState, stream: Int32, ticks: Int64) -> tuple[Int64, Int64]:
+def _nearest(
+    state: AlignState, config: AlignConfig, stream: Int32, ticks: Int64
+) -> tuple[Int64, Int64]:
     """Of ticks (M, K) the oldest open one with a reading (NEVER if there is none), and its first arrival."""
     ticks = np.where(ticks >= state.next_tick[stream][:, None], ticks, NEVER)
-    slot = np.argmin(ticks, axis=1)
-    return ticks[np.arange(len(stream)), slot], state.first_arrival[stream, slot]
+    nearest = ticks.min(axis=1)
+    return nearest, state.first_arrival[stream, nearest % config.open_ticks]
 
 
 def _complete(state: AlignState, config: AlignConfig, stream: Int32, tick: Int64) -> Bool:
