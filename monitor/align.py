@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.records import Frames, Outcome, Readings
+from monitor.ticks import LATEST, LONG_AGO, NO_TICK, near
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,8 @@ class AlignState:
 
     value: Float32  # (S, O, C) of open ticks, NaN = none
     offset: Offsets  # (S, K, C) the value's time within its tick
-    slot_tick: Int64  # (S, K)
+    base: Int64  # (S,) the tick that those of `slot_tick` are counted from (`monitor.ticks`)
+    slot_tick: Int32  # (S, K)
     first_arrival: Int64  # (S, O) arrival of the first value of each open tick
     next_tick: Int64  # (S,) the oldest open tick; NONE before the first reading
     last_frame: Int64  # (S,) the last tick that was made a frame
@@ -89,7 +91,8 @@ class AlignState:
         return cls(
             value=np.full((s, config.open_ticks, c), np.nan, np.float32),
             offset=np.full((s, k, c), -1, config.offsets),
-            slot_tick=np.full((s, k), NONE),
+            base=np.full(s, NO_TICK),
+            slot_tick=np.full((s, k), LONG_AGO),
             first_arrival=np.full((s, config.open_ticks), NONE),
             next_tick=np.full(s, NONE),
             last_frame=np.full(s, NONE),
@@ -124,7 +127,8 @@ def push(
 
 def tick_over(state: AlignState, config: AlignConfig, now: int, listening_since: int) -> list[Frames]:
     """Close what is due by `now` in all streams; changes `state`. Returns rounds of at most one tick a stream."""
-    waiting = np.flatnonzero((state.slot_tick.max(axis=1) >= state.next_tick) & (state.next_tick != NONE))
+    there = state.slot_tick.max(axis=1) >= _first_open(state.next_tick, state.base)
+    waiting = np.flatnonzero(there & (state.next_tick != NONE))
     return _close_ready(
         state, config, waiting.astype(np.int32), np.full(len(waiting), now, np.int64), listening_since
     )
@@ -141,7 +145,7 @@ def arrived_by(state: AlignState, now: int) -> None:
 
 def open_values(state: AlignState) -> int:
     """How many values wait in open ticks."""
-    is_open = state.slot_tick >= state.next_tick[:, None]  # (S, K)
+    is_open = state.slot_tick >= _first_open(state.next_tick, state.base)[:, None]  # (S, K)
     is_open &= state.next_tick[:, None] != NONE
     return int(np.count_nonzero(state.offset[is_open] >= 0))
 
@@ -220,12 +224,13 @@ def _insert(state: AlignState, config: AlignConfig, readings: Readings, outcomes
     slot = tick % config.slots
     offset = (time - tick * config.period_ms).astype(config.offsets)
     is_open = tick >= state.next_tick.take(stream)
-    there = state.slot_tick[stream, slot] == tick
+    counted = near(state.base, stream, tick, state.slot_tick)  # (N,)
+    there = state.slot_tick[stream, slot] == counted
     fresh = np.flatnonzero(is_open & ~there)
     if len(fresh):
         s, k, given = stream[fresh], slot[fresh], values.take(fresh, axis=0)
         o = tick[fresh] % config.open_ticks
-        state.slot_tick[s, k] = tick[fresh]
+        state.slot_tick[s, k] = counted[fresh]
         state.first_arrival[s, o] = readings.arrival[fresh]
         state.offset[s, k] = np.where(np.isnan(given), config.offsets(-1), offset[fresh, None])
         state.value[s, o] = given
@@ -257,15 +262,16 @@ def _close_ready(
     frames: list[Frames] = []
     while True:
         ticks = state.slot_tick.take(stream, axis=0)  # (M, K)
+        first = _first_open(state.next_tick.take(stream), state.base.take(stream))  # (M,)
         newest = np.take_along_axis(ticks, ticks.argmax(axis=1)[:, None], axis=1)[:, 0]
         # Of most streams nothing is open.
-        some = np.flatnonzero((newest >= state.next_tick.take(stream)) | (state.last_frame.take(stream) == NONE))
+        some = np.flatnonzero((newest >= first) | (state.last_frame.take(stream) == NONE))
         if not len(some):
             return frames
-        stream, now, ticks = stream[some], now[some], ticks.take(some, axis=0)
+        stream, now, ticks, first = stream[some], now[some], ticks.take(some, axis=0), first[some]
         # Every tick below `passed` is closed by the watermark.
         passed = (state.newest.take(stream) - config.lateness_ms) // config.period_ms  # (M,)
-        nearest, arrival = _nearest(state, config, stream, ticks)
+        nearest, arrival = _nearest(state, config, stream, ticks, first)
         # What the broker held back while it could not be heard gets its chance before the clock closes a tick.
         by_clock = now >= np.maximum(arrival, listening_since) + config.lateness_ms
         due = (nearest < NEVER) & ((nearest < passed) | by_clock)
@@ -285,12 +291,18 @@ def _close_ready(
             frames.append(_close(state, config, stream, closed, leap[closes] & (last[closes] != NONE)))
 
 
+def _first_open(next_tick: Int64, base: Int64) -> Int64:
+    """From where on ticks (M,) counted from the base are open; behind a silence, what is LONG_AGO is not."""
+    first: Int64 = np.maximum(next_tick - base, LONG_AGO + 1)
+    return first
+
+
 def _nearest(
-    state: AlignState, config: AlignConfig, stream: Int32, ticks: Int64
+    state: AlignState, config: AlignConfig, stream: Int32, ticks: Int32, first: Int64
 ) -> tuple[Int64, Int64]:
-    """Of ticks (M, K) the oldest open one with a reading (NEVER if there is none), and its first arrival."""
-    ticks = np.where(ticks >= state.next_tick[stream][:, None], ticks, NEVER)
-    nearest = ticks.min(axis=1)
+    """Of ticks (M, K), open from `first` (M,) on, the oldest with a reading (NEVER = none), and its arrival."""
+    oldest = np.where(ticks >= first[:, None], ticks, LATEST).min(axis=1)
+    nearest = np.where(oldest == LATEST, NEVER, oldest + state.base.take(stream))
     return nearest, state.first_arrival[stream, nearest % config.open_ticks]
 
 
@@ -305,7 +317,7 @@ def _close(state: AlignState, config: AlignConfig, stream: Int32, tick: Int64, g
     state.next_tick[stream] = np.maximum(state.next_tick.take(stream), tick + 1)
     state.last_frame[stream] = tick
     values = state.value[stream, tick % config.open_ticks]  # (M, C)
-    empty = state.slot_tick[stream, tick % config.slots] != tick
+    empty = state.slot_tick[stream, tick % config.slots] != tick - state.base.take(stream)
     if empty.any():
         values[empty] = np.nan
     reported = ~np.isnan(values)  # (M, C)

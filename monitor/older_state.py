@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor import align, window
+from monitor import window
 from monitor.alert import BLIND
 from monitor.sensor_check import COUNTED, GOOD
 from monitor.ticks import LONG_AGO, from_base
@@ -48,8 +48,8 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
         return np.repeat(room[:1], streams, axis=0)
     if key not in arrays and (stage, name) in LATER_COLUMNS:
         return np.repeat(room[:1], streams, axis=0)
-    if key not in arrays and (stage, name) == ("sensor_check", "base"):
-        return _last(arrays, index)
+    if key not in arrays and (stage, name) in {("align", "base"), ("sensor_check", "base")}:
+        return _base(arrays, index)
     if key not in arrays and (stage, name) == ("window", "present"):
         return window.present(arrays[f"{index}.window.ring"])
     found = arrays[key]
@@ -57,7 +57,7 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
         return _align(arrays, index, name, room)
     if found.dtype == np.int64 and room.dtype == np.int32:
         since = _since(arrays, index) if name == "since" else found
-        return from_base(since, _last(arrays, index))
+        return from_base(since, _base(arrays, index))
     if stage == "sensor_check" and name == "fault" and arrays[f"{index}.{stage}.since"].shape[1] == WAS_GOOD:
         return np.where(found == WAS_GOOD, GOOD, found).astype(found.dtype)
     if stage == "threshold" and found.ndim == room.ndim - 1:
@@ -69,30 +69,31 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
     return found.astype(room.dtype, copy=False)  # narrower, of what takes no more
 
 
-def _last(arrays: Mapping[str, Array], index: int) -> Array:
-    """The last tick (S,) of every stream, 0 where none has closed; what was noted of ticks is counted from it."""
-    last = arrays[f"{index}.align.last_frame"]
-    return np.where(last == align.NONE, 0, last)
+def _base(arrays: Mapping[str, Array], index: int) -> Array:
+    """What is noted of each stream's ticks (S,) is counted from this one."""
+    return arrays[f"{index}.align.next_tick"]
 
 
 def _since(arrays: Mapping[str, Array], index: int) -> Array:
-    """When faults began, from before those that are not counted shared a place: each sensor's own, if it has one."""
-    since, fault = arrays[f"{index}.sensor_check.since"], arrays[f"{index}.sensor_check.fault"]  # (S, F, C), (S, C)
+    """When faults began, from before those that are not counted shared a place: that of the sensor's own."""
+    since, fault = (arrays[f"{index}.sensor_check.{name}"] for name in ("since", "fault"))  # (S, F, C), (S, C)
     own = np.take_along_axis(since, np.clip(fault, COUNTED, since.shape[1] - 1)[:, None].astype(np.int64), axis=1)
     has = (fault >= COUNTED) & (fault < since.shape[1])
     return np.concatenate([since[:, :COUNTED], np.where(has[:, None], own, LONG_AGO)], axis=1)
 
 
 def _align(arrays: Mapping[str, Array], index: int, name: str, room: Array) -> Array:
-    """A column from before values had a ring of their own, and only those of open ticks were kept."""
+    """A column from before values and arrivals had a ring of their own, for those of open ticks alone."""
     found = arrays[f"{index}.align.{name}"]
-    if name != "value":  # a wider type, or held values that nobody holds
+    if name == "slot_tick":
+        return from_base(found, _base(arrays, index))
+    if name not in {"value", "first_arrival"}:  # a wider type, or held values that nobody holds
         return found[:, : room.shape[1]].astype(room.dtype)
     tick = arrays[f"{index}.align.slot_tick"]  # (S, K)
-    value = np.repeat(room[:1], len(found), axis=0)
+    kept = np.repeat(room[:1], len(found), axis=0)
     stream, slot = np.nonzero(tick >= arrays[f"{index}.align.next_tick"][:, None])
-    value[stream, tick[stream, slot] % room.shape[1]] = found[stream, slot]
-    return value
+    kept[stream, tick[stream, slot] % room.shape[1]] = found[stream, slot]
+    return kept
 
 
 def counts(found: Array, kinds: int) -> Array:

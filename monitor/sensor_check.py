@@ -24,7 +24,7 @@ from monitor import roughness
 from monitor.incident import after
 from monitor.records import Frames, Kind, Masks, SensorChange
 from monitor.roughness import Findings, RoughnessConfig
-from monitor.ticks import LONG_AGO, near
+from monitor.ticks import LONG_AGO, NO_TICK, near
 
 if TYPE_CHECKING:
     from monitor.records import Bool, Float32, Int32, Int64, UInt8
@@ -49,7 +49,6 @@ GOOD = np.uint8(255)
 # data; a coarse one after this share of what is stuck.
 SUSPECT_TICKS = 4
 SUSPECT_SHARE = 0.5
-NO_TICK = np.int64(-(2**62))
 NEVER = np.int32(2**31 - 1)
 
 
@@ -93,7 +92,7 @@ class SensorCheckState:
             value=np.full((streams, sensors), np.nan, np.float32),
             unmoved=np.full((streams, sensors), NEVER),
             count=np.zeros((streams, COUNTED, sensors), np.int32),
-            base=np.zeros(streams, np.int64),
+            base=np.full(streams, NO_TICK),
             since=np.full((streams, COUNTED + 1, sensors), LONG_AGO),
             usual=np.zeros((streams, sensors), np.int32),
             fault=np.full((streams, sensors), GOOD),

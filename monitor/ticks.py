@@ -14,7 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     from monitor.records import Int32, Int64
 
-REACH = 2**30  # no tick that is noted is further from the base
+REACH = 2**30  # no tick that is noted is further behind the base
+NO_TICK = np.int64(-(2**62))  # the base of a stream that has none yet
 LONG_AGO = np.int32(-(2**31))
 LATEST = np.int32(2**31 - 1)
 
@@ -22,10 +23,10 @@ LATEST = np.int32(2**31 - 1)
 def near(base: Int64, stream: Int32, tick: Int64, *noted: Int32) -> Int64:
     """Ticks (N,), one of each stream, counted from the base of each.
 
-    `noted` (S, …) is what is counted from `base` (S,); where that is too far away, it moves: changes both.
+    `noted` (S, …) is what is counted from `base` (S,); where that is too far back, it moves on: changes both.
     """
     counted: Int64 = tick - base.take(stream)
-    far = np.abs(counted) >= REACH
+    far = counted >= REACH
     if far.any():
         which, moved = stream[far], counted[far]
         for each in noted:

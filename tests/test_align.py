@@ -162,6 +162,33 @@ def test_a_repeat_is_a_duplicate_while_the_ring_holds_it_and_late_afterwards() -
     assert (aligner.count(Outcome.LATE), aligner.count(Outcome.DUPLICATE)) == (2, 2)
 
 
+def test_a_stream_goes_on_after_years_and_what_it_said_before_is_known_as_long() -> None:
+    """At a tick a second, 51 years in three steps: a slot that was not used since knows its tick for 68."""
+    aligner = Aligner(grid())
+    step = 2**29 * 1000
+    aligner.push((0, 0, 0, (1, 2)))
+    for turn in range(1, 4):
+        time = turn * (step + 1000)
+        assert [frame[1] for frame in aligner.push((0, time, time, (3, 4)))] == [(1, 2) if turn == 1 else (3, 4)]
+        aligner.push((0, time - step, time, (9, 9)))
+    aligner.push((0, 0, 3 * step + 5000, (1, 2)))
+    assert aligner.count(Outcome.DUPLICATE) == 2
+    assert aligner.count(Outcome.LATE) == 6
+
+
+def test_a_stream_goes_on_after_a_silence_of_any_length() -> None:
+    """Of what was before it nothing is open, and nothing is known."""
+    aligner = Aligner(grid())
+    aligner.push((0, 0, 0, (1, 2)))
+    assert len(aligner.clock(5000)) == 1
+    time = 2**33 * 1000
+    assert aligner.push((0, time, time, (3, NAN))) == []
+    assert open_values(aligner.state) == 1
+    assert aligner.clock(time + 5000) == [(2**33, (3, None), 1, True)]
+    assert aligner.push((0, 0, time + 5000, (1, 2))) == []
+    assert aligner.count(Outcome.LATE) == 2
+
+
 def test_a_closed_tick_never_reopens() -> None:
     aligner = Aligner(grid())
     aligner.push((0, 0, 0, (1, NAN)))

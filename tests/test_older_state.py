@@ -19,9 +19,9 @@ from monitor.records import Status
 from monitor.roughness import RoughnessState
 from monitor.schema import COLUMNS
 from monitor.sensor_check import COUNTED, FAULTS, GOOD, NOISE, RANGE, STUCK, SensorCheckState, began
-from monitor.ticks import LONG_AGO
 from monitor.spec import LineSpec
 from monitor.store import Store
+from monitor.ticks import LONG_AGO
 from tests.line_house import SCRIPT, SPEC, House, Toys
 from tests.line_samples import START, Line, pump, shipped, telemetry
 from tests.store_samples import START as STORED
@@ -89,15 +89,15 @@ def test_a_sensor_fault_of_before_spikes_and_noise_goes_on() -> None:
 
 def test_ticks_of_64_bits_are_the_same_ticks_in_32() -> None:
     """Three sensors since tick 900 noisy, since 950 stuck, and good; of faults that are over nothing is needed."""
-    never, last = -(2**62), 170_000_000_000
-    since = np.full((1, len(FAULTS), 3), never)
+    none, last = -(2**62), 170_000_000_000
+    since = np.full((1, len(FAULTS), 3), none)
     since[0, NOISE] = [last - 100, last - 300, last - 300]
-    since[0, STUCK] = [last - 200, last - 50, never]
+    since[0, STUCK] = [last - 200, last - 50, none]
     arrays = {
-        "0.align.last_frame": np.array([last]),
+        "0.align.next_tick": np.array([last]),
         "0.sensor_check.since": since,
         "0.sensor_check.fault": np.array([[NOISE, STUCK, GOOD]], np.uint8),
-        "0.roughness.spikes": np.array([[[last], [last - 7], [never]]]),
+        "0.roughness.spikes": np.array([[[last], [last - 7], [none]]]),
         "0.roughness.away": np.array([[3]], np.int32),
     }
     fresh, rough = SensorCheckState.empty(3, 1), RoughnessState.empty(1, 1)
@@ -106,7 +106,8 @@ def test_ticks_of_64_bits_are_the_same_ticks_in_32() -> None:
         setattr(fresh, name, older_state.column(arrays, 0, "sensor_check", name, room, 1))
         assert getattr(fresh, name).dtype == room.dtype
     assert [began(fresh, 0, sensor) for sensor in (0, 1)] == [last - 100, last - 50]
-    assert fresh.since[0].tolist() == [[LONG_AGO] * 3, [-200, -50, LONG_AGO], [LONG_AGO] * 3, [-100, *[LONG_AGO] * 2]]
+    never = LONG_AGO
+    assert fresh.since[0].tolist() == [[never] * 3, [-200, -50, never], [never] * 3, [-100, never, never]]
     spikes = older_state.column(arrays, 0, "roughness", "spikes", rough.spikes, 1)
     assert spikes.tolist() == [[[0], [-7], [LONG_AGO]]]
     assert older_state.column(arrays, 0, "roughness", "away", rough.away, 1).dtype == np.int8
@@ -118,6 +119,7 @@ def test_of_values_that_were_kept_beside_closed_ticks_those_of_open_ones_stay() 
         "0.align.value": np.array([[[14.0], [15], [16], [13]]], np.float32),
         "0.align.offset": np.array([[[0], [7], [499], [-1]]], np.int32),
         "0.align.slot_tick": np.array([[4, 5, 6, 3]]),
+        "0.align.first_arrival": np.array([[104, 105, 106, 103]]),
         "0.align.next_tick": np.array([5]),
         "0.align.held": np.array([[13.0]], np.float32),
     }
@@ -127,6 +129,10 @@ def test_of_values_that_were_kept_beside_closed_ticks_those_of_open_ones_stay() 
         np.zeros((3, 0)),
     )
     assert older_state.column(arrays, 0, "align", "value", value, 1).tolist() == [[[16], [15]]]
+    arrival, slot, base = np.zeros((3, 2), np.int64), np.zeros((3, 4), np.int32), np.zeros(3, np.int64)
+    assert older_state.column(arrays, 0, "align", "first_arrival", arrival, 1).tolist() == [[106, 105]]
+    assert older_state.column(arrays, 0, "align", "slot_tick", slot, 1).tolist() == [[-1, 0, 1, -2]]
+    assert older_state.column(arrays, 0, "align", "base", base, 1).tolist() == [5]
     found = older_state.column(arrays, 0, "align", "offset", offset, 1)
     assert found.dtype == np.int16
     assert found.tolist() == [[[0], [7], [499], [-1]]]

@@ -97,7 +97,7 @@ def test_a_value_out_of_range_is_masked_alone_and_is_no_fault() -> None:
 
 def test_a_fault_is_the_same_where_its_ticks_are_counted_from_another_one() -> None:
     """It is found in the tick at which the base moves, and was seen before."""
-    one = One()
+    one = One().run([20])
     one.tick = REACH - 4
     heat = (20, 21, 101, 102, 103, 22, 104, 23, 24, 25, 26)
     one.push(*((1000.0 + n, float(value), 5.0 + n) for n, value in enumerate(heat)))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.ticks import LONG_AGO, REACH, from_base, near
+from monitor.ticks import LONG_AGO, NO_TICK, REACH, from_base, near
 
 NOW = 170_000_000_000  # at 10 ms
 
 
 def test_a_stream_s_first_tick_is_its_base_and_what_never_was_stays_so() -> None:
-    base, noted = np.zeros(2, np.int64), np.full((2, 3), LONG_AGO)
+    base, noted = np.full(2, NO_TICK), np.full((2, 3), LONG_AGO)
     counted = near(base, np.array([1], np.int32), np.array([NOW]), noted)
     assert counted.tolist() == [0]
-    assert base.tolist() == [0, NOW]
+    assert base.tolist() == [NO_TICK, NOW]
     assert (noted == LONG_AGO).all()
 
 
