@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor import window
+from monitor import carry, window
 from monitor.alert import BLIND
 from monitor.sensor_check import COUNTED, GOOD
 from monitor.ticks import LONG_AGO, from_base
@@ -55,6 +55,8 @@ def column(arrays: Mapping[str, Array], index: int, stage: str, name: str, room:
     found = arrays[key]
     if stage == "align" and (found.shape[1:] != room.shape[1:] or found.dtype != room.dtype):
         return _align(arrays, index, name, room)
+    if stage == "carry" and found.dtype == np.float32:
+        return carry.shortened(found)
     if found.dtype == np.int64 and room.dtype == np.int32:
         since = _since(arrays, index) if name == "since" else found
         return from_base(since, _base(arrays, index))

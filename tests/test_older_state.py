@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor import older_state
+from monitor.carry import CarryConfig, CarryState
 from monitor.checkpoint import decode
 from monitor.columns import pack, unpack
 from monitor.records import Status
@@ -111,6 +112,17 @@ def test_ticks_of_64_bits_are_the_same_ticks_in_32() -> None:
     spikes = older_state.column(arrays, 0, "roughness", "spikes", rough.spikes, 1)
     assert spikes.tolist() == [[[0], [-7], [LONG_AGO]]]
     assert older_state.column(arrays, 0, "roughness", "away", rough.away, 1).dtype == np.int8
+
+
+def test_what_was_carried_in_32_bits_is_gone_on_with() -> None:
+    """8 bits of the mantissa are left: 257 is rounded up, 1/3 by no more than half of a 256th of itself."""
+    memory = np.array([[1, -0.5, 0, 257, 1 / 3]], np.float32)
+    room = CarryState.empty(CarryConfig(memory=5, window=4, judged=2), 1, 1).memory
+    found = older_state.column({"0.carry.memory": memory}, 0, "carry", "memory", room, 1)
+    assert found.dtype == room.dtype
+    again = (found.astype(np.uint32) << 16).view(np.float32)
+    assert again[0, :4].tolist() == [1, -0.5, 0, 258]
+    assert abs(again[0, 4] - 1 / 3) <= 1 / 3 / 512
 
 
 def test_of_values_that_were_kept_beside_closed_ticks_those_of_open_ones_stay() -> None:
