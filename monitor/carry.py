@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Level = tuple[Float32, Float32]  # center and scale (B, C)
     Whole = Callable[[Int32], Float32]  # streams (B,) to their windows (B, T, C)
 
+AT_ONCE = 200  # streams whose memories are looked at together: as many as the processor's caches hold
 AGAIN = 4  # times a window's length, after which the window is seen as a whole
 
 
@@ -98,12 +99,14 @@ def predict(
         slot = _slots(tick[begins], config.judged, config.judged)
         state.predicted[of[:, None], slot] = shortened(predicted[:, -config.judged :])
     for count in sorted(set(ticks[goes_on].tolist())):
-        here = np.flatnonzero(goes_on & (ticks == count))
-        of, new = stream[here], windows.values[rows[here], -count:]
-        before = _lengthened(state.memory.take(of, axis=0))
-        predicted, memory = model.predict(new, _of(level, rows[here]), before)
-        state.memory[of] = shortened(memory)
-        state.predicted[of[:, None], _slots(tick[here], count, config.judged)] = shortened(predicted)
+        alike = np.flatnonzero(goes_on & (ticks == count))
+        for start in range(0, len(alike), AT_ONCE):
+            here = alike[start : start + AT_ONCE]
+            of, new = stream[here], windows.values[rows[here], -count:]
+            before = _lengthened(state.memory.take(of, axis=0))
+            predicted, memory = model.predict(new, _of(level, rows[here]), before)
+            state.memory[of] = shortened(memory)
+            state.predicted[of[:, None], _slots(tick[here], count, config.judged)] = shortened(predicted)
     judged = state.predicted.reshape(-1, state.predicted.shape[2])  # (S * J, C)
     slot = _slots(tick, config.judged, config.judged)
     return _lengthened(judged.take(stream[:, None] * np.int64(config.judged) + slot, axis=0))
