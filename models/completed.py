@@ -11,7 +11,7 @@ Float64 = npt.NDArray[np.float64]
 def completed(deviation: Float64, precision: Float64) -> Float64:
     """Deviations (B, C) with NaN replaced by what the others make most likely, which adds nothing to T²."""
     missing = np.isnan(deviation)
-    if not missing.any():
+    if not np.count_nonzero(missing):
         return deviation
     whole = np.where(missing, 0.0, deviation)
     patterns, which = np.unique(missing, axis=0, return_inverse=True)

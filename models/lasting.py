@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from models.completed import completed
+from models.remembered import remembered
 from models.tails import tail
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ Int64 = npt.NDArray[np.int64]
 # In windows, so that they fit machines that are fast and slow.
 RECENT = (6.0, 30.0)  # what the recent means forget over
 LATEST = 1.0
+HORIZONS = np.array((LATEST, *RECENT), np.float32)[:, None]  # (M, 1)
 STILL = 1.25  # times the share of a deviation that the shorter mean has: one, and room for its noise
 SETTLE = 20.0  # of rows, that make a usual; the first mean of a few would be one of the state the machine is in
 FORGET = 1440.0  # what the usual forgets over at the most
@@ -133,19 +136,17 @@ def _remember(
     age = np.where(last == NEW, 1, np.maximum(tick - last, 0)).astype(np.float32)[:, None]  # (B, 1)
     state.last_tick[stream] = tick
     ticks = np.minimum(age, np.float32(lasting.window))  # what a row stands for after a pause
-    there = ~np.isnan(residual)
+    missing = np.isnan(residual)
     row: Float32 = residual / lasting.unit
-    np.clip(row, -LIMIT, LIMIT, out=row)
-    row[~there] = 0
-    horizon = np.array((LATEST, *RECENT), np.float32)[:, None] * lasting.window  # (M, 1)
-    if (age == age[:1]).all():  # mostly a tick has passed for all of them
-        age = age[:1]
-    stands_for = np.minimum(age, np.float32(lasting.window))[:, None]
-    kept, gained = (
-        np.repeat(factor, residual.shape[1], axis=2)  # (1, M, C) or (B, M, C)
-        for factor in (np.exp(-age[:, None] / horizon), -np.expm1(-stands_for / horizon))
-    )
-    share = gained if there.all() else there[:, None] * gained  # likewise
+    np.minimum(np.maximum(row, -LIMIT, out=row), LIMIT, out=row)
+    if len(age) and np.count_nonzero(age == age[0]) == len(age):  # mostly a tick has passed for all of them
+        kept, gained = _factors_of(float(age[0, 0]), lasting.window, residual.shape[1])
+    else:
+        kept, gained = _factors(age, lasting.window, residual.shape[1])
+    share = gained  # likewise
+    if np.count_nonzero(missing):
+        row[missing] = 0
+        share = ~missing[:, None] * gained
     weight = state.weight.take(stream, axis=0)  # (B, M, C)
     weight *= kept
     weight += share
@@ -158,17 +159,34 @@ def _remember(
     return row, ticks
 
 
+def _factors(age: Float32, window: int, sensors: int) -> tuple[Float32, Float32]:
+    """What means (B, M, C) keep of their weight after so many ticks (B, 1), and what a row adds to it."""
+    horizon = HORIZONS * window  # (M, 1)
+    stands_for = np.minimum(age, np.float32(window))[:, None]
+    kept, gained = (
+        np.repeat(factor, sensors, axis=2)
+        for factor in (np.exp(-age[:, None] / horizon), -np.expm1(-stands_for / horizon))
+    )
+    return kept, gained
+
+
+@lru_cache(maxsize=256)
+def _factors_of(age: float, window: int, sensors: int) -> tuple[Float32, Float32]:
+    """The same (1, M, C) of one age, which is that of most rows."""
+    return _factors(np.full((1, 1), age, np.float32), window, sensors)
+
+
 def _deviations(state: LastingState, lasting: Lasting, stream: Int32) -> list[Float32]:
     """The means less the usual, from the shortest on, (B, C) each, NaN = not ready."""
     settled = state.learned.take(stream, axis=0) >= SETTLE * lasting.window  # (B, C)
-    usual = np.clip(state.usual.take(stream, axis=0), -lasting.bound, lasting.bound)
+    usual = np.minimum(np.maximum(state.usual.take(stream, axis=0), -lasting.bound), lasting.bound)
     ready = state.weight.take(stream, axis=0) >= READY  # (B, M, C)
     deviation = state.mean.take(stream, axis=0) - usual[:, None]
-    for index in range(deviation.shape[1]):
-        settled &= ready[:, index]  # without the shorter mean there is nothing to say
-        if not settled.all():
+    if np.count_nonzero(settled) < settled.size or np.count_nonzero(ready) < ready.size:
+        for index in range(deviation.shape[1]):
+            settled &= ready[:, index]  # without the shorter mean there is nothing to say
             deviation[:, index][~settled] = np.nan
-    return list(np.moveaxis(deviation, 1, 0))
+    return list(deviation.swapaxes(0, 1))
 
 
 def _learn(state: LastingState, lasting: Lasting, stream: Int32, row: Float32, ticks: Float32) -> None:
@@ -185,24 +203,31 @@ def _judge(usual: Recent, recent: Float32, shorter: Float32, there: Bool) -> tup
     score = np.full(len(recent), np.nan, np.float32)
     ready = ~np.isnan(recent)
     rows: slice | Int = slice(None)
-    if not ready.all():
+    if np.count_nonzero(ready) < ready.size:
         rows = np.flatnonzero(2 * np.count_nonzero(ready, axis=1) > recent.shape[1])
         shorter = np.where(ready, shorter, np.float32(np.nan))
         if not len(rows):
             return contribution, score
-    precision = usual.precision.astype(np.float64)  # differences of nearly equal numbers are what counts
+    precision, deviation = _exactly(usual)
     long, short = (completed(each[rows].astype(np.float64), precision) for each in (recent, shorter))
     weighted = long @ precision  # (b, C)
     square = np.maximum(np.einsum("bc,bc->b", long, weighted), SMALLEST**2)  # (b,) T²
-    still = np.clip(STILL * np.einsum("bc,bc->b", short, weighted) / square, 0, 1)
+    still = np.minimum(np.maximum(STILL * np.einsum("bc,bc->b", short, weighted) / square, 0), 1)
     score[rows] = np.sqrt(square) * still / usual.score
     # How far each sensor is from what the others make it, in its own deviations: large of those that are to blame.
-    alone = np.abs(weighted) / np.sqrt(np.diag(precision)) * (still / usual.score)[:, None]  # (b, C)
+    alone = np.abs(weighted) / deviation * (still / usual.score)[:, None]  # (b, C)
     contribution[rows] = alone
     unseen = ~(ready & there)
-    if unseen.any():
+    if np.count_nonzero(unseen):
         contribution[unseen] = np.nan
     return contribution, score
+
+
+@remembered
+def _exactly(usual: Recent) -> tuple[Float64, Float64]:
+    """The precision (C, C), and its diagonal's root (C,): differences of nearly equal numbers are what counts."""
+    precision = usual.precision.astype(np.float64)
+    return precision, np.sqrt(np.diag(precision))
 
 
 @dataclass(frozen=True, slots=True)

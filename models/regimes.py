@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
+from models.remembered import remembered
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -111,7 +113,7 @@ def within(regimes: Regimes, values: Float32) -> Float64:
     return np.minimum(np.maximum(bounded, lowest, out=bounded), highest, out=bounded)
 
 
-@lru_cache(maxsize=256)
+@remembered
 def _bounds(regimes: Regimes) -> tuple[Float64, Float64]:
     """Of each sensor (D,), what is twice out of reach of every regime."""
     center = np.array([each.center for each in regimes.of])  # (K, D)
@@ -141,28 +143,27 @@ def nearest(regimes: Regimes, mean: Float64) -> Int:
     """
     known = ~np.isnan(mean)  # (N, D)
     if known.all():
-        return _nearest(regimes, (True,) * known.shape[1], mean)
+        return _nearest(_whole(regimes), mean)
     found = np.full(len(mean), -1)
     patterns = np.unique(known, axis=0)
     for pattern in patterns:
         if 2 * pattern.sum() > len(pattern):
             rows = np.flatnonzero((known == pattern).all(axis=1))
-            found[rows] = _nearest(regimes, tuple(pattern.tolist()), mean[rows][:, pattern])
+            found[rows] = _nearest(_known(regimes, tuple(pattern.tolist())), mean[rows][:, pattern])
     return found
 
 
-def _nearest(regimes: Regimes, pattern: tuple[bool, ...], mean: Float64) -> Int:
-    known = _known(regimes, pattern)
+def _nearest(known: _Known, mean: Float64) -> Int:
     square = distances(mean, known.center, known.precision)  # (N, K)
     said = np.where(np.sqrt(square) > known.reach, -np.inf, known.constant - square / 2)
-    return np.where(np.isneginf(said).all(axis=1), len(regimes.of), said.argmax(axis=1))
+    return np.where(np.isneginf(said).all(axis=1), len(known.center), said.argmax(axis=1))
 
 
 def distances(rows: Float64, center: Float64, precision: Float64) -> Float64:
     """The squared Mahalanobis distances (N, K) of rows (N, D) to K centers, each with its precision (K, D, D)."""
     away = [rows - each for each in center]  # K of (N, D)
     square = [np.einsum("nd,nd->n", each @ inverse, each) for each, inverse in zip(away, precision, strict=True)]
-    positive: Float64 = np.maximum(np.stack(square, axis=1), 0)
+    positive: Float64 = np.maximum(np.array(square).T, 0)
     return positive
 
 
@@ -173,6 +174,11 @@ class _Known(NamedTuple):
     precision: Float64  # (K, d, d)
     constant: Float64  # (K,) of the logarithm of the posterior probability
     reach: Float64  # (K,)
+
+
+@remembered
+def _whole(regimes: Regimes) -> _Known:
+    return _known(regimes, (True,) * len(regimes.sensors))
 
 
 @lru_cache(maxsize=1024)

@@ -9,10 +9,11 @@ when some share is above its limit until all are below half of theirs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from models.remembered import remembered
 
 from monitor.records import Drift
 
@@ -49,7 +50,7 @@ class DriftConfig:
     score_share: float
 
 
-@lru_cache
+@remembered
 def _edges(config: DriftConfig) -> tuple[Float32, Float32]:
     """Lowest and highest (C + 1,), the score's last; made once, for they are asked for with every round."""
     lowest = np.array([*config.lowest, -np.inf], np.float32)

@@ -29,6 +29,7 @@ NAMES = {int(status): status.name.lower() for status in Status} | {
     int(NO_READINGS): "no_readings",
     int(OFFLINE): "offline",  # it said goodbye
 }
+REGIME = int(Status.REGIME)
 REASONLESS = np.uint8(0)  # the regime of a stretch whose status is not that of a regime
 
 
@@ -75,25 +76,30 @@ def rows(
     """
     stream, status = scores.stream, scores.status
     state.ticks[stream, status] += ticks
-    if held is not None:
+    if held is not None and np.count_nonzero(held):
         status = np.where(held, MAINTENANCE, status)
-    regime = np.where(status == Status.REGIME, scores.regime, REASONLESS).astype(np.uint8)
+    regime = scores.regime * (status == REGIME)  # else REASONLESS
     begins, ends = (scores.tick - ticks + 1) * period_ms, (scores.tick + 1) * period_ms  # (B,)
-    begins = np.where(state.end[stream] == NEVER, begins, np.maximum(begins, _known(state, stream)))
+    before, end = state.status.take(stream), state.end.take(stream)
+    quiet = _is_quiet(before)
+    # Up to where rows have come: where a silence began, as far as one goes on, else the stretch's end.
+    known = np.where(quiet, state.start.take(stream), end)
+    begins = np.where(end == NEVER, begins, np.maximum(begins, known))
     ended = []
 
     # A silence that reached further than these readings say was none from where they begin.
-    quiet = _is_quiet(state.status[stream])
-    state.end[stream[quiet]] = begins[quiet]
-    hole = ~quiet & (begins > state.end[stream]) & (state.end[stream] != NEVER)
-    if hole.any():
+    if np.count_nonzero(quiet):
+        state.end[stream[quiet]] = begins[quiet]
+    hole = ~quiet & (begins > end) & (end != NEVER)
+    if np.count_nonzero(hole):
         which = stream[hole]
         ended += _close(state, names, which)
-        _begin(state, which, np.full(len(which), NO_READINGS), np.zeros(len(which), np.uint8), state.end[which])
+        _begin(state, which, np.full(len(which), NO_READINGS), np.zeros(len(which), np.uint8), end[hole])
         state.end[which] = begins[hole]
+        before = state.status.take(stream)
 
-    other = (status != state.status[stream]) | (regime != state.regime[stream])
-    if other.any():
+    other = (status != before) | (regime != state.regime.take(stream))
+    if np.count_nonzero(other):
         which = stream[other]
         ended += _close(state, names, which)
         _begin(state, which, status[other], regime[other], begins[other])
@@ -109,8 +115,10 @@ def quiet(state: LedgerState, names: Names, silent: Bool, offline: Bool, now: in
     known = state.end != NEVER
     why = np.where(offline, OFFLINE, np.where(silent, NO_READINGS, CUT)).astype(np.uint8)  # (S,)
     new = np.flatnonzero(known & (why != CUT) & (why != state.status) & (now > state.end)).astype(np.int32)
-    ended = _close(state, names, new) if len(new) else []
-    _begin(state, new, why[new], np.zeros(len(new), np.uint8), state.end[new])
+    ended: list[Stretches] = []
+    if len(new):
+        ended = _close(state, names, new)
+        _begin(state, new, why[new], np.zeros(len(new), np.uint8), state.end[new])
     goes_on = known & (why != CUT) & (why == state.status)
     state.end[goes_on] = np.maximum(state.end[goes_on], now)
     return ended
@@ -135,11 +143,6 @@ def cut(state: LedgerState, names: Names, stream: int | None = None) -> list[Str
     told = _told(state, names, np.flatnonzero(known).astype(np.int32))
     state.status[known] = CUT
     return told
-
-
-def _known(state: LedgerState, stream: Int32) -> Int64:
-    """Up to where (B,) rows have come: where a silence began, as far as one goes on, else the stretch's end."""
-    return np.where(_is_quiet(state.status[stream]), state.start[stream], state.end[stream])
 
 
 def _is_quiet(status: UInt8) -> Bool:

@@ -15,12 +15,12 @@ and so is a machine that is in none of them, which is "unknown".
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from models.regimes import Place, Regimes, follow
+from models.remembered import remembered
 from monitor.records import Status
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ class RegimeConfig:
     @property
     def names(self) -> tuple[str, ...]:
         """(R,) what the numbers of regimes mean; the last one, "running" or "unknown", is that of a new stream."""
-        if self.regimes:
-            return (*(each.name for each in self.regimes), RUNNING)
-        return WITHOUT_RULES if self.learned is None else self.learned.names
+        return _names(self)
 
 
 @dataclass(slots=True)
@@ -221,7 +219,14 @@ def _compared(sign: str, value: Float32, number: float) -> Bool:
     return result
 
 
-@lru_cache(maxsize=256)
+@remembered
+def _names(config: RegimeConfig) -> tuple[str, ...]:
+    if config.regimes:
+        return (*(each.name for each in config.regimes), RUNNING)
+    return WITHOUT_RULES if config.learned is None else config.learned.names
+
+
+@remembered
 def _marks(config: RegimeConfig) -> tuple[Bool, Int64]:
     """(R,) whether each regime is scored, and its blanking in ticks; without a rule it is scored and has none."""
     if not config.regimes:

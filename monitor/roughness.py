@@ -19,11 +19,11 @@ shows the same. Ticks at rest and ticks without any report say nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from models.remembered import remembered
 from monitor.ticks import LONG_AGO
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _few(shown: Bool) -> Bool:
     return few
 
 
-@lru_cache(maxsize=256)
+@remembered
 def limits_of(config: RoughnessConfig) -> _Limits:
     """The limits as arrays."""
     step, spike, noise, missing = (

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     )
     from monitor.state import ClassState, LineState
 
+# As numbers: a member of an enumeration takes several times longer to compare an array with.
+SCORED, REGIME = int(Status.SCORED), int(Status.REGIME)
+
 
 def judge(
     state: LineState,
@@ -148,21 +151,23 @@ def _score_round(
 
     moment, names, held = Moment(each.keys, now), each.names(), each.of_held(scored.stream)
     if not each.spec.wanted_ms:  # else the limits have seen to it, tick by tick
-        unscored.pause(each.alert, scored.stream[scored.status == Status.REGIME])
+        unscored.pause(each.alert, scored.stream[scored.status == REGIME])
     unscored.see(each.unscored, scored.stream, scored.status, now)
     period = each.spec.align.period_ms
     result.stretches.extend(ledger.rows(each.ledger, names, scored, cut.ticks, period, held))
-    judged = of_rows(scored, ~held) if held.any() else scored
+    judged = of_rows(scored, ~held) if np.count_nonzero(held) else scored
     result.events.extend(alert.judge(each.alert, each.spec.alert, judged, moment))
     there = np.flatnonzero(~np.isnan(scored.score))
+    if not len(there):
+        return scored
     stream, tick = scored.stream[there], scored.tick[there]
     frozen = alert.frozen(each.alert, stream) | held[there]
     learned = tick, scored.score[there], scored.regime[there]
     threshold.learn(each.threshold, each.spec.threshold, stream, *learned, frozen=frozen)
     if seen is not None and each.spec.drift is not None:
-        usual = ~frozen
-        at = stream[usual], tick[usual]
-        result.drifts.extend(drift.push(each.drift, each.spec.drift, each.keys, *at, seen[there[usual]]))
+        usual = there[~frozen]
+        at = scored.stream[usual], scored.tick[usual]
+        result.drifts.extend(drift.push(each.drift, each.spec.drift, each.keys, *at, seen.take(usual, axis=0)))
     return scored
 
 
@@ -200,24 +205,30 @@ def _judge_lasting(
     `latest` (B, C) are the values of the last tick as the model saw them, NaN where it did not: a spike that is
     left out of the window must not come in here. `scale` (B, C) is that of the rows' levels.
     """
-    rows = np.flatnonzero(scored.status == Status.SCORED)
-    stream = scored.stream[rows]
-    residual = latest[rows] - scored.expected[rows]
+    rows = np.flatnonzero(scored.status == SCORED)
+    if not len(rows):
+        return
+    stream, own = scored.stream[rows], scored.contribution.take(rows, axis=0)
+    residual = latest.take(rows, axis=0) - scored.expected.take(rows, axis=0)
     if scale is not None:
         residual /= scale[rows]
-    residual[np.isnan(scored.contribution[rows])] = np.nan
+    residual[np.isnan(own)] = np.nan
     frozen = alert.frozen(each.alert, stream) | each.of_held(stream)
     contribution, score = lasting.push(each.lasting, usual, stream, scored.tick[rows], residual, frozen=frozen)
     # What lasts is calibrated over all regimes together: a regime's lower floor must not make more of it.
     level_of = threshold.levels(each.spec.threshold, scored.regime[rows]).astype(np.float32)
-    scored.contribution[rows] = np.fmax(scored.contribution[rows], contribution * level_of[:, None])
+    scored.contribution[rows] = np.fmax(own, contribution * level_of[:, None])
     scored.score[rows] = np.fmax(scored.score[rows], score * level_of)
 
 
 def _threshold(each: ClassState, scored: Scores) -> None:
     """Write down what the rows of one round are judged by; rows that re-learn say so."""
-    judged = np.flatnonzero(scored.status == Status.SCORED)
+    judged = np.flatnonzero(scored.status == SCORED)
+    if not len(judged):
+        return
     stream, regime_of = scored.stream[judged], scored.regime[judged]
     by = threshold.current(each.threshold, each.spec.threshold, stream, regime_of)
     scored.threshold[judged] = by
-    scored.status[judged[np.isnan(by)]] = Status.RELEARNING
+    relearns = np.isnan(by)
+    if np.count_nonzero(relearns):
+        scored.status[judged[relearns]] = Status.RELEARNING

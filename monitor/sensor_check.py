@@ -15,11 +15,11 @@ with.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from models.remembered import remembered
 from monitor import roughness
 from monitor.incident import after
 from monitor.records import Frames, Kind, Masks, SensorChange
@@ -389,7 +389,7 @@ def _bounds(lowest: float | None, highest: float | None) -> str:
     return f"above {highest:.6g}" if lowest is None else f"below {lowest:.6g}"
 
 
-@lru_cache(maxsize=256)
+@remembered
 def _limits(config: SensorCheckConfig) -> _Limits:
     given = config.stuck_ticks
     if config.learned_ticks:

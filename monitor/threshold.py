@@ -11,10 +11,11 @@ has an anchor, where its threshold stood then, and the threshold never rises abo
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+from models.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 BINS = 144  # H
 LOWEST, HIGHEST = 0.01, 10_000.0  # scores outside fall into the first and the last bin
 RATIO = (HIGHEST / LOWEST) ** (1 / BINS)  # 1.10: a quantile is known to a tenth of itself
+LOG_RATIO = np.log(RATIO)
 CENTRES = LOWEST * RATIO ** (np.arange(BINS) + 0.5)  # (H,)
 NEW = np.int64(-(2**62))  # no row yet
 
@@ -95,9 +97,9 @@ def current(state: ThresholdState, config: ThresholdConfig, stream: Int32, regim
     if len(enough):
         here = stream[enough], slot[enough]
         ruled = _rule(state, config, *here, regime[enough])
-        threshold[enough] = np.clip(ruled, threshold[enough], _highest(state, config, *here))
+        threshold[enough] = np.minimum(np.maximum(ruled, threshold[enough]), _highest(state, config, *here))
     relearning = state.relearning[stream, slot]
-    if relearning.any():
+    if np.count_nonzero(relearning):
         threshold[relearning] = np.nan
     return threshold.astype(np.float32)
 
@@ -134,7 +136,7 @@ def levels(config: ThresholdConfig, regime: UInt8) -> Float64:
     return np.array(config.regime_levels, np.float64)[regime]
 
 
-@lru_cache(maxsize=256)
+@remembered
 def _floors(config: ThresholdConfig) -> Float64:
     """(R,) of each regime; (1,) where they have no levels."""
     level = np.array(config.regime_levels or (1.0,), np.float64)
@@ -166,7 +168,7 @@ def _mad_below_floor(histogram: Float32, config: ThresholdConfig, regime: UInt8)
     return sure
 
 
-@lru_cache(maxsize=256)
+@remembered
 def _near(config: ThresholdConfig) -> tuple[Int64, Int64]:
     """For a median in each bin (R, H): behind which bin, and up to which one, half of the scores must lie.
 
@@ -205,7 +207,7 @@ def learn(
     """
     of = np.zeros(len(stream), np.uint8) if regime is None else regime
     regime = slots(config, of)  # from here on by threshold
-    if frozen.any():
+    if np.count_nonzero(frozen):
         state.last_tick[stream[frozen], regime[frozen]] = tick[frozen]
         learns = ~frozen
         stream, regime, of = stream[learns], regime[learns], of[learns]
@@ -215,15 +217,15 @@ def learn(
     state.histogram[stream, regime] *= np.exp(-age / config.horizon_ticks).astype(np.float32)[:, None]
     _anchor(state, config, stream, of, age)
     silent = age > config.horizon_ticks
-    if silent.any():
+    if np.count_nonzero(silent):
         _begin_anew(state, config, stream[silent], regime[silent])
-    bin_ = np.log(np.maximum(score, LOWEST) / LOWEST) / np.log(RATIO)
-    state.histogram[stream, regime, np.clip(bin_, 0, BINS - 1).astype(np.int64)] += 1
+    bin_ = np.log(np.maximum(score, LOWEST) / LOWEST) / LOG_RATIO
+    state.histogram[stream, regime, np.minimum(np.maximum(bin_, 0), BINS - 1).astype(np.int64)] += 1
     state.last_tick[stream, regime] = tick
     to_learn = np.maximum(state.to_learn[stream, regime] - 1, 0)
     state.to_learn[stream, regime] = to_learn
     done = state.relearning[stream, regime] & (to_learn == 0)
-    if done.any():  # what was accepted is normal, also above the cap
+    if np.count_nonzero(done):  # what was accepted is normal, also above the cap
         here = stream[done], regime[done]
         state.relearning[here] = False
         state.accepted[here] = config.margin * quantile(state.histogram[here].astype(np.float64), config.quantile)
@@ -232,14 +234,18 @@ def learn(
 def _anchor(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8, age: Int64) -> None:
     """Count the time that was learned, silences left out; after a horizon of it the threshold gets its anchor."""
     slot = slots(config, regime)
-    waiting = state.anchor[stream, slot] == 0
-    if not waiting.any():
+    waiting = np.flatnonzero(state.anchor[stream, slot] == 0)
+    if not len(waiting):
         return
-    stream, regime, slot, age = stream[waiting], regime[waiting], slot[waiting], age[waiting]
-    passed = np.clip(age, 1, config.min_rows)
-    state.to_anchor[stream, slot] = np.maximum(state.to_anchor[stream, slot] - passed, 0)
-    ripe = (state.to_anchor[stream, slot] == 0) & (state.to_learn[stream, slot] == 0)
-    if ripe.any():
+    if len(waiting) < len(stream):
+        stream, regime, slot, age = stream[waiting], regime[waiting], slot[waiting], age[waiting]
+    passed = np.minimum(np.maximum(age, 1), config.min_rows)
+    left = np.maximum(state.to_anchor[stream, slot] - passed, 0).astype(np.float32)
+    state.to_anchor[stream, slot] = left
+    if np.count_nonzero(left) == len(left):
+        return
+    ripe = (left == 0) & (state.to_learn[stream, slot] == 0)
+    if np.count_nonzero(ripe):
         state.anchor[stream[ripe], slot[ripe]] = current(state, config, stream[ripe], regime[ripe])
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.alert import ANOMALY, BLIND, Phase, turn
+from monitor.alert import ANOMALY, BLIND, NORMAL, PENDING, turn
 from monitor.alert import NEVER as NO_TICK
 from monitor.incident import clock
 from monitor.records import Status
@@ -56,15 +56,15 @@ class UnscoredState:
 def pause(state: AlertState, stream: Int32) -> None:
     """These streams are in a regime that is not scored, where nothing is pending; changes `state`."""
     if len(stream):
-        pending = stream[state.phase[stream, ANOMALY] == Phase.PENDING]
-        state.phase[pending, ANOMALY] = Phase.NORMAL
+        pending = stream[state.phase[stream, ANOMALY] == PENDING]
+        state.phase[pending, ANOMALY] = NORMAL
         state.above[stream] = 0
         state.below_tick[stream] = NO_TICK
 
 
 def see(state: UnscoredState, stream: Int32, status: UInt8, now: int) -> None:
     """Take in at most one row per stream; changes `state`."""
-    state.fine_at[stream[FINE[status]]] = now
+    state.fine_at[stream[FINE.take(status)]] = now
     state.status[stream] = status
 
 
@@ -86,7 +86,7 @@ def watch(
     streams that are `held` (S,), under maintenance, neither fires nor clears.
     """
     known = last_arrival != NEVER
-    firing = incidents.phase[:, BLIND] != Phase.NORMAL
+    firing = incidents.phase[:, BLIND] != NORMAL
     heard = known & (moment.now - last_arrival <= config.stale_after_ms) & ~incidents.gone & ~incidents.offline
     heard &= listening
     # What is blind already stays so through a silence; a silence is no blindness by itself.
