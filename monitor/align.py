@@ -113,7 +113,8 @@ def push(
     Returns the ticks that closed, in rounds of at most one a stream, and (N,) which readings were quarantined.
     """
     quarantined = _quarantine(state, config, readings)
-    outcomes[Outcome.QUARANTINED] += np.count_nonzero(~np.isnan(readings.values[quarantined]))
+    if np.count_nonzero(quarantined):
+        outcomes[Outcome.QUARANTINED] += np.count_nonzero(~np.isnan(readings.values[quarantined]))
     frames: list[Frames] = []
     for rows in _rounds(readings.stream, ~quarantined):
         part = Readings(*(getattr(readings, name).take(rows, axis=0) for name in Readings.__slots__))
@@ -176,7 +177,7 @@ def _quarantine(state: AlignState, config: AlignConfig, readings: Readings) -> B
     """Which readings lie in the future; none from where on the host's own clock is to blame."""
     stream = readings.stream
     ahead: Bool = readings.time > readings.arrival + config.max_ahead_ms  # (N,)
-    if ahead.any():
+    if np.count_nonzero(ahead):
         # Reading by reading, so that batch boundaries change nothing: what each adds to the two counts.
         order = np.argsort(stream, kind="stable")
         again = np.r_[False, stream[order][1:] == stream[order][:-1]]
@@ -197,10 +198,13 @@ def _rounds(stream: Int32, taken: Bool) -> Iterator[Int64]:
     rows = np.flatnonzero(taken)
     if not len(rows):
         return
-    order = np.argsort(stream[rows], kind="stable")
-    rows = rows[order]
+    rows = rows[stream[rows].argsort(kind="stable")]
     grouped = stream[rows]
-    starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])
+    others = grouped[1:] != grouped[:-1]
+    if np.count_nonzero(others) == len(others):  # mostly no stream has two
+        yield rows
+        return
+    starts = np.flatnonzero(np.r_[True, others])
     rank = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
     by_rank = np.argsort(rank, kind="stable")
     yield from np.split(rows[by_rank], np.cumsum(np.bincount(rank))[:-1])
@@ -213,7 +217,7 @@ def _hear(state: AlignState, config: AlignConfig, readings: Readings) -> None:
     trusted = np.where(time > arrival + config.max_ahead_ms, time, np.minimum(time, arrival))
     state.newest[stream] = np.maximum(state.newest[stream], trusted)
     new = state.next_tick[stream] == NONE
-    if new.any():
+    if np.count_nonzero(new):
         state.next_tick[stream[new]] = (trusted[new] - config.lateness_ms) // config.period_ms
 
 
@@ -226,15 +230,17 @@ def _insert(state: AlignState, config: AlignConfig, readings: Readings, outcomes
     is_open = tick >= state.next_tick.take(stream)
     counted = near(state.base, stream, tick, state.slot_tick)  # (N,)
     there = state.slot_tick[stream, slot] == counted
-    fresh = np.flatnonzero(is_open & ~there)
-    if len(fresh):
-        s, k, given = stream[fresh], slot[fresh], values.take(fresh, axis=0)
-        o = tick[fresh] % config.open_ticks
-        state.slot_tick[s, k] = counted[fresh]
-        state.first_arrival[s, o] = readings.arrival[fresh]
-        state.offset[s, k] = np.where(np.isnan(given), config.offsets(-1), offset[fresh, None])
+    fresh = is_open & ~there
+    count = np.count_nonzero(fresh)
+    if count:
+        rows = slice(None) if count == len(fresh) else np.flatnonzero(fresh)  # mostly all
+        s, k, given = stream[rows], slot[rows], values[rows]
+        o = tick[rows] % config.open_ticks
+        state.slot_tick[s, k] = counted[rows]
+        state.first_arrival[s, o] = readings.arrival[rows]
+        state.offset[s, k] = np.where(np.isnan(given), config.offsets(-1), offset[rows, None])
         state.value[s, o] = given
-    if len(fresh) < len(stream):
+    if count < len(fresh):
         known = np.flatnonzero(~is_open | there)
         later = np.where(there[known, None], state.offset[stream[known], slot[known]], -1)  # (M, C)
         wins = _compare(values[known], offset[known, None], later, is_open[known, None], outcomes)[is_open[known]]
@@ -263,12 +269,13 @@ def _close_ready(
     while True:
         ticks = state.slot_tick.take(stream, axis=0)  # (M, K)
         first = _first_open(state.next_tick.take(stream), state.base.take(stream))  # (M,)
-        newest = np.take_along_axis(ticks, ticks.argmax(axis=1)[:, None], axis=1)[:, 0]
+        newest = ticks.ravel().take(ticks.argmax(axis=1) + np.arange(0, ticks.size, config.slots))  # (M,)
         # Of most streams nothing is open.
         some = np.flatnonzero((newest >= first) | (state.last_frame.take(stream) == NONE))
         if not len(some):
             return frames
-        stream, now, ticks, first = stream[some], now[some], ticks.take(some, axis=0), first[some]
+        if len(some) < len(stream):
+            stream, now, ticks, first = stream[some], now[some], ticks.take(some, axis=0), first[some]
         # Every tick below `passed` is closed by the watermark.
         passed = (state.newest.take(stream) - config.lateness_ms) // config.period_ms  # (M,)
         nearest, arrival = _nearest(state, config, stream, ticks, first)
@@ -279,16 +286,19 @@ def _close_ready(
         # Whether they are one is known when the tick behind them closes; until then they wait, closed already.
         last = state.last_frame.take(stream)
         leap = (last == NONE) | ((nearest - last - 1 > config.gap_ticks) & (nearest < NEVER))
-        skipped = leap & ~due & (state.next_tick[stream] < passed)
-        state.next_tick[stream[skipped]] = np.minimum(passed, nearest)[skipped]
+        skipped = leap & ~due & (state.next_tick.take(stream) < passed)
+        if np.count_nonzero(skipped):
+            state.next_tick[stream[skipped]] = np.minimum(passed, nearest)[skipped]
         tick = last + 1
         closes = due | (~leap & (tick < passed) & (nearest < NEVER))
         if config.one_reading_per_tick:
             closes |= ~leap & (nearest == tick) & _complete(state, config, stream, tick)
-        stream, now = stream[closes], now[closes]
+        tick, gap = np.where(leap, nearest, tick), leap & (last != NONE)
+        if np.count_nonzero(closes) < len(closes):
+            rows = np.flatnonzero(closes)
+            stream, now, tick, gap = stream[rows], now[rows], tick[rows], gap[rows]
         if len(stream):
-            closed = np.where(leap, nearest, tick)[closes]
-            frames.append(_close(state, config, stream, closed, leap[closes] & (last[closes] != NONE)))
+            frames.append(_close(state, config, stream, tick, gap))
 
 
 def _first_open(next_tick: Int64, base: Int64) -> Int64:
@@ -318,10 +328,10 @@ def _close(state: AlignState, config: AlignConfig, stream: Int32, tick: Int64, g
     state.last_frame[stream] = tick
     values = state.value[stream, tick % config.open_ticks]  # (M, C)
     empty = state.slot_tick[stream, tick % config.slots] != tick - state.base.take(stream)
-    if empty.any():
+    if np.count_nonzero(empty):
         values[empty] = np.nan
     reported = ~np.isnan(values)  # (M, C)
-    count = np.count_nonzero(reported, axis=1).astype(np.int32)
+    count = reported.sum(axis=1, dtype=np.int32)
     if config.hold_ms:
         state.held[stream] = np.where(reported, values, state.held[stream])
         state.held_tick[stream] = np.where(reported, tick[:, None], state.held_tick[stream])
