@@ -111,12 +111,17 @@ def push(
     """
     lowest, highest = _edges(config)
     within = (rows >= lowest) & (rows <= highest)
-    where = np.stack([rows < lowest, within, rows > highest], axis=2)  # (M, C + 1, 3)
     kept = np.float32(np.exp(-1 / config.horizon_rows))
-    state.rows[stream] = state.rows[stream] * kept + where
-    due = (tick - state.looked[stream]) * config.row_ms >= LOOK_MS
-    due |= tick < state.looked[stream]
-    if not due.any():
+    seen = state.rows.take(stream, axis=0)  # (M, C + 1, 3)
+    seen *= kept
+    seen[:, :, BELOW] += rows < lowest
+    seen[:, :, WITHIN] += within
+    seen[:, :, ABOVE] += rows > highest
+    state.rows[stream] = seen
+    looked = state.looked.take(stream)
+    due = (tick - looked) * config.row_ms >= LOOK_MS
+    due |= tick < looked
+    if not np.count_nonzero(due):
         return []
     stream = stream[due]
     state.looked[stream] = tick[due]

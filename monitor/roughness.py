@@ -105,6 +105,10 @@ class _Limits(NamedTuple):
     noise: Float32
     root: Float32  # of `noise`
     missing: Float32
+    most: Float32  # of what stands out, in the mean for noise
+    spikes: Bool  # whether they are looked for
+    still_root: Float32  # what a fault that was found has to fall below
+    still_missing: Float32
 
 
 def push(
@@ -116,11 +120,11 @@ def push(
     are no leaps. `rests` (N,) says which machines are at rest. The ticks of `frames` are counted from the base.
     """
     limits = limits_of(config)
-    if frames.gap.any():
+    if np.count_nonzero(frames.gap):
         restart(state, frames.stream[frames.gap])
     stream, says = frames.stream, (frames.count > 0) & ~rests
     here = says[:, None]  # (N, 1)
-    values = frames.values if says.all() else np.where(here, frames.values, np.float32(np.nan))  # (N, C)
+    values = frames.values if np.count_nonzero(says) == len(says) else np.where(here, frames.values, np.float32(np.nan))  # (N, C)
     there = ~np.isnan(values)
     last = state.last.take(stream, axis=0)  # (N, 2, C)
     before, earlier = last[:, 0].copy(), last[:, 1].copy()  # (N, C)
@@ -129,7 +133,7 @@ def push(
 
     missing = state.missing.take(stream, axis=0)
     first = there & np.isnan(missing)
-    if first.any():
+    if np.count_nonzero(first):
         missing[first] = 0
     missing += here * ((~there - missing) / np.float32(config.horizon))
     state.missing[stream] = missing
@@ -141,15 +145,15 @@ def push(
     height = np.where(((out > 0) == (back > 0)) & ~np.isnan(height), np.float32(0), height)
     stands = _few(height > limits.spike)
     rough = state.rough.take(stream, axis=0)
-    moved = (np.sqrt(np.minimum(height, MOST * limits.noise)) - rough) / np.float32(config.horizon)
+    moved = (np.sqrt(np.minimum(height, limits.most)) - rough) / np.float32(config.horizon)
     rough += np.where(np.isnan(moved), np.float32(0), moved)
     state.rough[stream] = rough
     beyond = rough > limits.root
-    noisy = beyond & _few(rough > IN_COMPANY * limits.root) if beyond.any() else beyond
+    noisy = beyond & _few(rough > IN_COMPANY * limits.root) if np.count_nonzero(beyond) else beyond
 
     steps = (far > limits.step) & ~outside & ~was_outside
     spike, pending, stayed = _follow_leaps(state, limits, frames, values, before, stands, steps, rests)
-    if spike.any():
+    if np.count_nonzero(spike):
         _count_spikes(state, frames, spike, beyond)
     last_of_many = state.spikes[stream, -1]  # (N, C)
     return Findings(
@@ -157,10 +161,10 @@ def push(
         before=stands,
         noisy=noisy,
         leapt=stayed & limits.stated,
-        spiking=np.isfinite(limits.spike) & (frames.tick[:, None] - last_of_many < config.spike_ticks),
+        spiking=limits.spikes & (frames.tick[:, None] - last_of_many < config.spike_ticks),
         losing=missing > limits.missing,
-        still_noisy=rough > LINGERS * limits.root,
-        still_losing=missing > LINGERS * limits.missing,
+        still_noisy=rough > limits.still_root,
+        still_losing=missing > limits.still_missing,
     )
 
 
@@ -181,12 +185,12 @@ def _follow_leaps(
     stream = frames.stream
     away = state.away.take(stream, axis=0)
     is_away, spike = away > 0, stands
-    if is_away.any():
+    if np.count_nonzero(is_away):
         with np.errstate(over="ignore", invalid="ignore"):
             spike = spike | (is_away & (np.abs(values - state.origin.take(stream, axis=0)) <= limits.step))
     leaps = steps & ~spike & ~is_away
     is_away |= leaps
-    if not is_away.any():
+    if not np.count_nonzero(is_away):
         return spike, is_away, is_away
     row, sensor = np.nonzero(leaps)
     state.origin[stream[row], sensor] = before[row, sensor]
@@ -225,7 +229,7 @@ def restart(state: RoughnessState, stream: Int32) -> None:
 
 def _few(shown: Bool) -> Bool:
     """Where (N, C) so few sensors of the asset show it that it is theirs and not the machine's."""
-    if not shown.any():
+    if not np.count_nonzero(shown):
         return shown
     most = max(1, int(AT_ONCE * shown.shape[1]))
     few: Bool = shown & (np.count_nonzero(shown, axis=1, keepdims=True) <= most)
@@ -240,4 +244,6 @@ def limits_of(config: RoughnessConfig) -> _Limits:
         for limits in (config.step, config.spike, config.noise, config.missing)
     )
     stated = np.array(config.stated or (False,) * len(step))
-    return _Limits(step, stated, spike, noise, np.sqrt(noise), missing)
+    root = np.sqrt(noise)
+    still = LINGERS * root, LINGERS * missing
+    return _Limits(step, stated, spike, noise, root, missing, MOST * noise, np.isfinite(spike), *still)

@@ -15,6 +15,7 @@ with.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -123,7 +124,7 @@ def push(
     Without `rough`, or without limits for it, there are no leaps, spikes and noise.
     """
     limits = _limits(config)
-    if frames.gap.any():
+    if np.count_nonzero(frames.gap):
         _restart(state, frames.stream[frames.gap])
     stream, values = frames.stream, frames.values
     noted = () if rough is None else (rough.leapt, rough.outlier, rough.spikes)
@@ -156,9 +157,9 @@ def push(
     count += goes_on
     count *= ~ends
     state.count[stream] = count
-    begun = np.flatnonzero(goes_on & (count == 1))
-    row, which, sensor = np.unravel_index(begun, count.shape)
-    state.since[stream[row], which, sensor] = tick[row]
+    row, which, sensor = (goes_on & (count == 1)).nonzero()
+    if len(row):
+        state.since[stream[row], which, sensor] = tick[row]
 
     over = count >= limits.ticks  # (N, COUNTED, C)
     changes = _judge(state, config, frames, rough, fault, over, outside | ~known, seen)
@@ -185,18 +186,19 @@ def _judge(
 
     `over` (N, COUNTED, C) is what lasts long enough; `unfit` (N, C) is what is out of range or missing.
     """
-    good = state.good.take(frames.stream, axis=0)
-    state.good[frames.stream] = 0
     # Of most assets nothing is to be said.
     shown = fault != GOOD  # (N, C)
     shown |= over[:, RANGE] | over[:, STUCK] | over[:, DROPOUT]
     if seen is not None:
         shown |= seen.losing | seen.noisy | seen.leapt | seen.spiking
-    rows = np.unique(np.flatnonzero(shown) // shown.shape[1])
-    if not len(rows):
+    if not np.count_nonzero(shown):
+        state.good[frames.stream] = 0
         return []
+    rows = np.flatnonzero(shown.any(axis=1))
+    good = state.good.take(frames.stream[rows], axis=0)
+    state.good[frames.stream] = 0
     frames = Frames(*(getattr(frames, name)[rows] for name in Frames.__slots__))
-    stream, here, good = frames.stream, (frames.count > 0)[:, None], good[rows]
+    stream, here = frames.stream, (frames.count > 0)[:, None]
     seen = None if seen is None else Findings(*(each[rows] for each in seen))
     was = fault[rows]  # (n, C)
     found = _found(over[rows], seen)  # (n, F, C)
@@ -284,8 +286,13 @@ def _others_moved(telling: Bool, lately: Bool) -> Bool:
 
 def _counted(shown: Bool) -> Float32:
     """How many sensors (N, 1) show something (N, C)."""
-    count: Float32 = shown.astype(np.float32) @ np.ones((shown.shape[1], 1), np.float32)
+    count: Float32 = shown.astype(np.float32) @ _ones(shown.shape[1])
     return count
+
+
+@lru_cache(maxsize=256)
+def _ones(sensors: int) -> Float32:
+    return np.ones((sensors, 1), np.float32)
 
 
 def _beside(*each: Bool) -> Bool:
