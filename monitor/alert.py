@@ -119,7 +119,7 @@ def judge(
 
     `beyond` says a row in words where it is not the model's but the limits', which watch in its place.
     """
-    rows = np.flatnonzero((scores.status == SCORED) & ~np.isnan(scores.threshold))
+    rows = ((scores.status == SCORED) & ~np.isnan(scores.threshold)).nonzero()[0]
     if not len(rows):
         return []
     stream, tick = scores.stream[rows], scores.tick[rows]
@@ -154,7 +154,7 @@ def judge(
     state.phase[stream, ANOMALY] = phase
     return [
         _anomaly_event(state, config, scores, int(rows[i]), fired=bool(fires[i]), moment=moment, beyond=beyond)
-        for i in np.flatnonzero(fires | clears)
+        for i in (fires | clears).nonzero()[0]
     ]
 
 
@@ -224,7 +224,7 @@ def watch(
     if held is not None:
         silent &= ~held
         ends &= ~held
-    for stream in np.flatnonzero(silent & ~firing):
+    for stream in (silent & ~firing).nonzero()[0]:
         state.phase[stream, STALE] = Phase.FIRING
         state.started[stream, STALE] = newest[stream]
         why = "its last will arrived" if state.gone[stream] else "nothing arrives"
@@ -232,7 +232,7 @@ def watch(
         events.append(
             _event(state, config, int(stream), STALE, Transition.FIRED, text, int(newest[stream]), moment)
         )
-    for stream in np.flatnonzero(ends):
+    for stream in ends.nonzero()[0]:
         state.phase[stream, STALE] = Phase.NORMAL
         text = "said goodbye" if state.offline[stream] else "heard again"
         events.append(

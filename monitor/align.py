@@ -129,7 +129,7 @@ def push(
 def tick_over(state: AlignState, config: AlignConfig, now: int, listening_since: int) -> list[Frames]:
     """Close what is due by `now` in all streams; changes `state`. Returns rounds of at most one tick a stream."""
     there = state.slot_tick.max(axis=1) >= _first_open(state.next_tick, state.base)
-    waiting = np.flatnonzero(there & (state.next_tick != NONE))
+    waiting = (there & (state.next_tick != NONE)).nonzero()[0]
     return _close_ready(
         state, config, waiting.astype(np.int32), np.full(len(waiting), now, np.int64), listening_since
     )
@@ -153,7 +153,7 @@ def open_values(state: AlignState) -> int:
 
 def clock_suspect(state: AlignState) -> bool:
     """Whether most streams (three at the least) are ahead: then the host's clock is behind, not theirs ahead."""
-    return bool(_most_are_ahead(_counts(state)))
+    return bool(np.count_nonzero(state.ahead)) and bool(_most_are_ahead(_counts(state)))
 
 
 def regrid(tick: Int64, old_ms: int, new_ms: int) -> Int64:
@@ -182,7 +182,7 @@ def _quarantine(state: AlignState, config: AlignConfig, readings: Readings) -> B
         order = np.argsort(stream, kind="stable")
         again = np.r_[False, stream[order][1:] == stream[order][:-1]]
         before, new = state.ahead[stream], state.last_arrival[stream] == NONE  # (N,)
-        before[order[again]] = ahead[order[np.flatnonzero(again) - 1]]
+        before[order[again]] = ahead[order[again.nonzero()[0] - 1]]
         new[order[again]] = False
         changes = np.stack([ahead.astype(np.int64) - before, new])  # (2, N)
         quarantined: Bool = ahead & ~_most_are_ahead(_counts(state)[:, None] + np.cumsum(changes, axis=1))
@@ -195,7 +195,7 @@ def _quarantine(state: AlignState, config: AlignConfig, readings: Readings) -> B
 
 def _rounds(stream: Int32, taken: Bool) -> Iterator[Int64]:
     """Row numbers in rounds: the first reading of every stream, then the second, and so on."""
-    rows = np.flatnonzero(taken)
+    rows = taken.nonzero()[0]
     if not len(rows):
         return
     rows = rows[stream[rows].argsort(kind="stable")]
@@ -204,7 +204,7 @@ def _rounds(stream: Int32, taken: Bool) -> Iterator[Int64]:
     if np.count_nonzero(others) == len(others):  # mostly no stream has two
         yield rows
         return
-    starts = np.flatnonzero(np.r_[True, others])
+    starts = (np.r_[True, others]).nonzero()[0]
     rank = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
     by_rank = np.argsort(rank, kind="stable")
     yield from np.split(rows[by_rank], np.cumsum(np.bincount(rank))[:-1])
@@ -233,7 +233,7 @@ def _insert(state: AlignState, config: AlignConfig, readings: Readings, outcomes
     fresh = is_open & ~there
     count = np.count_nonzero(fresh)
     if count:
-        rows = slice(None) if count == len(fresh) else np.flatnonzero(fresh)  # mostly all
+        rows = slice(None) if count == len(fresh) else fresh.nonzero()[0]  # mostly all
         s, k, given = stream[rows], slot[rows], values[rows]
         o = tick[rows] % config.open_ticks
         state.slot_tick[s, k] = counted[rows]
@@ -241,7 +241,7 @@ def _insert(state: AlignState, config: AlignConfig, readings: Readings, outcomes
         state.offset[s, k] = np.where(np.isnan(given), config.offsets(-1), offset[rows, None])
         state.value[s, o] = given
     if count < len(fresh):
-        known = np.flatnonzero(~is_open | there)
+        known = (~is_open | there).nonzero()[0]
         later = np.where(there[known, None], state.offset[stream[known], slot[known]], -1)  # (M, C)
         wins = _compare(values[known], offset[known, None], later, is_open[known, None], outcomes)[is_open[known]]
         into = known[is_open[known]]
@@ -271,7 +271,7 @@ def _close_ready(
         first = _first_open(state.next_tick.take(stream), state.base.take(stream))  # (M,)
         newest = ticks.ravel().take(ticks.argmax(axis=1) + np.arange(0, ticks.size, config.slots))  # (M,)
         # Of most streams nothing is open.
-        some = np.flatnonzero((newest >= first) | (state.last_frame.take(stream) == NONE))
+        some = ((newest >= first) | (state.last_frame.take(stream) == NONE)).nonzero()[0]
         if not len(some):
             return frames
         if len(some) < len(stream):
@@ -295,7 +295,7 @@ def _close_ready(
             closes |= ~leap & (nearest == tick) & _complete(state, config, stream, tick)
         tick, gap = np.where(leap, nearest, tick), leap & (last != NONE)
         if np.count_nonzero(closes) < len(closes):
-            rows = np.flatnonzero(closes)
+            rows = closes.nonzero()[0]
             stream, now, tick, gap = stream[rows], now[rows], tick[rows], gap[rows]
         if len(stream):
             frames.append(_close(state, config, stream, tick, gap))

@@ -389,7 +389,8 @@ class Decoder:
         with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused just below
             scaled = exact * np.array(route.scale) + np.array(route.offset) if route.scale else exact
             values = scaled.astype(np.float32)  # (N, C)
-        for row, column in np.argwhere(np.isinf(values)).tolist():
+        infinite = np.isinf(values)
+        for row, column in np.argwhere(infinite).tolist() if np.count_nonzero(infinite) else ():
             sensor, value = route.sensors[column], float(exact[row, column])
             letters.append(_letter(rows.source[row], f"{sensor}: {value!r} does not fit 32-bit floats"))
             values[row, column] = np.nan

@@ -66,6 +66,7 @@ class Line:
         self._checkpoint_failed = False
         self._last_s = LAST_S
         self._unusable: set[str] = set()  # hashes of models that the journal names and that cannot be loaded
+        self._at_hand: tuple[LineSpec, dict[str, Model]] | None = None  # the models of the description
         self._suspect = False
         self._began = 0  # the position of the checkpoint that was begun with
         self._stored: dict[
@@ -153,9 +154,11 @@ class Line:
     def _take(self, record: Record) -> None:
         self.pulse.turn()
         payload = record.payload
-        models = self._models(self.state.spec)
+        if self._at_hand is None or self._at_hand[0] is not self.state.spec:
+            self._at_hand = self.state.spec, self._models(self.state.spec)
+        _, models = self._at_hand
         if isinstance(payload, Change) and payload.line is not None:  # its own record may close ticks already
-            models |= self._models(LineSpec.decode(payload.line))
+            models = models | self._models(LineSpec.decode(payload.line))
         result = step(self.state, record, models)
         if record.position > self._store.written:
             result = self._unstored(result) if self._stored else result

@@ -172,7 +172,7 @@ def _number(
 
 def _quarantine_letters(each: ClassState, readings: Readings, quarantined: Bool) -> Iterator[DeadLetter]:
     """What was quarantined, to be looked at; in the books it has an outcome of its own."""
-    for row in np.flatnonzero(quarantined):
+    for row in quarantined.nonzero()[0]:
         time, arrival = int(readings.time[row]), int(readings.arrival[row])
         values = dict(zip(each.spec.route.sensors, readings.values[row].tolist(), strict=True))
         payload = encode_telemetry(time=time, boot="", seq=0, values=values)

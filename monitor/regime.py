@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 RUNNING = "running"  # no rule holds
 WITHOUT_RULES = ("all",)
+SCORED, TOO_FEW_SENSORS = int(Status.SCORED), int(Status.TOO_FEW_SENSORS)
 NO_TICK = np.int64(-(2**62))
 NO_WINDOW = np.int64(2**62)  # as a first tick: no window that ends here is scored
 
@@ -130,7 +131,7 @@ def _follow(state: RegimeState, learned: Regimes, stream: Int32, values: Float32
 def resting(state: RegimeState, config: RegimeConfig, stream: Int32) -> Bool:
     """Whether each of these streams (N,) was in a regime that is not scored at its last tick."""
     scored, _ = _marks(config)
-    rests: Bool = ~scored[state.current[stream]]
+    rests: Bool = ~scored.take(state.current.take(stream))
     return rests
 
 
@@ -166,10 +167,10 @@ def mark(state: RegimeState, config: RegimeConfig, windows: Windows, length: int
     first = state.first_tick[windows.stream]
     scored, _ = _marks(config)
     status = windows.status.copy()
-    full = (status == Status.SCORED) | (status == Status.TOO_FEW_SENSORS)
+    full = (status == SCORED) | (status == TOO_FEW_SENSORS)
     status[full & (windows.tick - length + 1 < first)] = Status.WARMING_UP
     status[windows.tick < first] = Status.BLANKED
-    status[~scored[regime]] = Status.REGIME
+    status[~scored.take(regime)] = Status.REGIME
     return replace(windows, status=status, regime=regime)
 
 

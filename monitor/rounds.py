@@ -143,7 +143,8 @@ def _score_round(
     scored = score(cut, model, without, about, partial(_predict, each) if carries else None)
     latest = cut.values[:, -1]  # (B, C)
     # The window's own score, as training has noted it: what lasts comes on top of it.
-    seen = None if each.spec.drift is None else np.column_stack([drift.inputs(latest, about), scored.score])
+    own = scored.score[:, None]
+    seen = None if each.spec.drift is None else np.concatenate((drift.inputs(latest, about), own), axis=1)
     state.outcomes[Outcome.IN_ROW] += int(cut.count.sum())
     if model is not None and model.lasting is not None:
         _judge_lasting(each, scored, model.lasting, latest, None if about is None else about[1])
@@ -157,7 +158,7 @@ def _score_round(
     result.stretches.extend(ledger.rows(each.ledger, names, scored, cut.ticks, period, held))
     judged = of_rows(scored, ~held) if np.count_nonzero(held) else scored
     result.events.extend(alert.judge(each.alert, each.spec.alert, judged, moment))
-    there = np.flatnonzero(~np.isnan(scored.score))
+    there = (~np.isnan(scored.score)).nonzero()[0]
     if not len(there):
         return scored
     stream, tick = scored.stream[there], scored.tick[there]
@@ -205,7 +206,7 @@ def _judge_lasting(
     `latest` (B, C) are the values of the last tick as the model saw them, NaN where it did not: a spike that is
     left out of the window must not come in here. `scale` (B, C) is that of the rows' levels.
     """
-    rows = np.flatnonzero(scored.status == SCORED)
+    rows = (scored.status == SCORED).nonzero()[0]
     if not len(rows):
         return
     stream, own = scored.stream[rows], scored.contribution.take(rows, axis=0)
@@ -223,7 +224,7 @@ def _judge_lasting(
 
 def _threshold(each: ClassState, scored: Scores) -> None:
     """Write down what the rows of one round are judged by; rows that re-learn say so."""
-    judged = np.flatnonzero(scored.status == SCORED)
+    judged = (scored.status == SCORED).nonzero()[0]
     if not len(judged):
         return
     stream, regime_of = scored.stream[judged], scored.regime[judged]

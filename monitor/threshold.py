@@ -93,7 +93,7 @@ def current(state: ThresholdState, config: ThresholdConfig, stream: Int32, regim
     slot = slots(config, regime)
     threshold = floors(config, regime)
     # Rows are counted for this: what the histogram weighs is bounded by the horizon, and may never be min_rows.
-    enough = np.flatnonzero(state.to_learn[stream, slot] == 0)
+    enough = (state.to_learn[stream, slot] == 0).nonzero()[0]
     if len(enough):
         here = stream[enough], slot[enough]
         ruled = _rule(state, config, *here, regime[enough])
@@ -149,7 +149,7 @@ def _rule(state: ThresholdState, config: ThresholdConfig, stream: Int32, slot: U
     if config.rule == "quantile":
         return _by_quantile(known.astype(np.float64), config)
     ruled = np.zeros(len(known))
-    above = np.flatnonzero(~_mad_below_floor(known, config, regime))
+    above = (~_mad_below_floor(known, config, regime)).nonzero()[0]
     if len(above):
         ruled[above] = _by_mad(known[above].astype(np.float64), config)
     return ruled
@@ -234,7 +234,7 @@ def learn(
 def _anchor(state: ThresholdState, config: ThresholdConfig, stream: Int32, regime: UInt8, age: Int64) -> None:
     """Count the time that was learned, silences left out; after a horizon of it the threshold gets its anchor."""
     slot = slots(config, regime)
-    waiting = np.flatnonzero(state.anchor[stream, slot] == 0)
+    waiting = (state.anchor[stream, slot] == 0).nonzero()[0]
     if not len(waiting):
         return
     if len(waiting) < len(stream):
