@@ -204,7 +204,7 @@ def _rounds(stream: Int32, taken: Bool) -> Iterator[Int64]:
     if np.count_nonzero(others) == len(others):  # mostly no stream has two
         yield rows
         return
-    starts = (np.r_[True, others]).nonzero()[0]
+    starts = np.r_[True, others].nonzero()[0]
     rank = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
     by_rank = np.argsort(rank, kind="stable")
     yield from np.split(rows[by_rank], np.cumsum(np.bincount(rank))[:-1])

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.remembered import remembered
-
 from monitor.records import Drift
 
 if TYPE_CHECKING:

@@ -124,7 +124,9 @@ def push(
         restart(state, frames.stream[frames.gap])
     stream, says = frames.stream, (frames.count > 0) & ~rests
     here = says[:, None]  # (N, 1)
-    values = frames.values if np.count_nonzero(says) == len(says) else np.where(here, frames.values, np.float32(np.nan))  # (N, C)
+    values = frames.values  # (N, C)
+    if np.count_nonzero(says) < len(says):
+        values = np.where(here, values, np.float32(np.nan))
     there = ~np.isnan(values)
     last = state.last.take(stream, axis=0)  # (N, 2, C)
     before, earlier = last[:, 0].copy(), last[:, 1].copy()  # (N, C)
@@ -245,5 +247,15 @@ def limits_of(config: RoughnessConfig) -> _Limits:
     )
     stated = np.array(config.stated or (False,) * len(step))
     root = np.sqrt(noise)
-    still = LINGERS * root, LINGERS * missing
-    return _Limits(step, stated, spike, noise, root, missing, MOST * noise, np.isfinite(spike), *still)
+    return _Limits(
+        step=step,
+        stated=stated,
+        spike=spike,
+        noise=noise,
+        root=root,
+        missing=missing,
+        most=np.float32(MOST) * noise,
+        spikes=np.isfinite(spike),
+        still_root=np.float32(LINGERS) * root,
+        still_missing=np.float32(LINGERS) * missing,
+    )
