@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS record (
 COLUMNS = ("kind", "time", "body")  # what the checksum is of
 KINDS: tuple[type[Payload], ...] = (Batch, Clock, Command, Change)  # stored as their index
 FORGOTTEN_AT_ONCE = 64  # records deleted with an append: more than are added, and never a long pause
-AT_HAND = 8 << 20  # bytes of records, as they are stored, that need not be read from the file again
+AT_HAND = 32 << 20  # bytes of records, as they are stored, that need not be read from the file again
 
 _MESSAGES = msgspec.msgpack.Decoder(list[Message])  # four-element arrays: topic, payload, arrival, size
 
