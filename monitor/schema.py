@@ -130,6 +130,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(f"{path} has format {found}, this release reads {FORMAT}: {remedy}")
     connection.executescript(
         f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit={WAL_BYTES};"
+        "PRAGMA secure_delete=OFF;"  # some are built to overwrite what is deleted
     )
     if found < FORMAT:
         connection.executescript(f"BEGIN IMMEDIATE; {LACKING[found]} PRAGMA user_version={FORMAT}; COMMIT;")
