@@ -112,6 +112,11 @@ def predict(
     return _lengthened(judged.take(stream[:, None] * np.int64(config.judged) + slot, axis=0))
 
 
+def forget(state: CarryState, stream: Int32) -> None:
+    """Nothing is predicted of these streams' windows, as there is no model; changes `state`."""
+    state.known[stream] = False
+
+
 def shortened(values: Float32) -> Halves:
     """The upper halves of values, which are rounded to 8 bits of mantissa."""
     bits = values.view(np.uint32) + np.uint32(0x8000)

@@ -57,7 +57,8 @@ EMPTY = (
 )
 DUE = (
     "SELECT p.series, p.span FROM (SELECT DISTINCT series, span FROM piece) p"  # noqa: S608
-    " WHERE p.span < (SELECT max(span) FROM piece WHERE series = p.series) OR EXISTS"
+    " WHERE p.span < (SELECT max(span) FROM piece WHERE series = p.series)"
+    f" OR p.span < (SELECT max(span) FROM piece) - {HOUR} OR EXISTS"
     f" (SELECT 1 FROM history WHERE part = {Part.ROWS:d} AND series = p.series AND start = p.span)"
     " ORDER BY p.span, p.series LIMIT ?"
 )
@@ -137,7 +138,10 @@ class _Numbers:
 
 
 def due(connection: sqlite3.Connection, limit: int) -> list[tuple[int, int]]:
-    """Spans that are over, each with its series; the oldest first. Rows that come late make theirs due again."""
+    """Spans that are over, each with its series; the oldest first. Rows that come late make theirs due again.
+
+    One that does not go on (its asset is silent, or has another model) is over an hour behind the newest of all.
+    """
     return connection.execute(DUE, (limit,)).fetchall()
 
 

@@ -1,7 +1,7 @@
 """The durable log that the acknowledgement depends on: messages, clock, commands and changes in one order.
 
 An SQLite database (WAL, synchronous=FULL): a record is on the disk when `append` returns, and only then may its
-messages be acknowledged. The core reads its input from here, so that it can be replayed.
+messages be acknowledged. The core takes its input from here, once it is committed, so that it can be replayed.
 """
 
 from __future__ import annotations

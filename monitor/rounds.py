@@ -139,6 +139,8 @@ def _score_round(
     if model is not None and model.level_rows:
         cut, about = level.about(each.level, cast("LevelModel", model), each.keys, cut)
     carries = model is not None and each.spec.carry is not None
+    if model is None:
+        carry.forget(each.carry, cut.stream)
     without = Status.LEARNING if each.spec.wanted_ms else Status.NO_MODEL
     scored = score(cut, model, without, about, partial(_predict, each) if carries else None)
     latest = cut.values[:, -1]  # (B, C)

@@ -375,3 +375,16 @@ def test_of_a_store_without_a_page_the_rest_of_the_history_stays(tmp_path: Path)
     store = Store(path)
     assert 0.5 * before < len(contents(store)) < before
     store.close()
+
+
+def test_what_an_asset_came_to_before_it_fell_silent_outlives_its_rows(store: Store) -> None:
+    """Its last span is over when others are an hour further; then its minutes are there, when the rows are not."""
+    silent = [some(1, [10, 20, 30])]
+    others = [some(2, [second], ASSETS[1:]) for second in (40, 5_000)]
+    write(store, [*silent, *others])
+    assert store.fold(10.0)
+    before = store.asset_history(ASSETS[0], START, START + HOUR, 60).trend
+    store.prune(["history"], before=START + 2 * HOUR, minutes_before=START - DAY, max_bytes=EVERYTHING)
+    after = store.asset_history(ASSETS[0], START, START + HOUR, 60).trend
+    assert int(before.rows.sum()) == 3
+    np.testing.assert_array_equal(after.rows, before.rows)

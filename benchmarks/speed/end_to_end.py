@@ -96,7 +96,7 @@ def _warm(plant: Plant, stride: int = 1) -> Iterator[tuple[Holding, Daemon]]:
     needs_mosquitto()
     with holding() as broker, watched(broker, f"[window]\nstride = {stride}\n") as daemon:
         broker.fill(plant.messages(WARM_TICKS))
-        daemon.drained(len(plant.assets) * WARM_TICKS // stride)
+        daemon.drained(len(plant.assets) * WARM_TICKS // stride, warm=False)
         daemon.stop()
         yield broker, daemon
 

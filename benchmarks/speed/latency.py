@@ -59,7 +59,7 @@ def pairs(repeats: int) -> Iterator[tuple[float, float]]:
     plant = Plant(ENGINES)
     with holding() as broker, watched(broker, AT_ONCE) as daemon:
         broker.fill(plant.messages(WARM_TICKS))
-        daemon.drained(ENGINES * WARM_TICKS)
+        daemon.drained(ENGINES * WARM_TICKS, warm=False)
         for _ in range(repeats):
             readings, awaited = with_faults(plant)
             bare = _round_trips(broker, list(readings.values()))

@@ -34,7 +34,7 @@ def many() -> Iterator[tuple[Holding, Daemon, Plant]]:
     plant = Plant(ENGINES)
     with holding() as broker, watched(broker) as daemon:
         broker.fill(plant.messages(TICKS))
-        daemon.drained(ENGINES * TICKS)
+        daemon.drained(ENGINES * TICKS, warm=False)
         daemon.stop()
         multiply(daemon.state)
         yield broker, daemon, plant

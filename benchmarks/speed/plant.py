@@ -13,11 +13,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from benchmarks.speed.backlog import BEGINS, BOOT
 from benchmarks.speed.figures import CannotRunError
+from monitor import damage, score_store
 from monitor.decode import TELEMETRY_TOPIC, encode_telemetry, fill
 from monitor.journal import Journal
-from monitor.records import Batch
+from monitor.records import Batch, Status
 from simulator.fleet import Fleet
 from simulator.layouts import Laid
 from simulator.records import SENSORS
@@ -147,14 +150,16 @@ model = "pretrained:engine"
         """The store or the journal, to read."""
         return sqlite3.connect(f"file:{self.state / name}?mode=ro", uri=True, timeout=30, isolation_level=None)
 
-    def drained(self, rows: int) -> float:
+    def drained(self, rows: int, *, warm: bool = True) -> float:
         """Start it, and wait until so many score rows more are stored; seconds since the first message came.
+
+        All of them have to be scored, where the engines are `warm`.
 
         When that came its journal says, when the last row was stored is seen from outside, by the same clock.
         """
         with closing(self.opened("store.db")) as store, closing(Journal(self.state / "journal.db")) as journal:
             (latest,) = store.execute("SELECT coalesce(max(id), 0) FROM score_batch").fetchone()
-            position, stored = journal.last(), 0
+            position, stored, before = journal.last(), 0, latest
             self.start()
 
             def look() -> bool:
@@ -167,8 +172,17 @@ model = "pretrained:engine"
             self.until(look)
             ended = time.time()
             assert stored == rows, f"{stored} rows, not {rows}"
+            scored = self._scored_after(before)
+            assert scored == rows or not warm, f"of {rows} rows {scored} are scored"
             batches = [each.payload for each in journal.read(position, 64) if isinstance(each.payload, Batch)]
         return ended - batches[0].messages[0].arrival / 1000
+
+    def _scored_after(self, latest: int) -> int:
+        """How many rows of the batches behind one were scored."""
+        with closing(self.opened("store.db")) as store:
+            damage.teach(store)
+            batches = map(score_store.read, store.execute(f"{score_store.BATCHES} WHERE b.id > ?", (latest,)))
+            return sum(int(np.count_nonzero(each.rows.status == Status.SCORED)) for each in batches)
 
 
 @contextmanager

@@ -141,6 +141,8 @@ FIGURES = (
         reference="the same by torch eager",
         unit="windows/s",
         pairs=whole_windows,
+        bar=1.5,
+        aim=3.0,
     ),
     Figure(
         name="share of the peak",
