@@ -3,8 +3,8 @@
 Pure. A row asks what the network predicts of the last ticks of its window. Where the row before was scored and its
 window still holds what it held, only the ticks since then are new: the network goes on behind them, with what it
 carried. Else it sees the window as a whole; so it does once in AGAIN windows, each asset in its turn, so that no
-prediction ever depends on what lies further back. How much of the past a prediction has behind
-it hardly matters to it (docs/performance.md).
+prediction ever depends on what lies further back. How much of the past a prediction has hardly matters to it
+(docs/models.md).
 
 What is carried is kept as the upper halves of 32-bit floats, which takes little time: that changes a score by less
 than a hundredth of itself, nearly always, and is over when the window is seen as a whole again.
