@@ -34,10 +34,10 @@ def upkeep(store: Store, folder: Path, *, backlog: int = 0, url: str = "", **val
     return Upkeep(settings, store, folder, backlog=lambda: backlog)
 
 
-def fill(store: Store, first: int, last: int) -> None:
-    """Batches that nobody has delivered, of journal positions from `first` on."""
+def fill(store: Store, first: int, last: int, *, apart: int = 1000) -> None:
+    """Batches that nobody has delivered, of journal positions from `first` on, so many seconds apart."""
     for position in range(first, last):
-        store.write(position, result([batch(*((f"plant//{position}-{n}", position * 1000) for n in range(20)))]))
+        store.write(position, result([batch(*((f"plant//{position}-{n}", position * apart) for n in range(20)))]))
 
 
 def test_a_store_that_fills_is_told_before_rows_are_given_up(
@@ -88,14 +88,14 @@ def test_rows_are_taken_into_the_history_once_a_minute(
     """In small pieces, one a turn, until all are taken; and a store that cannot be written is told once."""
     monkeypatch.setattr(room, "FOLDING_S", 0.0)
     monkeypatch.setattr("monitor.store.FOLDED_AT_ONCE", 60)
-    fill(store, 1, 10)
+    fill(store, 1, 10, apart=10)  # within one span: nothing is over, to be put together
     keeper = upkeep(store, tmp_path)
     taken = []
     for now in (0.0, 59.0, 60.0, 61.0, 62.0, 63.0, 64.0, 123.0, 124.0):
         keeper.turn(now)
         taken.append(store.position("history"))
         if now == 64.0:
-            fill(store, 10, 11)
+            fill(store, 10, 11, apart=10)
     assert taken == [0, 0, 3, 6, 9, 9, 9, 10, 10]
 
     def full(_: float) -> bool:
