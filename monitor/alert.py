@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ANOMALY, STALE, BLIND, SENSORS = 0, 1, 2, 3  # the points of a stream; from SENSORS on one for each sensor
 KINDS = tuple(Kind)  # what the state numbers
 NEVER = np.int64(-(2**62))
+NOTHING = np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.bool_)
 
 
 class Phase(IntEnum):
@@ -119,9 +120,23 @@ def judge(
 
     `beyond` says a row in words where it is not the model's but the limits', which watch in its place.
     """
+    rows, fires, clears = advance(state, config, scores, Kind.ANOMALY if beyond is None else Kind.LIMIT)
+    return [
+        _anomaly_event(state, config, scores, int(rows[i]), fired=bool(fires[i]), moment=moment, beyond=beyond)
+        for i in (fires | clears).nonzero()[0]
+    ]
+
+
+def advance(
+    state: AlertState, config: AlertConfig, scores: Scores, kind: Kind = Kind.ANOMALY
+) -> tuple[Int64, Bool, Bool]:
+    """As `judge`, without words: the numbers (M,) of the judged rows, which of them fire (M,), which clear (M,).
+
+    None are returned while all is well.
+    """
     rows = ((scores.status == SCORED) & ~np.isnan(scores.threshold)).nonzero()[0]
     if not len(rows):
-        return []
+        return NOTHING
     stream, tick = scores.stream[rows], scores.tick[rows]
     score, threshold = scores.score[rows], scores.threshold[rows]
 
@@ -132,12 +147,12 @@ def judge(
     phase = state.phase[stream, ANOMALY]
     if not (np.count_nonzero(active) or np.count_nonzero(phase)):  # all is well, as it mostly is
         state.below_tick[stream] = NEVER
-        return []
+        return NOTHING
 
     begins = active & (phase == NORMAL)
     state.pending_tick[stream[begins]] = tick[begins]
     state.started[stream[begins], ANOMALY] = tick[begins] * config.period_ms
-    state.kind[stream[begins], ANOMALY] = KINDS.index(Kind.ANOMALY if beyond is None else Kind.LIMIT)
+    state.kind[stream[begins], ANOMALY] = KINDS.index(kind)
     phase[begins] = PENDING
     phase[~active & (phase == PENDING)] = NORMAL
     fires = (phase == PENDING) & (tick - state.pending_tick[stream] >= config.on_delay_ticks)
@@ -152,10 +167,7 @@ def judge(
     state.below_tick[stream[clears]] = NEVER
     state.above[stream[clears]] = 0
     state.phase[stream, ANOMALY] = phase
-    return [
-        _anomaly_event(state, config, scores, int(rows[i]), fired=bool(fires[i]), moment=moment, beyond=beyond)
-        for i in (fires | clears).nonzero()[0]
-    ]
+    return rows, fires, clears
 
 
 def sensors(
