@@ -225,6 +225,8 @@ class InfluxSettings(Section):
     cert_file: Path | None = Field(None, description="own certificate, where the server asks for one")
     key_file: Path | None = Field(None, description="key of the own certificate")
     write_readings: bool = Field(False, description="also write every sensor's value as measurement engine")
+    write_health: bool = Field(True, description="also write the daemon's own figures as measurement enginewatch")
+    health_every_s: Positive = Field(10.0, description="how often these figures are written")
     timeout_s: Positive = Field(10.0, description="longest wait for an answer")
     batch_rows: int = Field(5_000, ge=1, description="lines in one request")
     retry_min_s: Positive = Field(1.0, description="first pause after a failure")

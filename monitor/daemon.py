@@ -97,7 +97,9 @@ class Daemon:
             checkpoint_s=settings.store.checkpoint_s,
         )
         token = secret(settings.influx.token, settings.influx.token_file)
-        self._influx = InfluxSink(settings.influx, self._store, token)
+        self._influx = InfluxSink(
+            settings.influx, self._store, token, health=lambda: self._vitals.lines(settings.daemon.id)
+        )
         self._notifier = Notifier(settings.notify, settings.mqtt, self._client_id, self._store)
         self._remote = Remote(settings.commands, self._store, self._own_topic, self._notifier.reply)
         self._promotion = Promotion(settings, self._classes, self._shelf, self._take_line)

@@ -4,6 +4,7 @@
   sent again: same tags and same time make the same point, so a resend adds nothing.
 * The store keeps what is waiting; in memory there is at most one reading of each outbox (`batch_rows` rows).
 * InfluxDB being away, refusing the token or lacking the bucket keeps the data and is told in words.
+* The daemon's own figures are written beside, at best: they are not kept, and not tried again.
 * A line that InfluxDB refuses for its own sake is bisected out into the dead letters, and the rest goes on.
 """
 
@@ -72,9 +73,13 @@ class InfluxSink:
         outbox: Outbox,
         token: str | None,
         *,
+        health: Callable[[], Sequence[str]] | None = None,
         wait: Callable[[float], object] | None = None,
     ) -> None:
-        """Open nothing yet. Raises ValueError for a token that no HTTP header can carry."""
+        """Open nothing yet. `health` gives the lines of the daemon's own figures, as of now.
+
+        Raises ValueError for a token that no HTTP header can carry.
+        """
         self.sent_rows = 0
         self.expired_rows = 0
         self.requests = 0
@@ -82,6 +87,9 @@ class InfluxSink:
         self._settings = settings
         self._outbox = outbox
         self._client = InfluxClient(settings, token)
+        self._health = health if settings.write_health else None
+        self._health_due = 0.0  # of time.monotonic()
+        self._health_refused = False
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
         self._wake = threading.Event()
@@ -147,6 +155,7 @@ class InfluxSink:
         pause = None
         try:
             busy = self._round()
+            self._tell_health()
         except Unavailable as trouble:
             pause = self._degrade(str(trouble), trouble.retry_after)
         except Exception as error:  # noqa: BLE001 - a dead thread would be a silent one; the next round tries again
@@ -161,8 +170,9 @@ class InfluxSink:
             self.pulse.turn(pause)
             self._wait(pause)
         else:
-            self.pulse.turn(IDLE_S)
-            self._wake.wait(IDLE_S)
+            idle = IDLE_S if self._health is None else min(IDLE_S, self._settings.health_every_s)
+            self.pulse.turn(idle)
+            self._wake.wait(idle)
             self._wake.clear()
 
     def _over(self) -> bool:
@@ -178,6 +188,26 @@ class InfluxSink:
                 self._in_hand[sink] = delivery
                 self._deliver(delivery)
         return busy
+
+    def _tell_health(self) -> None:
+        """Write the daemon's own figures, if it is time.
+
+        Nothing keeps them: of a time in which InfluxDB takes nothing there are none, and that says what was so.
+        """
+        now = time.monotonic()
+        if self._health is None or now < self._health_due or self._stopping.is_set():
+            return
+        self._health_due = now + self._settings.health_every_s
+        lines = self._health()
+        try:
+            self._write(lines)
+        except (Refused, TooLarge) as refusal:
+            if not self._health_refused:
+                remedy = "what else is written goes on; influx.write_health = false ends this"
+                log.warning("influx_health_refused", reason=str(refusal), remedy=remedy)
+            self._health_refused = True
+        else:
+            self._health_refused = False
 
     def _read_scores(self, position: int) -> Delivery | None:
         batches = self._outbox.scores_after(position, self._settings.batch_rows)

@@ -21,13 +21,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.records import AlertEvent, Float64, SensorFinding, Status, StoredScores
+from monitor.records import AlertEvent, Float64, SensorFinding, Status, StoredScores, Transition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from monitor.exposition import Labels, Metric
 
 _STATUS = {status.value: status.name.lower() for status in Status}
 _UNWRITABLE = re.compile(r'["\\\x00-\x1f\x7f]|%(?=[0-9A-Fa-f]{2})')
+# Whether there is an incident from this transition on. The others change nothing of that, and theirs are the times
+# of orders, which may lie behind the tick of a transition that comes later.
+_OPEN = {Transition.FIRED: 1, Transition.CLEARED: 0, Transition.ACCEPTED: 0}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -82,11 +87,34 @@ def event_line(event: AlertEvent) -> str:
         "top_sensors": "; ".join(_finding(finding) for finding in event.top),
     }
     fields = [f'{name}="{escape_string(text)}"' for name, text in strings.items()]
-    numbers = {"score": event.score, "threshold": event.threshold}
+    numbers = {"score": event.score, "threshold": event.threshold, "open": _OPEN.get(event.transition)}
     fields += [
         f"{name}={value:.9g}" for name, value in numbers.items() if value is not None and value - value == 0
     ]
     return f"alert_event{tags} {','.join(fields)},started={event.started}i {event.time}"
+
+
+def health_lines(
+    daemon_id: str, state: str, reasons: Sequence[str], metrics: Iterable[Metric], time: int
+) -> list[str]:
+    """The lines of measurement `enginewatch`: what is measured, by the names of /metrics without their prefix.
+
+    A metric's labels are tags, so that there is a line for each of their values; the version is a field, because a
+    tag would begin new series with every release.
+    """
+    words = (("state", state), ("reasons", "; ".join(reasons)))
+    fields: dict[Labels, list[str]] = {(): [f'{name}="{escape_string(text)}"' for name, text in words]}
+    for metric in metrics:
+        name = escape_name(metric.name.removeprefix("enginewatch_"))
+        for labels, value in metric.samples:
+            if name == "info":
+                fields[()] += [f'{label}="{escape_string(text)}"' for label, text in labels]
+            elif value - value == 0:
+                fields.setdefault(labels, []).append(f"{name}={float(value)!r}")
+    return [
+        f"enginewatch{_tags(**dict(sorted({'id': daemon_id, **dict(labels)}.items())))} {','.join(of_them)} {time}"
+        for labels, of_them in fields.items()
+    ]
 
 
 def escape_name(text: str) -> str:

@@ -6,8 +6,9 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from monitor.health import STILL_S, Figures, Thread, Vitals
+from monitor.health import STILL_S, Figures, Thread, Vitals, metrics, readyz
 from monitor.influx import EVENTS, SCORES
+from monitor.lineprotocol import health_lines
 from monitor.notify import SINK
 
 if TYPE_CHECKING:
@@ -121,3 +122,12 @@ class Gatherer:
             started=self._started,
             version=self._version,
         )
+
+    def lines(self, daemon_id: str) -> list[str]:
+        """All of it as InfluxDB's line protocol, as of now."""
+        vitals = self.vitals()
+        _, ready = readyz(vitals)
+        now = time.time_ns() // 1_000_000
+        measured = metrics(vitals, self.figures())
+        reasons: list[str] = ready["reasons"]  # type: ignore[assignment]  # they are a list
+        return health_lines(daemon_id, str(ready["status"]), reasons, measured, now)

@@ -134,7 +134,13 @@ def settings(url: str, **changes: Any) -> InfluxSettings:
 
 @contextlib.contextmanager
 def sending(
-    outbox: MemoryOutbox, url: str, *, token: str | None = None, pauses: list[float] | None = None, **changes: Any
+    outbox: MemoryOutbox,
+    url: str,
+    *,
+    token: str | None = None,
+    health: Callable[[], Sequence[str]] | None = None,
+    pauses: list[float] | None = None,
+    **changes: Any,
 ) -> Iterator[InfluxSink]:
     """A running sink whose pauses last 10 ms; what it wanted to wait is noted in `pauses`."""
 
@@ -143,7 +149,7 @@ def sending(
             pauses.append(seconds)
         time.sleep(0.01)
 
-    sink = InfluxSink(settings(url, **changes), outbox, token, wait=pause)
+    sink = InfluxSink(settings(url, **changes), outbox, token, health=health, wait=pause)
     sink.start()
     try:
         yield sink

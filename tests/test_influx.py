@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from monitor.influx import SCORES, InfluxSink
+from monitor.lineprotocol import health_lines
 from monitor.records import Status, Transition
 from tests.influx_samples import DATABASE, START, MemoryOutbox, deliver, event, sending, settings, stored, until
 from tests.servers.brokers import make_certificates
@@ -345,7 +346,9 @@ def test_the_queries_of_the_documentation_find_what_they_say(database: Influxd) 
     rows = dataclasses.replace(batch.rows, status=status, threshold=batch.rows.threshold / np.float32(2))
     fired = event(time=now - 30_000)
     outbox = MemoryOutbox([dataclasses.replace(batch, rows=rows)], [fired])
-    deliver(outbox, database.url, write_readings=True)
+    ready = health_lines("main", "ready", [], [], now)
+    with sending(outbox, database.url, health=lambda: ready, write_readings=True):
+        until(lambda: outbox.delivered() and database.count("enginewatch"), "everything arrived")
     page = (Path(__file__).parent.parent / "docs" / "influxdb.md").read_text()
     queries = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     assert len(queries) >= 6

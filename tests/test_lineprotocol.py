@@ -10,12 +10,14 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import lineprotocol
-from monitor.lineprotocol import event_line, reading_lines, score_lines
-from monitor.records import Status
+from monitor.exposition import Metric
+from monitor.lineprotocol import event_line, health_lines, reading_lines, score_lines
+from monitor.records import Status, Transition
 from tests.influx_samples import START, event, floats, stored
 
 if TYPE_CHECKING:
@@ -135,7 +137,7 @@ def test_a_transition() -> None:
         "alert_event,area=hall,asset=pump-1,kind=anomaly,severity=warning,site=plant,transition=fired "
         'incident_id="i1",summary="oil pressure is low",'
         'top_sensors="oil_pressure 180 kPa, expected 310.2; engine_speed missing, expected 812",'
-        "score=2.5,threshold=1.25,started=1700000000000i 1700000005000"
+        "score=2.5,threshold=1.25,open=1,started=1700000000000i 1700000005000"
     )
 
 
@@ -146,8 +148,49 @@ def test_a_transition_without_a_score_has_none() -> None:
         "incident_id": "i1",
         "summary": "oil pressure is low",
         "top_sensors": "",
+        "open": 1.0,
         "started": START,
     }
+
+
+@pytest.mark.parametrize(("transition", "fields"), [("cleared", {"open": 0.0}), ("accepted", {"open": 0.0})])
+@pytest.mark.parametrize("words", ["acknowledged", "shelved", "unshelved", "commented", "verdict"])
+def test_the_last_that_is_said_of_open_tells_whether_an_incident_is(
+    transition: str, fields: dict[str, float], words: str
+) -> None:
+    """Orders, whose times may lie behind the tick of a transition that comes later, say nothing of it."""
+    assert read(event_line(event(transition=Transition(transition))))[2].items() >= fields.items()
+    assert "open" not in read(event_line(event(transition=Transition(words))))[2]
+
+
+def test_the_daemons_figures() -> None:
+    """By the names of /metrics; a label is a tag; what is not known is left out, and the version is a field."""
+    figures = [
+        Metric.gauge("enginewatch_info", "", 1, version='0.1 "beta"'),
+        Metric.gauge("enginewatch_ready", "", 1),
+        Metric.gauge("enginewatch_start_time_seconds", "", 1_700_000_000.125),
+        Metric.gauge("enginewatch_packet_age_seconds", "", math.nan),
+        Metric.many("enginewatch_sink_lag", "", {"influx": 0, "mqtt": 12}, "sink"),
+        Metric.counter("enginewatch_rows_total", "", {"too few": 12_345_678_901}, "status"),
+    ]
+    lines = health_lines("main hall", "degraded", ["InfluxDB is away", "no model"], figures, START)
+    assert [read(line) for line in lines] == [
+        (
+            "enginewatch",
+            {"id": "main hall"},
+            {
+                "state": "degraded",
+                "reasons": "InfluxDB is away; no model",
+                "version": '0.1 "beta"',
+                "ready": 1.0,
+                "start_time_seconds": 1_700_000_000.125,
+            },
+            START,
+        ),
+        ("enginewatch", {"id": "main hall", "sink": "influx"}, {"sink_lag": 0.0}, START),
+        ("enginewatch", {"id": "main hall", "sink": "mqtt"}, {"sink_lag": 12.0}, START),
+        ("enginewatch", {"id": "main hall", "status": "too few"}, {"rows_total": 12_345_678_901.0}, START),
+    ]
 
 
 @given(site=names, area=names | st.just(""), asset=names, model=texts | tricky, sensor=texts | tricky)
