@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.incident import clock, compared, event_id, findings, in_regime, incident_id
+from monitor import wording
+from monitor.incident import clock, event_id, findings, in_regime, incident_id
 from monitor.records import AlertEvent, Kind, Status, Transition
 
 if TYPE_CHECKING:
@@ -343,16 +344,15 @@ def _anomaly_event(
 ) -> AlertEvent:
     top = findings(config.sensors, config.units, scores, row)
     score, threshold = float(scores.score[row]), float(scores.threshold[row])
-    words = ", ".join(compared(finding) for finding in top)
-    regime = in_regime(config.regimes, scores, row)
-    text = (
-        f"score {score:.3g} against {threshold:.3g}{regime}: {words}"
-        if fired
-        else f"score {score:.3g}: normal again"
-    )
+    stream = int(scores.stream[row])
+    lasted = int(scores.tick[row]) * config.period_ms - int(state.started[stream, ANOMALY])
     if beyond is not None:
         text = f"limits, no model yet: {beyond(row)}" if fired else "within the limits again"
-    stream = int(scores.stream[row])
+    elif fired:
+        regime, alone = in_regime(config.regimes, scores, row), len(config.sensors) == 1
+        text = wording.anomaly(top, score, threshold, lasted_ms=lasted, regime=regime, alone=alone)
+    else:
+        text = wording.normal_again(score, threshold, lasted)
     if fired:
         state.critical[stream, ANOMALY] = score >= config.critical_ratio * threshold
     event = _event(

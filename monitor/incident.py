@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.records import AlertEvent, SensorFinding, Transition
+from monitor.wording import after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,18 +67,9 @@ def compared(finding: SensorFinding) -> str:
     return f"{finding.sensor} {finding.actual:.4g}{after(finding.unit)} (expected {finding.expected:.4g})"
 
 
-def after(unit: str) -> str:
-    """A unit as it stands behind a number; a ratio (unit "1", as UCUM writes it) has none to read.
-
-    >>> after("kPa"), after("1")
-    (' kPa', '')
-    """
-    return f" {unit}" if unit not in {"", "1"} else ""
-
-
 def in_regime(regimes: Sequence[str], scores: Scores, row: int) -> str:
-    """The operating regime of a row as it stands behind its score; empty where there is one."""
-    return f" in {regimes[scores.regime[row]]}" if len(regimes) > 1 else ""
+    """The operating regime of a row; empty where there is one for all."""
+    return regimes[scores.regime[row]] if len(regimes) > 1 else ""
 
 
 def findings(sensors: Sequence[str], units: Sequence[str], scores: Scores, row: int) -> tuple[SensorFinding, ...]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.incident import after
 from monitor.records import Scores, Status
+from monitor.wording import after, duration, sensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,23 +83,11 @@ class Judged:
         if not furthest:  # of the last n ticks it is not always the latest that is beyond
             return "sensors were beyond what was seen of them"
         return "; ".join(
-            f"{sensors[c]} {self.scores.actual[row, c]:.4g}{after(units[c])}, beyond {self.lowest[row, c]:.4g} to "
-            f"{self.highest[row, c]:.4g} seen in its last {duration(int(self.ran_ms[row]))} of running"
+            f"{sensor(sensors[c], units[c])} {self.scores.actual[row, c]:.4g}{after(units[c])}, "
+            f"beyond {self.lowest[row, c]:.4g} to {self.highest[row, c]:.4g} seen in its last "
+            f"{duration(int(self.ran_ms[row]))} of running"
             for c in furthest
         )
-
-
-def duration(milliseconds: int) -> str:
-    """A length of time as people say it, rounded down.
-
-    >>> duration(12_000_000), duration(7_200_000), duration(59_000)
-    ('3 h 20 min', '2 h', '59 s')
-    """
-    if milliseconds < 60_000:  # noqa: PLR2004 - a minute
-        return f"{milliseconds // 1000} s"
-    hours, minutes = divmod(milliseconds // 60_000, 60)
-    parts = ([f"{hours} h"] if hours else []) + ([f"{minutes} min"] if minutes else [])
-    return " ".join(parts)
 
 
 def judge(state: LimitsState, config: LimitsConfig, frames: Frames, masks: Masks | None) -> Judged:

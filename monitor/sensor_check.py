@@ -22,10 +22,11 @@ import numpy as np
 
 from models.remembered import remembered
 from monitor import roughness
-from monitor.incident import after
 from monitor.records import Frames, Kind, Masks, SensorChange
 from monitor.roughness import Findings, RoughnessConfig
 from monitor.ticks import LONG_AGO, NO_TICK, near
+from monitor.wording import after
+from monitor.wording import sensor as said
 
 if TYPE_CHECKING:
     from monitor.records import Bool, Float32, Int32, Int64, UInt8
@@ -330,7 +331,7 @@ def _change(
 ) -> SensorChange:
     """What was found of one sensor, in words."""
     stream, tick = int(frames.stream[row]), int(frames.tick[row])
-    name = config.sensors[sensor]
+    name = said(config.sensors[sensor], config.units[sensor])
     unit = after(config.units[sensor])
     value = f"{frames.values[row, sensor]:.6g}{unit}"
     fault = int(state.fault[stream, sensor])
@@ -355,7 +356,7 @@ def _change(
 def _passed(config: SensorCheckConfig, frames: Frames, row: int, sensor: int) -> SensorChange:
     """The end of a fault that gives way to another."""
     tick = int(frames.tick[row])
-    text = f"{config.sensors[sensor]}: no longer faulty in this way but in another"
+    text = f"{said(config.sensors[sensor], config.units[sensor])}: no longer faulty in this way but in another"
     return SensorChange(int(frames.stream[row]), sensor, None, tick, tick, text)
 
 

@@ -16,8 +16,8 @@ import msgspec
 import structlog
 
 from monitor.budget import Gauge
-from monitor.limits import duration
 from monitor.schema import StoreError
+from monitor.wording import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from monitor.limits import duration
+from monitor.wording import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

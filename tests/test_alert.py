@@ -113,7 +113,11 @@ def test_an_event_says_what_who_when_and_which_sensors() -> None:
         ("flow", "l/min", 60, 50),
     ]
     assert event.top[0].contribution == 2.0
-    assert "load 60 % (expected 50)" in event.summary
+    # It fires two ticks of a second after it began; flow contributes nothing to the score.
+    assert event.summary == (
+        "load 10 % above what the other sensors explain (60 %, expected 50), for 2 s; flow normal; "
+        "well above the threshold: score 2 against 1"
+    )
 
 
 def test_a_sensor_that_is_not_there_is_not_to_blame() -> None:

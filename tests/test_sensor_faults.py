@@ -247,7 +247,7 @@ def test_out_of_range_for_longer_is_an_incident_of_the_sensor() -> None:
     run(line, 130, 160)
     assert told(line) == [("sensor_range", "oil_pressure", "fired"), ("sensor_range", "oil_pressure", "cleared")]
     assert [seconds(event) for event in line.events] == [(100, 102), (100, 139)]
-    assert line.events[0].summary == "oil_pressure 1305 kPa, outside 0 to 1000 kPa"
+    assert line.events[0].summary == "oil pressure 1305 kPa, outside 0 to 1000 kPa"
 
 
 def test_a_sensor_that_drops_out_is_an_incident_of_the_sensor() -> None:

@@ -149,7 +149,9 @@ def test_the_regime_stands_in_the_summary() -> None:
     line = Line(machine()).listen()
     running(line, 0, 10)
     running(line, 10, 10, load=90, breach=20)
-    assert " in high: flow 170 l/min (expected 190)" in line.events[0].summary
+    told = line.events[0].summary
+    assert told.startswith("flow 20 l/min below what the other sensors explain (170 l/min, expected 190), ")
+    assert ", in high; " in told
 
 
 def test_an_asset_whose_readings_arrive_and_are_never_scored_is_blind() -> None:

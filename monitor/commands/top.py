@@ -20,8 +20,8 @@ from monitor.cli import UserError
 from monitor.commands.assets import known
 from monitor.commands.common import open_store, state_arguments, state_folder
 from monitor.fleet import Fleet
-from monitor.limits import duration
 from monitor.printable import json_line
+from monitor.wording import duration
 
 if TYPE_CHECKING:
     import argparse

@@ -26,8 +26,8 @@ from monitor.commands.common import open_store, show, state_arguments
 from monitor.commands.numbers import number, whole_number
 from monitor.commands.recordings import positive, recording_arguments
 from monitor.commands.selection import read_normal, selection_arguments
-from monitor.limits import duration
 from monitor.spec import LineSpec
+from monitor.wording import duration
 from simulator.recording import data_hash
 
 if TYPE_CHECKING:
