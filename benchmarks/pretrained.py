@@ -2,6 +2,7 @@
 
     python -m benchmarks.pretrained build [--out FOLDER]     train it, judge it, write its card
     python -m benchmarks.pretrained judge [--out FOLDER]     judge it again, and write its card
+    python -m benchmarks.pretrained landscape [--out FOLDER] lay its landscape again, of the same training data
     python -m benchmarks.pretrained verify                   build it again elsewhere and compare
 
 `build` needs the extra `train`, a quarter of an hour to train and half an hour of two cores to judge. The same
@@ -17,6 +18,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,11 +29,19 @@ from config.files import load_asset_file
 from models import training
 from models.artifact import CARD, write_whole
 from models.card import Origin, save_trained
+from models.landscape import learn
+from models.landscape_file import lay_landscape, load_landscape
 from models.runtime import load_model
 from monitor.commands.recorded_windows import windows_of
 from simulator.fleet import Fleet
 from simulator.recording import data_hash
 from simulator.records import SENSORS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from models.split import Run
+    from simulator.recording import Recording
 
 HOME = Path(__file__).parent.parent
 MODEL = HOME / "models" / "pretrained" / "engine"
@@ -41,13 +51,14 @@ ASSET_FILE = HOME / "config" / "assets" / "engine.toml"
 CONFIG = training.TrainingConfig(hidden=32, latent=6, epochs=70, stride=30, patience=70, stricter=1.75)
 WINDOW = 60
 DAYS = 10.0
+FAR = 0.01  # of a point of the landscape, in standard deviations: numerics only, the weights are the same
 TOLERANCE = 0.25  # of the score, relative: median over normal windows, between two trainings
 
 
 def build(out: Path, *, days: float, epochs: int | None = None, keep: Path | None = None) -> None:
     """Train and judge; after every epoch `keep` holds the training's state, from which it goes on."""
     recordings = training_data()
-    runs = windows_of(recordings, period_ms=PERIOD_MS, window=WINDOW)
+    runs = _runs(recordings)
     config = CONFIG if epochs is None else replace(CONFIG, epochs=epochs)
     trained = training.train(
         runs,
@@ -69,6 +80,7 @@ def build(out: Path, *, days: float, epochs: int | None = None, keep: Path | Non
         rows=sum(len(each.time) for each in recordings),
     )
     save_trained(out, trained, config, origin)
+    lay_landscape(out, runs)
     if days:
         judge(out, days)
 
@@ -93,10 +105,27 @@ def verify() -> bool:
     return difference <= TOLERANCE
 
 
+def _landscape_holds() -> bool:
+    """Whether the landscape that ships is that of its training data."""
+    model = load_model(MODEL)
+    ours, theirs = load_landscape(MODEL, model.header), learn(model, _runs(training_data()), model.header.hash)
+    assert ours is not None
+    assert theirs is not None
+    pairs = [(ours.operation, theirs.operation), (ours.deviation, theirs.deviation)]
+    difference = max(float(np.abs(np.subtract(a.points, b.points)).max()) for a, b in pairs)
+    _say(f"largest difference of a point of its landscape: {difference:.4f} (allowed {FAR})")
+    return difference <= FAR
+
+
+def _runs(recordings: Sequence[Recording]) -> list[Run]:
+    """The windows that it is trained on."""
+    return windows_of(recordings, period_ms=PERIOD_MS, window=WINDOW)
+
+
 def main() -> int:
     """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("build", "judge", "verify"))
+    parser.add_argument("command", choices=("build", "judge", "landscape", "verify"))
     parser.add_argument("--out", type=Path, default=MODEL)
     parser.add_argument("--days", type=float, default=DAYS, help="engine-days for the false alarms (%(default)s)")
     parser.add_argument("--epochs", type=int, help="fewer, to try something")
@@ -107,8 +136,10 @@ def main() -> int:
             build(options.out, days=options.days, epochs=options.epochs, keep=options.keep)
         case "judge":
             judge(options.out, options.days)
+        case "landscape":
+            lay_landscape(options.out, _runs(training_data()))
         case _:
-            return 0 if verify() else 1
+            return 0 if _landscape_holds() and verify() else 1
     return 0
 
 

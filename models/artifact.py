@@ -1,10 +1,11 @@
-"""A trained model on disk: a folder of five files, no pickle among them.
+"""A trained model on disk: a folder of files, no pickle among them.
 
     model.onnx          the network, as the daemon runs it
     model.safetensors   its weights, as torch loads them
     header.json         what the model is for and how its score comes about; names both files by SHA-256
     asset.toml          the sensors and the period, usable as the class file
     card.md             for people: data, split, losses, calibration, limits
+    landscape.json      where the training windows lie; optional (`models.landscape_file`)
 
 Nothing here needs torch. Reading trusts nothing: sizes are bounded, the header is checked, and no weight is
 looked at before its hash agrees.

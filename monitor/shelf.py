@@ -21,7 +21,9 @@ from models.artifact import (
     ArtifactError,
     load_header,
     read_bounded,
+    write_whole,
 )
+from models.landscape_file import LANDSCAPE, MAX_BYTES
 from models.runtime import load_model
 from monitor.durable import sync
 
@@ -55,6 +57,7 @@ class Shelf:
         """
         place = self._folder / model_hash
         if place.exists() and _is_whole(place, model_hash):
+            _add_landscape(artifact, place)
             return
         growing = self._folder / f"{model_hash}.new"
         shutil.rmtree(growing, ignore_errors=True)
@@ -66,6 +69,7 @@ class Shelf:
         # The card is for people; an artifact may be without it.
         if (artifact / CARD).exists():
             (growing / CARD).write_bytes(read_bounded(artifact / CARD, MAX_CARD_BYTES))
+        _add_landscape(artifact, growing)
         sync(growing)  # no power cut leaves a model that is there in part
         if place.exists():
             remedy = "it is copied again from the model of that name; look at the disk"
@@ -94,6 +98,12 @@ class Shelf:
             if place.name not in keep:
                 shutil.rmtree(place, ignore_errors=True)
                 self._loaded.pop(place.name, None)
+
+
+def _add_landscape(artifact: Path, place: Path) -> None:
+    """Copy the landscape too, where the artifact has one and the copy does not; whoever shows it looks at it."""
+    if (artifact / LANDSCAPE).exists() and not (place / LANDSCAPE).exists():
+        write_whole(place / LANDSCAPE, read_bounded(artifact / LANDSCAPE, MAX_BYTES))
 
 
 def _is_whole(place: Path, model_hash: str) -> bool:

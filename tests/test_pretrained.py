@@ -43,7 +43,9 @@ def test_it_is_small_and_whole() -> None:
     """Less than 2 MB, with a card for people, and the weights that its header names."""
     assert names() == ["engine"]
     files = {path.name: path.stat().st_size for path in folder("engine").iterdir()}
-    assert {"header.json", "model.onnx", "model.safetensors", "asset.toml", "card.md"} == set(files)
+    assert {"header.json", "model.onnx", "model.safetensors", "asset.toml", "card.md", "landscape.json"} == set(
+        files
+    )
     assert sum(files.values()) < 2_000_000
     card = (folder("engine") / "card.md").read_text(encoding="utf-8")
     assert "## What it finds" in card

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from config.shipped import model_folder
 from models.artifact import CARD, ArtifactError, load_header
+from models.landscape_file import LANDSCAPE
 from monitor.shelf import FILES, Shelf
 from monitor.spec import LineSpec
 from tests.line_samples import ROOT, shipped
@@ -85,7 +86,7 @@ def test_a_copy_that_was_cut_short_is_made_anew(shelf: Shelf, model: Path, tmp_p
         shelf.put(part, name)
     assert not (shelf._folder / name).exists()
     shelf.put(model, name)
-    assert sorted(place.name for place in (shelf._folder / name).iterdir()) == sorted([*FILES, CARD])
+    assert sorted(place.name for place in (shelf._folder / name).iterdir()) == sorted([*FILES, CARD, LANDSCAPE])
     assert [place.name for place in shelf._folder.iterdir()] == [name]
     shelf.models(spec(name))
 

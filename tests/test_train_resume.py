@@ -18,7 +18,7 @@ from tests.test_training_bad_input import TRAIN, normal, write
 if TYPE_CHECKING:
     from pathlib import Path
 
-FILES = {"asset.toml", "card.md", "header.json", "model.onnx", "model.safetensors"}
+FILES = {"asset.toml", "card.md", "header.json", "landscape.json", "model.onnx", "model.safetensors"}
 
 
 @pytest.fixture(scope="module")

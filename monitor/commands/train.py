@@ -106,6 +106,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--resume {options.out}: the recordings are not those that the training began with")
     trained, config = _train(runs, options, console, sha256, before, recordings[0].sensors)
     header = _save(options, plan, recordings, trained, config)
+    _lay_landscape(options.out, runs)
     unfinished.clear(options.out)
     for sentence in trained.doubts:
         _say(console, f"warning: {sentence}")
@@ -333,6 +334,16 @@ def _save(
         return save_trained(options.out, trained, config, origin)
     except OSError as error:
         raise UserError(f"--out {options.out} cannot be written: {error.strerror}") from error
+
+
+def _lay_landscape(folder: Path, runs: Sequence[Run]) -> None:
+    """Note where the training windows lie, to show others beside them. Raises UserError."""
+    from models.landscape_file import lay_landscape  # noqa: PLC0415 - loads onnxruntime
+
+    try:
+        lay_landscape(folder, runs)
+    except OSError as error:
+        raise UserError(f"--out {folder} cannot be written: {error.strerror}") from error
 
 
 def _made(folder: Path, header: Header, trained: Trained, rows: int) -> dict[str, Any]:
