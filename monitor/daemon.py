@@ -38,6 +38,8 @@ from monitor.web.server import HttpPort
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from starlette.routing import Route
+
     from config.classes import ResolvedClass
     from config.settings import Settings
     from monitor.records import Command, StepResult
@@ -103,12 +105,13 @@ class Daemon:
         self._notifier = Notifier(settings.notify, settings.mqtt, self._client_id, self._store)
         self._remote = Remote(settings.commands, self._store, self._own_topic, self._notifier.reply)
         self._promotion = Promotion(settings, self._classes, self._shelf, self._take_line)
+        self._questions = Questions(self._line, self._journal, self._store)
         self._door = Door(
             folder,
             submit=self._submit,
             store=self._store,
             models=self._promotion.answer,
-            questions=Questions(self._line, self._journal, self._store).by_name(),
+            questions=self._questions.by_name(),
         )
         self._upkeep = Upkeep(settings, self._store, folder, backlog=self._backlog)
         self._workers: dict[str, Worker] = {}
@@ -124,9 +127,16 @@ class Daemon:
         self._http = HttpPort(
             settings.http,
             secret(settings.http.token, settings.http.token_file),
-            Asked(self._vitals.vitals, self._vitals.figures, self._door.command),
+            Asked(self._vitals.vitals, self._vitals.figures, self._door.command, self._page),
             told=lambda said: self._note({"http": said}),
         )
+
+    def _page(self) -> Sequence[Route]:
+        """The routes of the live page."""
+        from monitor.page.routes import routes  # noqa: PLC0415 - with the server, where there is one
+        from monitor.page.sources import Sources  # noqa: PLC0415 - as above
+
+        return routes(Sources(store=self._store, assets=self._questions.assets, vitals=self._vitals))
 
     def run(self, another: Callable[[], bool]) -> int | None:
         """Run until `stop`, or until `another` daemon shall follow, which is asked twice a second.

@@ -1,36 +1,72 @@
-"""The fleet as `enginewatch top` shows it: what the daemon knows of its assets, with their latest scores."""
+"""The fleet as `enginewatch top` and the page show it: the assets that the daemon knows, and the store's part.
+
+That is the latest score, the worst open incident, and how much of the last day each asset was scored.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import time
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from monitor.coverage import coverage
 from monitor.demo.watch import Rate
 from monitor.influx import EVENTS, SCORES
 from monitor.notify import SINK
 
 if TYPE_CHECKING:
+    from monitor.coverage import Coverage
     from monitor.records import StoredScores
     from monitor.store import Store
 
 FIRST_BATCHES = 2_000  # looked through for the assets' latest rows
 ROWS_AT_ONCE = 20_000
+COVERED_MS = 24 * 3_600_000  # that coverage is told of
+COVERAGE_S = 60.0  # between two looks at the ledger
+
+# How an asset stands, in one word that is counted and coloured; any other status is a regime that is not scored.
+STATES = frozenset(
+    {"watched", "relearning", "commissioning", "learning", "no model", "maintenance", "silent", "offline"}
+)
+WARMING = "warming up"
+RESTING = "resting"
+SEVERITIES = ("critical", "warning")  # of incidents, the worst first; before everything else
+RANK = (
+    *SEVERITIES, "silent", "no model", "relearning", "commissioning", "warming", "learning", "watched",
+    "maintenance", RESTING, "offline",
+)  # fmt: skip
+NOT_WATCHED = {
+    "silent": "silent",
+    "no model": "without a model",
+    "learning": "learning",
+    "warming": "warming up",
+    "commissioning": "commissioning",
+    "relearning": "relearning",
+    "maintenance": "under maintenance",
+    "offline": "offline",
+    RESTING: "not running",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """One look."""
 
-    assets: list[dict[str, Any]]  # as in `monitor.roll`, with `score` and `sensor`; what needs somebody first
+    # As in `monitor.roll`, with `score`, `sensor`, `state`, `severity` and `coverage`; what needs somebody first.
+    assets: list[dict[str, Any]]
     incidents: int  # open, of all assets
     rates: dict[str, float]  # values and scored rows a second; empty at the first look
     lags: dict[str, int]  # what each sink has not delivered yet
     trouble: str  # why nothing is scored; empty while something is
     books: dict[str, Any] = field(default_factory=dict)
+    watched: str = ""  # whether everything is watched, and what is not
+    broker: str = ""  # why it cannot be heard; empty while it can
 
 
 class Fleet:
@@ -41,16 +77,31 @@ class Fleet:
         self._position = 0
         self._scores: dict[str, tuple[float | None, str | None]] = {}
         self._rates = {"values": Rate(), "scored rows": Rate()}
+        self._told = -1  # the newest transition that the severities are of
+        self._severities: dict[str, str] = {}
+        self._covered = -COVERAGE_S  # when the ledger was looked at
+        self._coverage: dict[str, dict[str, Any]] = {}
 
     def look(self, assets: list[dict[str, Any]], now: float) -> View:
         """The view of these assets; `now` in seconds, of any clock that only goes forward."""
         self._read()
+        self._read_incidents()
+        self._read_coverage(now)
         facts = self._store.facts()
         books: dict[str, Any] = json.loads(facts.get("books", "{}"))
         rows = []
         for row in assets:
-            score, sensor = self._scores.get(row["asset"], (None, None))
-            rows.append({**row, "score": score, "sensor": sensor})
+            asset = row["asset"]
+            score, sensor = self._scores.get(asset, (None, None))
+            severity = self._severities.get(asset)
+            more = {
+                "score": score,
+                "sensor": sensor,
+                "severity": severity,
+                "state": severity or state(row["status"]),
+                "coverage": self._coverage.get(asset),
+            }
+            rows.append({**row, **more})
         broker = facts.get("broker", "")
         return View(
             assets=sorted(rows, key=_urgency),
@@ -59,7 +110,29 @@ class Fleet:
             lags=self._lags(),
             trouble=facts.get("not_scoring", "") if broker == "connected" else broker,
             books=books,
+            watched=watched(rows),
+            broker="" if broker == "connected" else broker,
         )
+
+    def _read_incidents(self) -> None:
+        """The worst open incident of every asset, anew where something happened."""
+        newest = self._store.heads()[1]
+        if newest == self._told:
+            return
+        found: dict[str, str] = {}
+        for incident in self._store.open_incidents():
+            known = found.get(incident.stream, SEVERITIES[-1])
+            found[incident.stream] = min(known, incident.severity, key=SEVERITIES.index)
+        self._told, self._severities = newest, found
+
+    def _read_coverage(self, now: float) -> None:
+        """How much of the last day every asset was scored, anew each minute."""
+        if now - self._covered < COVERAGE_S:
+            return
+        since = time.time_ns() // 1_000_000 - COVERED_MS
+        found = coverage(self._store.stretches(since), since)
+        self._coverage = {each.asset: _covered(each) for each in found if each.total}
+        self._covered = now
 
     def _read(self) -> None:
         """Take in the score rows that are new; at first look back over the latest ones."""
@@ -77,14 +150,14 @@ class Fleet:
                 self._take(batch, newer=False)
 
     def _take(self, batch: StoredScores, *, newer: bool) -> None:
-        order = range(len(batch.streams)) if newer else reversed(range(len(batch.streams)))
-        for row in order:
-            stream = batch.streams[row]
+        contribution = np.nan_to_num(batch.rows.contribution, nan=-np.inf)  # (B, C)
+        most = contribution.argmax(axis=1).tolist()  # (B,)
+        known = np.isfinite(contribution.max(axis=1)).tolist()  # (B,)
+        rows = list(zip(batch.streams, batch.rows.score.tolist(), most, known, strict=True))
+        for stream, score, place, told in rows if newer else reversed(rows):
             if newer or stream not in self._scores:
-                score, contribution = batch.rows.score[row], batch.rows.contribution[row]
-                known = not np.isnan(contribution).all()
-                sensor = batch.sensors[int(np.nanargmax(contribution))] if known else None
-                self._scores[stream] = (None if np.isnan(score) else float(score), sensor)
+                sensor = batch.sensors[place] if told else None
+                self._scores[stream] = (None if math.isnan(score) else score, sensor)
 
     def _take_rates(self, books: dict[str, Any], now: float) -> dict[str, float]:
         if not books:
@@ -104,7 +177,43 @@ class Fleet:
         return {sink: max(lag, 0) for sink, lag in lags.items()}
 
 
-def _urgency(row: dict[str, Any]) -> tuple[bool, float, str]:
-    """What has incidents first, then what is nearest to its threshold."""
+def state(status: str) -> str:
+    """The one word for a status of `monitor.roll`.
+
+    >>> [state(status) for status in ("watched", "warming up 3/60", "off")]
+    ['watched', 'warming', 'resting']
+    """
+    if status.startswith(WARMING):
+        return "warming"
+    return status if status in STATES else RESTING
+
+
+def watched(rows: list[dict[str, Any]]) -> str:
+    """Whether every asset is scored and judged, and how many are not, and why.
+
+    >>> watched([{"status": "watched"}, {"status": "off"}, {"status": "silent"}, {"status": "silent"}])
+    '1 of 4 assets is watched; 2 silent, 1 not running'
+    """
+    states = Counter(state(row["status"]) for row in rows)
+    count = states.pop("watched", 0)
+    if not rows:
+        return "no asset was heard yet"
+    if not states:
+        return "every asset is watched" if count > 1 else "the one asset is watched"
+    why = ", ".join(f"{states[name]} {word}" for name, word in NOT_WATCHED.items() if states[name])
+    return f"{count} of {len(rows)} assets {'is' if count == 1 else 'are'} watched; {why}"
+
+
+def _covered(each: Coverage) -> dict[str, Any]:
+    running = each.share_running
+    return {
+        "share": round(each.share, 3),
+        "running": None if running is None else round(running, 3),
+        "reason": next(iter(each.reasons), None),  # of what was not scored, the longest
+    }
+
+
+def _urgency(row: dict[str, Any]) -> tuple[int, bool, float, str]:
+    """The worst state first, then what has incidents, then what is nearest to its threshold."""
     share = row["score"] / row["threshold"] if row["score"] is not None and row["threshold"] else 0.0
-    return (not row["incidents"], -share, row["asset"])
+    return (RANK.index(row["state"]), not row["incidents"], -share, row["asset"])

@@ -37,12 +37,12 @@ class Questions:
 
     def by_name(self) -> Mapping[str, Callable[[Question], object]]:
         """What answers each question."""
-        return {"assets": self._assets, "retry": self._retry}
+        return {"assets": lambda _: self.assets(), "retry": self._retry}
 
-    def _assets(self, _: Question) -> list[dict[str, Any]]:
-        """Every asset, as the line knows it now. Raises CommandError."""
+    def assets(self, *, fits: bool = True) -> list[dict[str, Any]]:
+        """Every asset, as the line knows it now; on wish without whether models fit. Raises CommandError."""
         now = int(time.time() * 1000)
-        return self._ask(lambda state: roll(state, now))
+        return self._ask(lambda state: roll(state, now, fits=fits))
 
     def _retry(self, asked: Question) -> dict[str, Any]:
         """Send through the line again what would be taken now. Raises CommandError where it cannot be kept."""

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from monitor.state import ClassState, LineState
 
 
-def roll(state: LineState, now: int) -> list[dict[str, Any]]:
-    """A row for every asset, by name: class, when it was last heard, how it stands, its open incidents."""
-    rows = [row for each in state.classes for row in _rows(state, each, now)]
+def roll(state: LineState, now: int, *, fits: bool = True) -> list[dict[str, Any]]:
+    """A row for every asset, by name: class, when it was last heard, how it stands, its open incidents.
+
+    Whether its model still fits takes most of the time: who asks each second can do without (no `drift` then).
+    """
+    rows = [row for each in state.classes for row in _rows(state, each, now, fits=fits)]
     return sorted(rows, key=lambda row: (row["asset"], row["class"]))
 
 
-def _rows(state: LineState, each: ClassState, now: int) -> Iterator[dict[str, Any]]:
+def _rows(state: LineState, each: ClassState, now: int, *, fits: bool) -> Iterator[dict[str, Any]]:
     count = len(each.keys)
     stream = np.arange(count, dtype=np.int32)
     current = threshold.current(each.threshold, each.spec.threshold, stream, each.regime.current[:count])  # (S,)
@@ -43,7 +46,7 @@ def _rows(state: LineState, each: ClassState, now: int) -> Iterator[dict[str, An
     )
     for number, (asset, status, heard, newest, incidents, by, creep, at) in enumerate(columns):
         plan = state.plans.get(asset)
-        yield {
+        row = {
             "asset": asset,
             "class": each.spec.name,
             "model": each.spec.model,
@@ -54,11 +57,15 @@ def _rows(state: LineState, each: ClassState, now: int) -> Iterator[dict[str, An
             "incidents": incidents,
             "threshold": None if math.isnan(by) else by,
             "creep": None if math.isnan(creep) else creep,
-            "drift": drift.verdict(each.drift, each.spec.drift, number).report() if each.spec.model_hash else None,
             "maintenance": None
             if plan is None
             else {"since": plan.since, "until": plan.until, "begun": plan.begun, "who": plan.who, "why": plan.why},
         }
+        if fits:
+            row["drift"] = (
+                drift.verdict(each.drift, each.spec.drift, number).report() if each.spec.model_hash else None
+            )
+        yield row
 
 
 def _statuses(each: ClassState, stream: Int32) -> list[str]:

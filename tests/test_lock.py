@@ -33,4 +33,4 @@ def test_everything_has_hashes_and_no_place_of_its_own() -> None:
 
 
 def test_what_is_for_training_alone_is_not_in_it() -> None:
-    assert not PINS.keys() & {"torch", "onnx", "safetensors", "pandas", "scikit-learn", "plotly", "pyarrow"}
+    assert not PINS.keys() & {"torch", "onnx", "safetensors", "pandas", "scikit-learn", "pyarrow"}

@@ -3,6 +3,7 @@
 /livez, /readyz   whether the daemon lives and is ready, as JSON with the reasons in words; 503 where not
 /metrics          Prometheus' text format
 /api/v1/commands  POST: a command, as over the socket and MQTT
+and what is given to it beside these: the live page
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from starlette.routing import Route
 
 from monitor.exposition import CONTENT_TYPE, exposition
 from monitor.health import livez, metrics, readyz
+from monitor.web.rules import HEADERS, READS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from monitor.health import Vitals
     from monitor.web.asked import Asked
@@ -51,6 +53,7 @@ class Guarded:
         """One request."""
         if scope["type"] != "http":
             return
+        send = _with_headers(send)
         if _head(scope) > LONGEST_HEAD:  # the parser bounds only what has not arrived at once
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             await answer({"error": f"the head is over {LONGEST_HEAD} bytes"}, status)(scope, receive, send)
@@ -58,7 +61,7 @@ class Guarded:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         refused = self._rules.refusal(scope["method"], headers)
         scope["state"]["known"] = refused is None
-        if refused is None or (refused.status is HTTPStatus.UNAUTHORIZED and scope["path"] in PROBES):
+        if refused is None or (refused.status is HTTPStatus.UNAUTHORIZED and _without_token(scope)):
             await self._app(scope, receive, send)
         else:
             await answer({"error": refused.reason}, refused.status)(scope, receive, send)
@@ -71,6 +74,30 @@ def _head(scope: Scope) -> int:
 
 
 PROBES = frozenset({"/livez", "/readyz"})  # who has no token is told the word alone: supervisors need no more
+PAGE = "/"
+FILES = "/page/"  # the page without facts: it asks for the token, and sends it with what it asks
+
+
+def _without_token(scope: Scope) -> bool:
+    """Whether somebody who has no token may read this."""
+    path = scope["path"]
+    return scope["method"] in READS and (path in PROBES or path == PAGE or path.startswith(FILES))
+
+
+def _with_headers(send: Send) -> Send:
+    """Sends an answer with the headers of every answer, where it has none of that name by itself."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = {name.lower() for name, _ in message["headers"]}
+            further = [(name, value) for name, value in DEFAULTS if name not in own]
+            message = {**message, "headers": [*message["headers"], *further]}
+        await send(message)
+
+    return sending
+
+
+DEFAULTS = [(name.lower().encode(), value.encode()) for name, value in HEADERS]
 
 
 def make_app(asked: Asked, rules: Rules) -> ASGIApp:
@@ -99,6 +126,7 @@ def make_app(asked: Asked, rules: Rules) -> ASGIApp:
             Route("/readyz", partial(probe, judge=readyz), methods=["GET"]),
             Route("/metrics", measured, methods=["GET"]),
             Route("/api/v1/commands", command, methods=["POST"]),
+            *asked.further(),
         ],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )

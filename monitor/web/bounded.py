@@ -2,9 +2,10 @@
 
 uvicorn bounds how long a connection idles, but a head or a body may arrive a byte a minute; and what is no HTTP it
 answers in words of its own, which fails where an answer was sent before.
-Here a connection has so long to bring a whole request, and so long to be answered. Where as many connections are
-open as may be, the one that has been bringing its request for longest gives way to a new one, so that somebody who
-opens many and says nothing cannot keep others out.
+Here a connection has so long to bring a whole request, and so long to be answered; an answer without an end has so
+long for each of its pieces, which is told by `scope["state"]["goes_on"]()`. Where as many connections
+are open as may be, the one that has been bringing its request for longest gives way to a new one, so that somebody
+who opens many and says nothing cannot keep others out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import h11
 import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from monitor.web.rules import HEADERS
 
 if TYPE_CHECKING:
     import asyncio
@@ -52,12 +55,23 @@ class BoundedProtocol(H11Protocol):
             self.crowd.pop(self, None)
             self._set_limit(ANSWER_S)
 
+    def handle_events(self) -> None:
+        """Whoever answers a request can say that the answer goes on."""
+        super().handle_events()
+        if self.scope is not None:
+            self.scope["state"]["goes_on"] = self.goes_on
+
+    def goes_on(self) -> None:
+        """A piece of an answer was read: there is as long again for the next one."""
+        self._set_limit(ANSWER_S)
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, with the headers of every answer; where one was sent before, only hang up."""
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             body = msgspec.json.encode({"error": msg}) + b"\n"
             headers = [
                 *self.server_state.default_headers,
+                *((name.encode(), value.encode()) for name, value in HEADERS),
                 (b"content-type", b"application/json"),
                 (b"content-length", b"%d" % len(body)),
                 (b"connection", b"close"),

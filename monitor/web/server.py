@@ -68,9 +68,7 @@ class HttpPort:
                 reason = f"{host}:{port} cannot be bound: {_words(error)}"
                 if said != reason:
                     said = reason
-                    remedy = (
-                        "nobody can ask for /readyz or /metrics: free the port, or set http.host and http.port"
-                    )
+                    remedy = "there is no page, /readyz or /metrics: free the port, or set http.host and http.port"
                     log.error("http_port_taken", reason=reason, remedy=remedy)
                     self._told(reason)
                 self.pulse.turn(RETRY_S)
@@ -89,7 +87,7 @@ class HttpPort:
 
         from monitor.web.app import LONGEST_HEAD, make_app  # noqa: PLC0415
         from monitor.web.bounded import BoundedProtocol  # noqa: PLC0415
-        from monitor.web.rules import HEADERS, Rules  # noqa: PLC0415
+        from monitor.web.rules import Rules  # noqa: PLC0415
 
         rules = Rules(self._settings.host, self._token, self._settings.allowed_hosts)
         config = uvicorn.Config(
@@ -103,7 +101,6 @@ class HttpPort:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            headers=list(HEADERS),
             h11_max_incomplete_event_size=LONGEST_HEAD,
             timeout_keep_alive=int(IDLE_S),
             timeout_graceful_shutdown=LAST_S,

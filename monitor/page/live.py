@@ -1,0 +1,181 @@
+"""The live stream: one look at the fleet a second while anybody listens, and what changed to all who do.
+
+GET /api/v1/live, server-sent events. The first is `state`, with the summary and a row for every asset; then comes
+a `change` whenever there is one, with the fields that changed of the rows that did, and the assets that are gone.
+Who was slow, and misses more than is kept, gets a `state` again: nothing piles up for anybody. So many can listen
+at once; further ones are told to come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+from anyio import CapacityLimiter, to_thread
+from starlette.exceptions import HTTPException
+from starlette.responses import StreamingResponse
+
+from monitor.door import CommandError
+from monitor.fleet import Fleet
+from monitor.schema import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.requests import Request
+
+    from monitor.fleet import View
+    from monitor.page.sources import Sources
+
+log = structlog.get_logger()
+
+EVERY_S = 1.0
+REST_S = 0.1  # at the least, where a look takes long
+STILL_S = 15.0  # without a change, after which a line is sent that says nothing, so that a dead connection shows
+LISTENERS = 24  # fewer than connections (`monitor.web.bounded`), so that others are answered as well
+KEPT = 20  # changes, for who is slow
+FITS_S = 30.0  # between two questions whether models fit
+STILL = b": nothing new\n\n"
+
+
+class Looker:
+    """The fleet as it is now, for one thread at a time."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._fleet = Fleet(sources.store)
+        self._rows: list[dict[str, Any]] = []
+        self._fits: dict[str, Any] = {}
+        self._fitted = -FITS_S
+
+    def look(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """The summary, and the rows by asset; where the daemon cannot tell, those of before, and why."""
+        trouble = ""
+        try:
+            if phase := self._sources.vitals.vitals().phase:
+                trouble = f"the daemon is {phase}"
+            else:
+                self._ask()
+            view = self._fleet.look(self._rows, time.monotonic())
+        except (CommandError, StoreError) as error:
+            return {"trouble": str(error)}, {row["asset"]: row for row in self._rows}
+        finally:
+            self._sources.store.leave()
+        return _summary(view, trouble), {row["asset"]: row for row in view.assets}
+
+    def _ask(self) -> None:
+        now = time.monotonic()
+        fits = now - self._fitted >= FITS_S
+        rows = self._sources.assets(fits=fits)
+        if fits:
+            self._fitted = now
+            self._fits = {row["asset"]: row["drift"] for row in rows}
+        self._rows = [{**row, "drift": self._fits.get(row["asset"])} for row in rows]
+
+
+class Hub:
+    """Who listens, and what they are told; for the coroutines of one event loop."""
+
+    def __init__(self, look: Callable[[], tuple[dict[str, Any], dict[str, dict[str, Any]]]]) -> None:
+        """`look` is called on a thread of its own, never twice at once."""
+        self._look = look
+        self._one = CapacityLimiter(1)
+        self._summary: dict[str, Any] = {}
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._number = 0  # of the latest look that found a change
+        self._changes: deque[bytes] = deque(maxlen=KEPT)  # the latest of them, oldest first
+        self._changed = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+        self.listeners = 0
+
+    def respond(self, request: Request) -> StreamingResponse:
+        """The stream, for one who listens. Raises HTTPException where too many do."""
+        if self.listeners >= LISTENERS:
+            raise HTTPException(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"{LISTENERS} pages listen already", {"Retry-After": "30"}
+            )
+        goes_on: Callable[[], None] = request.scope["state"]["goes_on"]
+        return StreamingResponse(self._told(goes_on), media_type="text/event-stream")
+
+    async def _told(self, goes_on: Callable[[], None]) -> AsyncIterator[bytes]:
+        self.listeners += 1
+        try:
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._turn())
+            known = 0
+            while True:
+                fresh = await self._after(known)
+                known = self._number
+                yield fresh
+                goes_on()
+        finally:
+            self.listeners -= 1
+
+    async def _after(self, known: int) -> bytes:
+        """What is new to somebody who knows that much; waits for it, but not for ever."""
+        async with self._changed:
+            try:
+                await asyncio.wait_for(self._changed.wait_for(lambda: self._number > known), STILL_S)
+            except TimeoutError:
+                return STILL
+            missed = self._number - known
+            if known and missed <= len(self._changes):
+                return b"".join(list(self._changes)[-missed:])
+            return _event("state", {"summary": self._summary, "assets": list(self._rows.values())})
+
+    async def _turn(self) -> None:
+        """Look once a second until nobody listens; who comes then begins with the whole state."""
+        while self.listeners:
+            began = time.monotonic()
+            try:
+                await self._take(*await to_thread.run_sync(self._look, limiter=self._one))
+            except Exception as error:  # noqa: BLE001 - a mistake of ours: whoever listens keeps what there was
+                log.error("live_look_failed", reason=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(max(REST_S, EVERY_S - (time.monotonic() - began)))
+        self._number, self._summary, self._rows = 0, {}, {}
+        self._changes.clear()
+
+    async def _take(self, summary: dict[str, Any], rows: dict[str, dict[str, Any]]) -> None:
+        told = _difference(self._summary, summary)
+        changed = [
+            {"asset": key, **fields}
+            for key, row in rows.items()
+            if (fields := _difference(self._rows.get(key, {}), row))
+        ]
+        gone = [key for key in self._rows if key not in rows]
+        first = not self._number
+        self._summary, self._rows = {**self._summary, **summary}, rows
+        if told or changed or gone or first:
+            async with self._changed:
+                self._number += 1
+                self._changes.append(_event("change", {"summary": told, "assets": changed, "gone": gone}))
+                self._changed.notify_all()
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in now.items() if name not in before or before[name] != value}
+
+
+def _event(name: str, data: Any) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(data))
+
+
+def _summary(view: View, trouble: str) -> dict[str, Any]:
+    return {
+        "trouble": trouble or view.trouble,
+        "watched": view.watched,
+        "broker": view.broker,
+        "incidents": view.incidents,
+        "values_per_s": _rounded(view.rates.get("values")),
+        "rows_per_s": _rounded(view.rates.get("scored rows")),
+        "lags": view.lags,
+    }
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 1)

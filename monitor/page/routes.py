@@ -1,0 +1,44 @@
+"""The routes of the page: its files, and what its views ask for. A view's module says what it answers.
+
+/                  the page
+/page/...          its files, and plotly.js; without a token too, because they hold no facts
+/api/v1/...        what the views show, as JSON; a mistake is {"error": "one line"}
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anyio import CapacityLimiter, to_thread
+from starlette.routing import Route
+
+from monitor.page.files import INDEX, Files, told
+from monitor.page.live import Hub, Looker
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from monitor.page.sources import Sources
+
+
+def routes(sources: Sources) -> list[Route]:
+    """All of them."""
+    hub = Hub(Looker(sources).look)
+
+    async def live(request: Request) -> Response:
+        return hub.respond(request)
+
+    return [*of_files(), Route("/api/v1/live", live, methods=["GET"])]
+
+
+def of_files() -> list[Route]:
+    """The page without its facts."""
+    files = Files()
+    one = CapacityLimiter(1)  # plotly.js is compressed once, and nothing else waits for a thread
+
+    async def file(request: Request) -> Response:
+        name = request.path_params.get("name", INDEX)
+        return told(request, await to_thread.run_sync(files.find, name, limiter=one))
+
+    return [Route("/", file, methods=["GET"]), Route("/page/{name:path}", file, methods=["GET"])]

@@ -1,0 +1,39 @@
+"""What the page asks the daemon. Types, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from monitor.health import Figures, Vitals
+    from monitor.store import Store
+
+
+class Assets(Protocol):
+    """The assets as the line knows them now (`monitor.questions`)."""
+
+    def __call__(self, *, fits: bool = True) -> list[dict[str, Any]]:
+        """A row for each, on wish without whether models fit. Raises CommandError where the line is busy."""
+        ...
+
+
+class Measures(Protocol):
+    """The daemon's vitals and figures (`monitor.vitals`)."""
+
+    def vitals(self) -> Vitals:
+        """Waits for nothing."""
+        ...
+
+    def figures(self) -> Figures:
+        """Reads the store: on a thread of its own."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """All but the vitals may wait, and are called on threads of their own."""
+
+    store: Store
+    assets: Assets
+    vitals: Measures

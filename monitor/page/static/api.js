@@ -1,0 +1,144 @@
+/* What the page asks the daemon: answers and mistakes in words, the token, and the live stream. */
+
+const KEY = "enginewatch.token";
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 30_000;
+const QUIET_MS = 40_000; // the daemon says something every 15 seconds
+
+/* Something was refused or could not be asked: `message` says it in words, `status` is 0 where no answer came. */
+export class ApiError extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+  }
+}
+
+let askToken = async () => null; // set by the shell: asks whoever looks
+let asking = null;
+
+export function onTokenWanted(ask) {
+  askToken = ask;
+}
+
+function token() {
+  try {
+    return sessionStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+}
+
+function keep(value) {
+  try {
+    if (value === null) sessionStorage.removeItem(KEY);
+    else sessionStorage.setItem(KEY, value);
+  } catch {
+    /* storage is closed: it is asked for again after a reload */
+  }
+  held = value;
+}
+let held = token();
+
+/* One request; asks for the token where it is wanted, once for all who wait. */
+async function ask(path, options = {}) {
+  for (;;) {
+    const sent = held;
+    const headers = { ...options.headers, ...(sent ? { Authorization: `Bearer ${sent}` } : {}) };
+    let answer;
+    try {
+      answer = await fetch(path, { ...options, headers, cache: "no-store", credentials: "omit" });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new ApiError("the daemon does not answer");
+    }
+    if (answer.status !== 401) return answer;
+    if (held !== sent) continue; // another request has brought it meanwhile
+    asking ??= askToken(sent !== null).finally(() => {
+      asking = null;
+    });
+    const given = await asking;
+    if (given === null) throw new ApiError("this needs the token of the settings (http.token)", 401);
+    keep(given);
+  }
+}
+
+async function json(answer) {
+  let said = null;
+  try {
+    said = await answer.json();
+  } catch {
+    /* no JSON: told below */
+  }
+  if (!answer.ok && said?.done === undefined) {
+    throw new ApiError(said?.error ?? `the daemon answered ${answer.status}`, answer.status);
+  }
+  return said;
+}
+
+/* GET as JSON. `path` is relative: "api/v1/fleet". Raises ApiError; AbortError where `signal` ended it. */
+export const get = async (path, { signal } = {}) => json(await ask(path, { signal }));
+
+/* POST of JSON, or of a body with a content type of its own. Raises ApiError. */
+export async function post(path, body, { signal, type = "application/json" } = {}) {
+  const given = type === "application/json" ? JSON.stringify(body) : body;
+  return json(await ask(path, { method: "POST", body: given, headers: { "Content-Type": type }, signal }));
+}
+
+export const command = (fields) =>
+  post("api/v1/commands", { id: identifier(), who: "page", ts: Date.now(), ...fields });
+
+/* Every command has an id of its own, so that it is carried out once. crypto.randomUUID is there on https alone. */
+function identifier() {
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  return `page-${Array.from(random, (each) => each.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/* Reads the live stream for ever: `take(event, data)` for each event, `tell(connected, why)` as that changes.
+   Comes back with pauses that double. Returns a function that ends it. */
+export function listen(path, take, tell) {
+  const ended = new AbortController();
+  (async () => {
+    let pause = FIRST_PAUSE_MS;
+    while (!ended.signal.aborted) {
+      const attempt = new AbortController();
+      const stop = () => attempt.abort();
+      ended.signal.addEventListener("abort", stop);
+      try {
+        const answer = await ask(path, { signal: attempt.signal, headers: { Accept: "text/event-stream" } });
+        if (!answer.ok) await json(answer);
+        pause = FIRST_PAUSE_MS;
+        tell(true, "");
+        await events(answer.body.getReader(), take, stop);
+        tell(false, "the daemon ended the connection");
+      } catch (error) {
+        if (!ended.signal.aborted) tell(false, error instanceof ApiError ? error.message : "the connection broke off");
+      } finally {
+        attempt.abort();
+        ended.signal.removeEventListener("abort", stop);
+      }
+      await new Promise((resolve) => setTimeout(resolve, pause * (0.75 + Math.random() / 2)));
+      pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+    }
+  })();
+  return () => ended.abort();
+}
+
+/* The events of a stream until its end; `stop` is called where it has been silent for too long. */
+async function events(reader, take, stop) {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for (;;) {
+    const timer = setTimeout(stop, QUIET_MS);
+    const { done, value } = await reader.read().finally(() => clearTimeout(timer));
+    if (done) return;
+    rest += decoder.decode(value, { stream: true });
+    let end;
+    while ((end = rest.indexOf("\n\n")) >= 0) {
+      const lines = rest.slice(0, end).split("\n");
+      rest = rest.slice(end + 2);
+      const named = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
+      if (named.event) take(named.event, JSON.parse(named.data));
+    }
+  }
+}

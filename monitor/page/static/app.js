@@ -1,0 +1,278 @@
+/* The shell: views by the address, the live state that all of them share, and what they may ask of the page.
+
+   A view is a module of the table below. It exports
+
+     export async function show(root, parameters, page) -> {update(live), close()}   (either may be left out)
+
+   `root` is an empty element that is the view's own, `parameters` the decoded parts of the address behind its name
+   (#/asset/plant%2F%2Fp1 -> ["plant//p1"]). `show` sets no heading of the document: the page's h1 is the view's, and
+   so is what `page.title(text)` sets. `update` is called as the live state changes, at most once a second; `close`
+   when another view comes, after `page.signal` was aborted.
+
+   `page` offers
+     get(path, {signal})      JSON of a GET; path is relative ("api/v1/fleet"). Throws ApiError with words in `message`.
+                              Without a signal it is given up when the view closes.
+     post(path, body, {type}) JSON of a POST; a body of another type than JSON is sent as it is.
+     command(fields)          POST /api/v1/commands with id, who and ts added -> {done, reply}; what came of it is said.
+     live                     the latest state: {summary, assets: Map(key -> row), connected, changed: Set(keys)}
+     say(text, tone)          tells it in a corner, and to screen readers; tone "good", "warning" or "critical"
+     confirm({title, text, fields, action}) -> values of the fields by name, or null where it was left
+                              fields: [{name, label, type, value, options, required, hint}]; type is "text" (without one),
+                              "textarea", "select" with options [{value, label}], "number", "datetime-local"
+     go(hash)                 another view: "#/asset/…"
+     title(text)              of the document
+     signal                   AbortSignal that ends with the view
+   A mistake that `show` throws is told in place of the view. */
+
+import * as api from "./api.js";
+import { el, put, text } from "./dom.js";
+import { clock, duration } from "./words.js";
+
+/* name: first part of the address; title: in the navigation, which shows those with a title; under: whose entry it is. */
+const VIEWS = [
+  { name: "fleet", title: "Fleet", module: "./views/fleet.js" },
+];
+
+const main = document.getElementById("main");
+const live = { summary: null, assets: new Map(), connected: false, changed: new Set() };
+let shown = null; // {name, view, ended}
+
+/* -- views by the address --------------------------------------------------------------------------------------- */
+
+async function route() {
+  const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
+  const entry = VIEWS.find((each) => each.name === name);
+  if (!entry) {
+    location.replace(`#/${VIEWS[0].name}`);
+    return;
+  }
+  close();
+  const ended = new AbortController();
+  const current = { name, view: null, ended };
+  shown = current;
+  mark(entry.under ?? entry.name);
+  document.title = `${entry.title ?? "Enginewatch"} · Enginewatch`;
+  const root = el("div", { class: `view view-${name}` });
+  put(main, root);
+  try {
+    const module = await import(entry.module);
+    if (shown !== current) return;
+    const parameters = rest.map(decoded);
+    const view = (await module.show(root, parameters, offered(ended.signal))) ?? {};
+    if (shown !== current) {
+      view.close?.();
+      return;
+    }
+    current.view = view;
+    if (live.summary) view.update?.(live);
+  } catch (error) {
+    if (shown === current && error.name !== "AbortError") put(main, failure(error));
+  }
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function close() {
+  if (!shown) return;
+  shown.ended.abort();
+  shown.view?.close?.();
+  shown = null;
+}
+
+function failure(error) {
+  if (!(error instanceof api.ApiError)) console.error(error);
+  return el("div", { class: "empty" },
+    el("h1", {}, "This cannot be shown"),
+    el("p", {}, error.message),
+    el("button", { type: "button", onclick: route }, "Try again"));
+}
+
+function mark(name) {
+  for (const link of document.querySelectorAll("#views a")) {
+    if (link.dataset.name === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+put(document.getElementById("views"),
+  VIEWS.filter((each) => each.title && !each.under)
+    .map((each) => el("a", { href: `#/${each.name}`, dataset: { name: each.name } }, each.title)));
+
+/* -- what views are offered -------------------------------------------------------------------------------------- */
+
+function offered(signal) {
+  return {
+    live,
+    signal,
+    say,
+    confirm,
+    get: (path, options = {}) => api.get(path, { signal, ...options }),
+    post: (path, body, options = {}) => api.post(path, body, options),
+    command,
+    go: (hash) => {
+      location.hash = hash;
+    },
+    title: (words) => {
+      document.title = `${words} · Enginewatch`;
+    },
+  };
+}
+
+async function command(fields) {
+  const { done, reply } = await api.command(fields);
+  say(reply || (done ? "done" : "not done"), done ? "good" : "critical");
+  return { done, reply };
+}
+
+const TOAST_MS = 6000;
+const MOST_TOASTS = 4;
+
+function say(words, tone = "good") {
+  const toasts = document.getElementById("toasts");
+  const toast = el("div", { class: "toast", dataset: { tone } }, words);
+  toasts.append(toast);
+  while (toasts.childElementCount > MOST_TOASTS) toasts.firstElementChild.remove();
+  setTimeout(() => toast.remove(), TOAST_MS);
+}
+
+/* A dialog of the browser's own: the keyboard stays in it, Escape leaves it. */
+function confirm({ title, text: words = "", fields = [], action = "OK" }) {
+  return new Promise((resolve) => {
+    const inputs = new Map(fields.map((field) => [field.name, input(field)]));
+    const form = el("form", { novalidate: false },
+      el("h2", { id: "dialog-title" }, title),
+      words && el("p", {}, words),
+      fields.map((field) => el("label", { class: "field" },
+        el("span", {}, field.label), inputs.get(field.name), field.hint && el("small", {}, field.hint))),
+      el("div", { class: "actions" },
+        el("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Cancel"),
+        el("button", { type: "submit", class: "primary" }, action)));
+    const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, form);
+    let values = null;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      values = Object.fromEntries([...inputs].map(([name, node]) => [name, node.value]));
+      dialog.close();
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(values);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+function input({ name, type = "text", value = "", options = [], required = false, ...rest }) {
+  const { label, hint, ...further } = rest;
+  if (type === "select") {
+    const among = options.map((each) => el("option", { value: each.value, selected: each.value === value }, each.label));
+    return el("select", { name, required, ...further }, among);
+  }
+  if (type === "textarea") return el("textarea", { name, required, rows: 3, value, ...further });
+  return el("input", { name, type, required, value, autocomplete: "off", ...further });
+}
+
+/* The token, once a tab. Returns null where whoever looks has none. */
+api.onTokenWanted(async (again) => {
+  const values = await confirm({
+    title: "Sign in",
+    text: again
+      ? "The daemon does not take that token."
+      : "Others can reach this port, so the daemon wants a token. It is http.token of its settings, and is kept in this tab alone.",
+    fields: [{ name: "token", label: "Token", type: "password", required: true }],
+    action: "Sign in",
+  });
+  return values?.token ?? null;
+});
+
+/* -- the live state ---------------------------------------------------------------------------------------------- */
+
+function take(event, data) {
+  if (event === "state") {
+    live.assets = new Map(data.assets.map((row) => [row.asset, row]));
+    live.summary = data.summary;
+    live.changed = new Set(live.assets.keys());
+  } else if (event === "change") {
+    live.changed = new Set();
+    for (const row of data.assets) {
+      const known = live.assets.get(row.asset);
+      if (known) Object.assign(known, row);
+      else live.assets.set(row.asset, row);
+      live.changed.add(row.asset);
+    }
+    for (const key of data.gone) {
+      live.assets.delete(key);
+      live.changed.add(key);
+    }
+    Object.assign(live.summary, data.summary);
+  } else {
+    return;
+  }
+  notice();
+  shown?.view?.update?.(live);
+}
+
+let lost = Date.now();
+let why = "";
+
+function tell(connected, words) {
+  if (live.connected && !connected) lost = Date.now();
+  live.connected = connected;
+  why = words;
+  notice();
+}
+
+/* What everybody has to know, whatever they look at: no connection, nothing scored. */
+function notice() {
+  const connection = document.getElementById("connection");
+  connection.dataset.tone = live.connected ? "good" : "critical";
+  text(connection, live.connected ? "live" : "not connected");
+  const bar = document.getElementById("notice");
+  const trouble = live.connected ? live.summary?.trouble ?? "" : why && `Not connected since ${clock(lost)} (${duration(Date.now() - lost)}): ${why}. What is shown is of then.`;
+  bar.hidden = !trouble;
+  bar.dataset.tone = live.connected ? "warning" : "critical";
+  if (trouble) text(bar, trouble);
+}
+
+/* -- the theme --------------------------------------------------------------------------------------------------- */
+
+const THEMES = ["", "light", "dark"];
+const button = document.getElementById("theme");
+
+function theme() {
+  const now = document.documentElement.dataset.theme ?? "";
+  text(button, { "": "Theme: system", light: "Theme: light", dark: "Theme: dark" }[now]);
+}
+
+button.addEventListener("click", () => {
+  const root = document.documentElement;
+  const next = THEMES[(THEMES.indexOf(root.dataset.theme ?? "") + 1) % THEMES.length];
+  if (next) root.dataset.theme = next;
+  else delete root.dataset.theme;
+  try {
+    localStorage.setItem("enginewatch.theme", next);
+  } catch {
+    /* storage is closed: it holds until the page is left */
+  }
+  theme();
+  dispatchEvent(new Event("enginewatch:theme"));
+});
+theme();
+
+/* -- beginning --------------------------------------------------------------------------------------------------- */
+
+addEventListener("hashchange", route);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address names a view
+  main.focus();
+});
+setInterval(() => live.connected || notice(), 5000);
+api.listen("api/v1/live", take, tell);
+route();
