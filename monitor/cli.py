@@ -34,6 +34,7 @@ COMMANDS = {
     "assets": "list, forget or rename assets",
     "maintenance": "hold back an asset's incidents while it is worked on",
     "models": "show which models are in use and how far learning is, and change them",
+    "calibrate": "set thresholds to a budget of false alarms, by what the store holds of normal running",
     "dead-letters": "list what was refused, or send it through again",
     "top": "watch the fleet in the terminal",
     "check": "check the settings without connecting to anything",

@@ -1,0 +1,14 @@
+"""Assets that are none: the canary publishes them to itself. They are watched as others are. Pure."""
+
+from __future__ import annotations
+
+SITE = "_canary"
+
+
+def is_synthetic(name: str) -> bool:
+    """Whether an asset (site/area/asset), or a class, is the canary's.
+
+    >>> is_synthetic("_canary//main"), is_synthetic("_canary"), is_synthetic("plant//_canary")
+    (True, True, False)
+    """
+    return name.partition("/")[0] == SITE
