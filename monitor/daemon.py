@@ -136,7 +136,14 @@ class Daemon:
         from monitor.page.routes import routes  # noqa: PLC0415 - with the server, where there is one
         from monitor.page.sources import Sources  # noqa: PLC0415 - as above
 
-        return routes(Sources(store=self._store, assets=self._questions.assets, vitals=self._vitals))
+        sources = Sources(
+            store=self._store,
+            assets=self._questions.assets,
+            vitals=self._vitals,
+            spec=lambda: self._line.state.spec,
+            model_folder=self._shelf.place,
+        )
+        return routes(sources)
 
     def run(self, another: Callable[[], bool]) -> int | None:
         """Run until `stop`, or until `another` daemon shall follow, which is asked twice a second.

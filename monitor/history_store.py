@@ -243,6 +243,17 @@ def asset(connection: sqlite3.Connection, name: str, start: int, end: int, point
     )
 
 
+def begins(connection: sqlite3.Connection, name: str) -> int | None:
+    """Where the history of an asset begins; None where it has none."""
+    query = (
+        "SELECT min(first) FROM (SELECT min(h.start) AS first FROM history h JOIN series s ON s.id = h.series"
+        " WHERE s.stream = ?1 UNION ALL"
+        " SELECT min(p.span) FROM piece p JOIN series s ON s.id = p.series WHERE s.stream = ?1)"
+    )
+    (first,) = connection.execute(query, (name,)).fetchone()
+    return None if first is None else int(first)
+
+
 def trends(connection: sqlite3.Connection, start: int, end: int, points: int) -> Trends:
     """The scores of all assets, in at most so many points, of a minute at the least. Raises DamageError."""
     chart = history.grid(start, end, points, MINUTE)

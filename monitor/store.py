@@ -214,6 +214,28 @@ class Store(StoreFile):
         ):
             yield from event_store.incidents(cursor)
 
+    def find_incidents(
+        self,
+        limit: int,
+        *,
+        asset: str | None = None,
+        kind: str | None = None,
+        is_open: bool | None = None,
+        before: tuple[int, str] | None = None,
+    ) -> list[tuple[AlertEvent, str, bool]]:
+        """Some incidents as they stand, the newest first: each with its verdict, and whether it is open.
+
+        `before` is where the last look ended: the start and the id of its last incident.
+        """
+        where = (
+            "WHERE (?1 IS NULL OR stream = ?1) AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR open = ?3)"
+            " AND (?4 IS NULL OR (started, incident_id) < (?4, ?5))"
+            " ORDER BY started DESC, incident_id DESC LIMIT ?6"
+        )
+        values = (asset, kind, is_open, *(before or (None, None)), limit)
+        with self._reading() as connection:
+            return list(event_store.incidents(connection.execute(f"{event_store.INCIDENTS} {where}", values)))
+
     def history(self, incident_id: str) -> list[AlertEvent]:
         """Everything that happened to an incident, oldest first."""
         return [event for _, event in self._events("WHERE incident_id = ? ORDER BY id", incident_id)]
@@ -291,6 +313,11 @@ class Store(StoreFile):
         """
         with self._snapshot() as connection:
             return history_store.asset(connection, asset, start, end, points)
+
+    def asset_begins(self, asset: str) -> int | None:
+        """The event time at which the history of an asset begins; None where it has none."""
+        with self._snapshot() as connection:
+            return history_store.begins(connection, asset)
 
     def trends(self, start: int, end: int, points: int) -> history_store.Trends:
         """The scores of all assets from one event time to another, likewise; no point is below a minute."""

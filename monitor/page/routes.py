@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from anyio import CapacityLimiter, to_thread
 from starlette.routing import Route
 
+from monitor.page.asset_routes import asset_routes
 from monitor.page.files import INDEX, Files, told
 from monitor.page.live import Hub, Looker
+from monitor.page.reader import Reader
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -25,11 +27,16 @@ if TYPE_CHECKING:
 def routes(sources: Sources) -> list[Route]:
     """All of them."""
     hub = Hub(Looker(sources).look)
+    reader = Reader(sources.store)
 
     async def live(request: Request) -> Response:
         return hub.respond(request)
 
-    return [*of_files(), Route("/api/v1/live", live, methods=["GET"])]
+    return [
+        *of_files(),
+        Route("/api/v1/live", live, methods=["GET"]),
+        *asset_routes(sources, reader),
+    ]
 
 
 def of_files() -> list[Route]:

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from monitor.health import Figures, Vitals
+    from monitor.spec import LineSpec
     from monitor.store import Store
 
 
@@ -37,3 +41,5 @@ class Sources:
     store: Store
     assets: Assets
     vitals: Measures
+    spec: Callable[[], LineSpec]  # what the line works by; waits for nothing
+    model_folder: Callable[[str], Path]  # where the copy of a model lies, by its hash; waits for nothing
