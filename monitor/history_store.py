@@ -7,6 +7,7 @@ an hour is made anew from these. So every entry is what its rows make it, howeve
 
 from __future__ import annotations
 
+from contextlib import closing
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from monitor.history import Grid, Piece, Records, Trend
+    from monitor.records import StoredScores
 
 SINK = "history"  # its position in the outbox
 
@@ -213,13 +215,20 @@ def oldest(connection: sqlite3.Connection) -> int | None:
 # -- read --------------------------------------------------------------------------------------------------------
 
 
-def asset(connection: sqlite3.Connection, name: str, start: int, end: int, points: int) -> AssetHistory:
-    """An asset from one event time to another, in at most so many points. Raises DamageError."""
+def asset(
+    connection: sqlite3.Connection, name: str, start: int, end: int, points: int, tail_rows: int
+) -> AssetHistory:
+    """An asset from one event time to another, in at most so many points. Raises DamageError.
+
+    Rows that were not taken yet are in it, of some `tail_rows` that are looked through.
+    """
     found = all_series(connection, "WHERE s.stream = ?", name)
+    position, newest = _tail(connection, name, tail_rows)
     chart = history.grid(start, end, points)
     if chart.width < MINUTE and not all(_has_rows(connection, each, chart) for each in found):
         chart = history.grid(start, end, points, MINUTE)
-    sensors = tuple(dict.fromkeys(sensor for each in reversed(found) for sensor in each.sensors))
+    named = [each.line[2] for each in reversed(newest)] + [each.sensors for each in reversed(found)]
+    sensors = tuple(dict.fromkeys(sensor for each in named for sensor in each))
     scores, values = [np.empty(0, SCORES)], [np.empty(0, history.sensors_type(len(sensors)))]
     span = chart.first, chart.end
     for each in found:
@@ -233,25 +242,41 @@ def asset(connection: sqlite3.Connection, name: str, start: int, end: int, point
             of_sensors = _entries(connection, each, sensor_part, *span)
         scores.append(history.scores_of(rows))
         values += [history.placed(part, each.sensors, sensors) for part in (*of_sensors, history.sensors_of(rows))]
+    for piece in newest:
+        scores.append(history.scores_of(piece.rows))
+        values.append(history.placed(history.sensors_of(piece.rows), piece.line[2], sensors))
     trend = history.trend(np.concatenate(scores), chart)
-    return AssetHistory(
-        outbox_store.position(connection, SINK),
-        chart,
-        trend,
-        sensors,
-        history.readings(np.concatenate(values), chart),
-    )
+    return AssetHistory(position, chart, trend, sensors, history.readings(np.concatenate(values), chart))
 
 
-def begins(connection: sqlite3.Connection, name: str) -> int | None:
-    """Where the history of an asset begins; None where it has none."""
+def _tail(connection: sqlite3.Connection, name: str, limit: int) -> tuple[int, list[Piece]]:
+    """The rows of an asset that are not in the history yet, of so many of all; and up to which position."""
+    position, looked = outbox_store.position(connection, SINK), 0
+    own: list[StoredScores] = []
+    query = f"{score_store.BATCHES} WHERE b.id > ? ORDER BY b.id"
+    with closing(connection.execute(query, (position,))) as batches:
+        for row in batches:
+            if looked >= limit:
+                break
+            each = score_store.read(row)
+            position, looked = each.position, looked + len(each.streams)
+            if name in each.streams:
+                own.append(each.where(np.array([stream == name for stream in each.streams], np.bool_)))
+    return position, list(history.pieces(own))
+
+
+def begins(connection: sqlite3.Connection, name: str, tail_rows: int) -> int | None:
+    """Where the history of an asset begins, or its rows that were not taken yet; None where there is nothing."""
     query = (
         "SELECT min(first) FROM (SELECT min(h.start) AS first FROM history h JOIN series s ON s.id = h.series"
         " WHERE s.stream = ?1 UNION ALL"
         " SELECT min(p.span) FROM piece p JOIN series s ON s.id = p.series WHERE s.stream = ?1)"
     )
     (first,) = connection.execute(query, (name,)).fetchone()
-    return None if first is None else int(first)
+    if first is not None:
+        return int(first)
+    _, newest = _tail(connection, name, tail_rows)
+    return min((int(each.rows["time"][0]) for each in newest), default=None)
 
 
 def trends(connection: sqlite3.Connection, start: int, end: int, points: int) -> Trends:

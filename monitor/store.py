@@ -39,6 +39,7 @@ NOTE = (
 FORGOTTEN_AT_ONCE = 500  # entries of the history
 SEALED_AT_ONCE = 100  # spans of the history, of those that are due
 FOLDED_AT_ONCE = 50_000  # score rows
+TAIL_ROWS = 100_000  # of all assets that are not in the history yet, and that a look at one goes through
 
 
 class Pruned(NamedTuple):
@@ -309,15 +310,16 @@ class Store(StoreFile):
     def asset_history(self, asset: str, start: int, end: int, points: int) -> history_store.AssetHistory:
         """Scores and sensors of an asset from one event time to another, in at most so many points.
 
-        It says up to which position of the outbox it goes: what is newer, `scores_after` that has.
+        It says up to which position of the outbox it goes: what is newer, `scores_after` that has. What was not
+        taken into the history yet is in it, unless that is very much.
         """
         with self._snapshot() as connection:
-            return history_store.asset(connection, asset, start, end, points)
+            return history_store.asset(connection, asset, start, end, points, TAIL_ROWS)
 
     def asset_begins(self, asset: str) -> int | None:
         """The event time at which the history of an asset begins; None where it has none."""
         with self._snapshot() as connection:
-            return history_store.begins(connection, asset)
+            return history_store.begins(connection, asset, TAIL_ROWS)
 
     def trends(self, start: int, end: int, points: int) -> history_store.Trends:
         """The scores of all assets from one event time to another, likewise; no point is below a minute."""

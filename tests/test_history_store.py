@@ -115,14 +115,32 @@ def test_a_chart_is_what_the_rows_come_to(store: Store, start: int, end: int, po
     check(store, batches, start, end, points)
 
 
-def test_what_is_newer_is_behind_its_position(store: Store) -> None:
-    """So that a page which goes on from there misses nothing and has nothing twice."""
+def test_what_is_newer_is_behind_its_position(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a page which goes on from there misses nothing and has nothing twice.
+
+    An asset is told of up to its newest row, taken into the history or not, as far as that is bounded.
+    """
     batches = hours()
     write(store, batches[:30])
     store.fold()
     write(store, batches[30:])
-    found, trends = store.asset_history(ASSETS[0], START, START + DAY, 50), store.trends(START, START + DAY, 50)
-    assert found.position == trends.position == 30
+    assert store.trends(START, START + DAY, 50).position == 30
+    check_asset(store, batches, 60)
+    monkeypatch.setattr("monitor.store.TAIL_ROWS", 12)
+    check_asset(store, batches, 32)  # of six rows each: what goes beyond the bound begins no further one
+
+
+def check_asset(store: Store, batches: Sequence[StoredScores], position: int) -> None:
+    """Whether an asset is told as its rows up to a position are."""
+    found = store.asset_history(ASSETS[0], START, START + DAY, 50)
+    assert found.position == position
+    own = of(ASSETS[0], batches[:position])
+    meant = (
+        history.trend(history.scores_of(own), found.chart),
+        history.readings(history.sensors_of(own), found.chart),
+    )
+    for one, other in zip((*found.trend, *found.readings), itertools.chain(*meant), strict=True):
+        same(one, other)
     newer = sum(len(of(ASSETS[0], [each])) for each in store.scores_after(found.position, 10_000))
     assert found.trend.rows.sum() + newer == len(of(ASSETS[0], batches))
 

@@ -165,6 +165,14 @@ def test_new_rows_come_behind_a_position_with_their_regime_and_contributions(pag
     assert page.get("assets", PUMP, "rows", after=said["position"])[1]["time"] == []
 
 
+def test_rows_are_shown_before_they_are_in_the_history(page: Page) -> None:
+    """A daemon that has just begun has no history yet, and a chart all the same."""
+    write(page, steady(PUMP, [1, 2]), steady(ODD, [3]), folded=False)
+    _, said = page.get("assets", PUMP, **{"from": 0, "to": START + 3000})
+    assert (said["begins"], said["from"], said["position"]) == (START + 1000, START + 1000, 2)
+    assert sum(said["score"]["rows"]) == 2
+
+
 def test_who_is_far_behind_is_told_so(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asset_facts, "ROWS_AT_ONCE", 2)
     write(page, steady(PUMP, [1, 2]), steady(PUMP, [3, 4]))
