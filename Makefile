@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo setup test lint faults quality bench format lock clean
+.PHONY: demo setup test browser lint faults quality bench format lock clean
 
 # A fleet to watch, in a minute: neither torch nor a server is needed.
 demo: $(VENV)/.demo
@@ -27,6 +27,10 @@ $(VENV)/.installed: pyproject.toml
 # Two at a time, for two cores: what one waits for, the other computes. Who is done takes over from the other.
 test: setup
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+# The page in a real Chromium. Pictures of every view, dark and light, are kept in build/pictures.
+browser: setup
+	$(BIN)/pytest -m browser tests/browser
 
 lint: setup
 	$(BIN)/ruff check .
