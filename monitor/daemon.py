@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -14,6 +14,7 @@ from config.secret import secret
 from monitor.assemble import beside_filters, topic_filters
 from monitor.deadline import Deadline
 from monitor.door import REPLY_S, CommandError, Door
+from monitor.hops import Beside
 from monitor.influx import InfluxSink
 from monitor.intake import Intake
 from monitor.journal import Journal, JournalError
@@ -142,8 +143,27 @@ class Daemon:
             vitals=self._vitals,
             spec=lambda: self._line.state.spec,
             model_folder=self._shelf.place,
+            beside=self._beside,
+            models=self._models,
         )
         return routes(sources)
+
+    def _beside(self) -> Beside:
+        """What health tells of the hops."""
+        mqtt = self._settings.mqtt
+        return Beside(
+            broker=f"{mqtt.host}:{mqtt.port}",
+            http=self._http.address,
+            influx=bool(self._settings.influx.url),
+            levels=self._upkeep.levels,
+        )
+
+    def _models(self) -> list[dict[str, Any]]:
+        """The model of every class."""
+        return [
+            {"class": each.name, "model": each.model_name or None, "hash": each.model_hash, "window": each.window}
+            for each in self._promotion.classes
+        ]
 
     def run(self, another: Callable[[], bool]) -> int | None:
         """Run until `stop`, or until `another` daemon shall follow, which is asked twice a second.

@@ -22,7 +22,7 @@ from monitor.notify import SINK
 
 if TYPE_CHECKING:
     from monitor.coverage import Coverage
-    from monitor.records import StoredScores
+    from monitor.records import AlertEvent, StoredScores
     from monitor.store import Store
 
 FIRST_BATCHES = 2_000  # looked through for the assets' latest rows
@@ -58,7 +58,8 @@ NOT_WATCHED = {
 class View:
     """One look."""
 
-    # As in `monitor.roll`, with `score`, `sensor`, `state`, `severity` and `coverage`; what needs somebody first.
+    # As in `monitor.roll`, with `score`, `sensor`, `state`, `severity`, `incident` (the worst open one, in short)
+    # and `coverage`; what needs somebody first.
     assets: list[dict[str, Any]]
     incidents: int  # open, of all assets
     rates: dict[str, float]  # values and scored rows a second; empty at the first look
@@ -77,14 +78,14 @@ class Fleet:
         self._position = 0
         self._scores: dict[str, tuple[float | None, str | None]] = {}
         self._rates = {"values": Rate(), "scored rows": Rate()}
-        self._told = -1  # the newest transition that the severities are of
-        self._severities: dict[str, str] = {}
+        self._told = -1  # the newest transition that the incidents are as of
+        self._worst: dict[str, AlertEvent] = {}  # open incident of an asset
         self._covered = -COVERAGE_S  # when the ledger was looked at
         self._coverage: dict[str, dict[str, Any]] = {}
 
     def look(self, assets: list[dict[str, Any]], now: float) -> View:
         """The view of these assets; `now` in seconds, of any clock that only goes forward."""
-        self._read()
+        self._read({row["asset"] for row in assets})
         self._read_incidents()
         self._read_coverage(now)
         facts = self._store.facts()
@@ -93,12 +94,13 @@ class Fleet:
         for row in assets:
             asset = row["asset"]
             score, sensor = self._scores.get(asset, (None, None))
-            severity = self._severities.get(asset)
+            worst = self._worst.get(asset)
             more = {
                 "score": score,
                 "sensor": sensor,
-                "severity": severity,
-                "state": severity or state(row["status"]),
+                "severity": worst and worst.severity,
+                "state": worst.severity if worst else state(row["status"]),
+                "incident": worst and _incident(worst),
                 "coverage": self._coverage.get(asset),
             }
             rows.append({**row, **more})
@@ -119,11 +121,12 @@ class Fleet:
         newest = self._store.heads()[1]
         if newest == self._told:
             return
-        found: dict[str, str] = {}
-        for incident in self._store.open_incidents():
-            known = found.get(incident.stream, SEVERITIES[-1])
-            found[incident.stream] = min(known, incident.severity, key=SEVERITIES.index)
-        self._told, self._severities = newest, found
+        found: dict[str, AlertEvent] = {}
+        for incident in self._store.open_incidents():  # oldest first
+            known = found.get(incident.stream)
+            if known is None or SEVERITIES.index(incident.severity) < SEVERITIES.index(known.severity):
+                found[incident.stream] = incident
+        self._told, self._worst = newest, found
 
     def _read_coverage(self, now: float) -> None:
         """How much of the last day every asset was scored, anew each minute."""
@@ -134,8 +137,8 @@ class Fleet:
         self._coverage = {each.asset: _covered(each) for each in found if each.total}
         self._covered = now
 
-    def _read(self) -> None:
-        """Take in the score rows that are new; at first look back over the latest ones."""
+    def _read(self, wanted: set[str]) -> None:
+        """Take in the score rows that are new; at first look back until those who are wanted have theirs."""
         if self._position:
             while batches := self._store.scores_after(self._position, ROWS_AT_ONCE):
                 for batch in batches:
@@ -145,7 +148,7 @@ class Fleet:
         self._position = self._store.heads()[0]
         with closing(self._store.latest_scores()) as newest_first:
             for number, batch in enumerate(newest_first):
-                if number >= FIRST_BATCHES:
+                if number >= FIRST_BATCHES or not wanted - self._scores.keys():
                     return
                 self._take(batch, newer=False)
 
@@ -202,6 +205,17 @@ def watched(rows: list[dict[str, Any]]) -> str:
         return "every asset is watched" if count > 1 else "the one asset is watched"
     why = ", ".join(f"{states[name]} {word}" for name, word in NOT_WATCHED.items() if states[name])
     return f"{count} of {len(rows)} assets {'is' if count == 1 else 'are'} watched; {why}"
+
+
+def _incident(worst: AlertEvent) -> dict[str, Any]:
+    """The worst one in short."""
+    return {
+        "id": worst.incident_id,
+        "kind": worst.kind,
+        "sensor": worst.sensor or (worst.top[0].sensor if worst.top else ""),
+        "started": worst.started,
+        "transition": str(worst.transition),  # the latest
+    }
 
 
 def _covered(each: Coverage) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Figures:
 
     books: Mapping[str, Any] = field(default_factory=dict)  # as the line has them; empty before it has any
     messages: int = 0
+    records: int = 0  # of the journal, since it was begun
     stale_acks: int = 0
     reconnects: int = 0
     packet_age_s: float | None = None  # None: there is no connection

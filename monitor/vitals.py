@@ -50,6 +50,7 @@ class Gatherer:
         self._started = time.time()
         self._version = version("enginewatch")
         self._phase = "recovering"
+        self._errors: dict[str, tuple[str, int]] = {}
         self._receiver: Receiver | None = None
         self._intake: Intake | None = None
         self.stages: Stages | None = None  # as the daemon looks at them
@@ -66,6 +67,18 @@ class Gatherer:
     def turn(self) -> None:
         """The daemon's own loop has come around."""
         self._turned = time.monotonic()
+        known = {
+            "broker": self._broker(),
+            "store": self._line.trouble,
+            "influx": self._influx.last_error,
+            "notify": self._notifier.last_error,
+        }
+        now = time.time_ns() // 1_000_000
+        self._errors |= {hop: (error, now) for hop, error in known.items() if error}
+
+    def errors(self) -> dict[str, tuple[str, int]]:
+        """Of every hop its last error, and when it was last seen in epoch ms; also where it is over."""
+        return self._errors.copy()
 
     def vitals(self) -> Vitals:
         """Waits for nothing."""
@@ -106,6 +119,7 @@ class Gatherer:
         return Figures(
             books=self._line.books,
             messages=receiver.counters.received if receiver else 0,
+            records=self._journal.last(),
             stale_acks=receiver.counters.stale_acks if receiver else 0,
             reconnects=receiver.counters.reconnects if receiver else 0,
             packet_age_s=receiver.packet_age if receiver else None,

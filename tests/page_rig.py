@@ -63,6 +63,9 @@ class _Measures:
     def figures(self) -> Figures:
         return self._page.asked().figures()
 
+    def errors(self) -> dict[str, tuple[str, int]]:
+        return {}
+
 
 @contextmanager
 def served(folder: Path) -> Iterator[Page]:

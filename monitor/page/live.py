@@ -66,7 +66,7 @@ class Looker:
             return {"trouble": str(error)}, {row["asset"]: row for row in self._rows}
         finally:
             self._sources.store.leave()
-        return _summary(view, trouble), {row["asset"]: row for row in view.assets}
+        return _summary(view, trouble), {row["asset"]: _short(row) for row in view.assets}
 
     def _ask(self) -> None:
         now = time.monotonic()
@@ -101,6 +101,12 @@ class Hub:
             )
         goes_on: Callable[[], None] = request.scope["state"]["goes_on"]
         return StreamingResponse(self._told(goes_on), media_type="text/event-stream")
+
+    async def now(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Summary and rows as of the latest look; looks where nobody listens."""
+        if not self._number:
+            return await to_thread.run_sync(self._look, limiter=self._one)
+        return self._summary, self._rows
 
     async def _told(self, goes_on: Callable[[], None]) -> AsyncIterator[bytes]:
         self.listeners += 1
@@ -175,6 +181,11 @@ def _summary(view: View, trouble: str) -> dict[str, Any]:
         "rows_per_s": _rounded(view.rates.get("scored rows")),
         "lags": view.lags,
     }
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose numbers have the digits that people read."""
+    return row | {name: round(row[name], 4) for name in ("score", "threshold") if row[name] is not None}
 
 
 def _rounded(rate: float | None) -> float | None:

@@ -31,10 +31,14 @@ class Reader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._limiter = CapacityLimiter(AT_ONCE)
+        self._one = CapacityLimiter(1)
 
-    async def read(self, what: Callable[[Store], Found]) -> Found:
-        """What a function finds in the store. Raises HTTPException where it cannot be read."""
-        return await to_thread.run_sync(self._read, what, limiter=self._limiter)
+    async def read(self, what: Callable[[Store], Found], *, alone: bool = False) -> Found:
+        """What a function finds in the store. Raises HTTPException where it cannot be read.
+
+        Functions that remember something are to be `alone`: no two of those are called at once.
+        """
+        return await to_thread.run_sync(self._read, what, limiter=self._one if alone else self._limiter)
 
     def _read(self, what: Callable[[Store], Found]) -> Found:
         try:

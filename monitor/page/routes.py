@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anyio import CapacityLimiter, to_thread
 from starlette.routing import Route
 
+from monitor.page import fleet_api, health_api
 from monitor.page.asset_routes import asset_routes
 from monitor.page.files import INDEX, Files, told
 from monitor.page.live import Hub, Looker
@@ -35,6 +36,8 @@ def routes(sources: Sources) -> list[Route]:
     return [
         *of_files(),
         Route("/api/v1/live", live, methods=["GET"]),
+        *fleet_api.routes(hub, reader),
+        *health_api.routes(sources, reader),
         *asset_routes(sources, reader),
     ]
 

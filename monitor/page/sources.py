@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from monitor.hops import Beside
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from monitor.health import Figures, Vitals
@@ -33,6 +35,10 @@ class Measures(Protocol):
         """Reads the store: on a thread of its own."""
         ...
 
+    def errors(self) -> Mapping[str, tuple[str, int]]:
+        """Of every hop its last error, and when it was last seen in epoch ms."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:
@@ -43,3 +49,7 @@ class Sources:
     vitals: Measures
     spec: Callable[[], LineSpec]  # what the line works by; waits for nothing
     model_folder: Callable[[str], Path]  # where the copy of a model lies, by its hash; waits for nothing
+    beside: Callable[[], Beside] = Beside  # what health tells of the hops beside that
+    models: Callable[[], list[dict[str, Any]]] = list  # class, model, hash of each
+    # Further parts of /api/v1/health, by name: what can be told as JSON, bounded in size.
+    sections: Mapping[str, Callable[[Store], object]] = field(default_factory=dict)

@@ -31,6 +31,7 @@ import { clock, duration } from "./words.js";
 /* name: first part of the address; title: in the navigation, which shows those with a title; under: whose entry it is. */
 const VIEWS = [
   { name: "fleet", title: "Fleet", module: "./views/fleet.js" },
+  { name: "health", title: "Health", module: "./views/health.js" },
 ];
 
 const main = document.getElementById("main");

@@ -51,17 +51,17 @@ export function attribute(node, name, value) {
 
 /* The shapes by which states are told apart without colours, in a box of 16 by 16. */
 const SHAPES = {
-  octagon: "M5.200 1.500h5.600L14.500 5.200v5.600L10.800 14.500H5.200L1.500 10.800V5.200z",
-  triangle: "M8 1.500 15 14H1z",
+  octagon: "M5.2 1.5h5.600L14.5 5.2v5.600L10.8 14.5H5.2L1.5 10.8V5.2z",
+  triangle: "M8 1.5 15 14H1z",
   cross: "M3 1 8 6l5-5 2 2-5 5 5 5-2 2-5-5-5 5-2-2 5-5-5-5z",
   circle: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2z",
-  ring: "M8 1.500a6.500 6.500 0 1 0 0 13 6.500 6.500 0 0 0 0-13zm0 2.500a4 4 0 1 1 0 8 4 4 0 0 1 0-8z",
-  half: "M8 1.500a6.500 6.500 0 0 0 0 13zM8 1.500a6.500 6.500 0 0 1 0 13v-1.500a5 5 0 0 0 0-10z",
+  ring: "M8 1.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zm0 2.5a4 4 0 1 1 0 8 4 4 0 0 1 0-8z",
+  half: "M8 1.5a6.5 6.5 0 0 0 0 13zM8 1.5a6.5 6.5 0 0 1 0 13v-1.5a5 5 0 0 0 0-10z",
   bars: "M4 2h3v12H4zM9 2h3v12H9z",
-  square: "M2.500 2.500h11v11h-11z",
+  square: "M2.5 2.5h11v11h-11z",
   frame: "M2 2h12v12H2zm2 2v8h8V4z",
   diamond: "M8 1l7 7-7 7-7-7z",
-  wrench: "M10.500 1a4.500 4.500 0 0 0-4.300 5.900L1 12.200 3.800 15l5.300-5.200A4.500 4.500 0 0 0 14.900 4.300L12 7.200 9 7V4z",
+  wrench: "M10.500 1a4.5 4.5 0 0 0-4.300 5.900L1 12.200 3.800 15l5.300-5.2A4.5 4.5 0 0 0 14.900 4.300L12 7.200 9 7V4z",
 };
 
 /* One of these shapes. It says nothing by itself: a word stands beside it. */

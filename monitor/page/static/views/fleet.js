@@ -1,16 +1,270 @@
-/* The fleet: every asset, worst first. */
+/* The fleet: every asset, worst first. Cards are made once and touched only where something changed and they are in
+   sight, so that a thousand of them stay fluid. Their order changes only while nobody points at them. */
 
-import { badge, el, put } from "../dom.js";
-import { ago, assetName, assetPlace, number, state } from "../words.js";
+import { attribute, badge, el, figure, put, text } from "../dom.js";
+import { Minutes, trend } from "../trend.js";
+import * as words from "../words.js";
+
+const ORDERED_MS = 2000; // between two changes of the order
+const NEAR = 0.8; // of its threshold: such assets come first among the watched ones, until they fall below
+const NEAR_NO_MORE = 0.65;
+const RANK = new Map(Object.keys(words.STATES).map((name, at) => [name, at]));
+const kept = { search: "", state: "", class: "", site: "" }; // filters, while the page is open
 
 export async function show(root, _, page) {
-  const grid = el("ul", { class: "grid" });
-  put(root, el("div", { class: "view-head" }, el("h1", {}, "Fleet")), grid);
+  const cards = new Map(); // key -> card
+  const grid = el("ul", { class: "grid", "aria-label": "Assets, worst first" });
+  const counters = el("dl", { class: "figures" });
+  const said = el("p", { class: "dim", role: "status" });
+  const empty = el("div", { class: "empty", hidden: true });
+  const chips = { state: el("div", { class: "chips", role: "group", "aria-label": "State" }), class: group("Class"), site: group("Site") };
+  const search = el("input", {
+    type: "search", placeholder: "Search ( / )", "aria-label": "Search assets by name", value: kept.search,
+    oninput: () => { kept.search = search.value; filter(); },
+  });
+  put(root,
+    el("div", { class: "view-head" }, el("h1", {}, "Fleet"), said),
+    el("div", { class: "card" }, counters),
+    el("div", { class: "filters" }, search, chips.state, chips.class, chips.site),
+    empty, grid);
+
+  const seen = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const card = cards.get(target.dataset.key);
+      if (!card) continue;
+      card.inSight = isIntersecting;
+      if (isIntersecting && card.stale) draw(card);
+    }
+  }, { rootMargin: "200px" });
+
+  let trends = null;
+  let pointed = false;
+  let ordered = -ORDERED_MS;
+  grid.addEventListener("pointerenter", (event) => { pointed = event.pointerType === "mouse"; });
+  grid.addEventListener("pointerleave", () => { pointed = false; });
+  grid.addEventListener("keydown", step);
+  const onKey = (event) => {
+    if (event.key === "/" && !event.target.closest("input, textarea, select, dialog")) {
+      event.preventDefault();
+      search.focus();
+    }
+  };
+  document.addEventListener("keydown", onKey);
+  const clock = setInterval(() => { for (const card of cards.values()) if (card.inSight) heard(card); }, 1000);
+  page.get("api/v1/fleet/trends").then((found) => {
+    trends = found;
+    for (const card of cards.values()) begin(card);
+  }).catch((error) => { if (error.name !== "AbortError") page.say(`No trends of the last hour: ${error.message}`, "warning"); });
+
+  /* -- cards */
+
+  function make(row) {
+    const picture = trend();
+    const link = el("a", { class: "asset", href: `#/asset/${encodeURIComponent(row.asset)}` }, words.assetName(row.asset));
+    const card = {
+      row, picture, link, near: false, inSight: false, stale: true, minutes: null,
+      badge: el("span", {}), score: el("span", { class: "number" }), detail: el("span", { class: "detail" }),
+      heard: el("span", { class: "dim number" }), incidents: el("span", { class: "count-incidents" }), covered: el("span", { class: "dim number" }),
+    };
+    card.node = el("li", { class: "asset-card", dataset: { key: row.asset } },
+      el("div", { class: "asset-head" }, link, card.badge),
+      el("div", { class: "asset-place dim" }, words.assetPlace(row.asset) || " "),
+      picture.node,
+      el("div", { class: "asset-row" }, card.score, card.heard),
+      el("div", { class: "asset-row" }, card.incidents, card.detail),
+      el("div", { class: "asset-row" }, card.covered));
+    begin(card);
+    seen.observe(card.node);
+    return card;
+  }
+
+  /* The last hour as the store had it; what came since is taken in as it comes. */
+  function begin(card) {
+    if (!trends) return;
+    const known = card.minutes;
+    card.minutes = new Minutes(trends.first, trends.width, trends.points);
+    const stored = trends.assets[card.row.asset];
+    if (stored) card.minutes.fill(stored);
+    if (!known) card.minutes.take(card.row.newest, card.row.score);
+    refresh(card);
+  }
+
+  function refresh(card) {
+    if (card.inSight) draw(card);
+    else card.stale = true;
+  }
+
+  function draw(card) {
+    const { row } = card;
+    card.stale = false;
+    const state = words.state(row.state);
+    attribute(card.node, "data-tone", state.tone);
+    if (card.shown !== `${row.state} ${row.status}`) {
+      card.shown = `${row.state} ${row.status}`;
+      put(card.badge, badge(state, row.state === "resting" || row.state === "warming" ? words.plain(row.status) : state.word));
+    }
+    const over = row.score !== null && row.threshold !== null && row.score > row.threshold;
+    attribute(card.score, "data-over", over ? "yes" : null);
+    text(card.score, row.score === null ? "not scored" : `${words.number(row.score)} of ${row.threshold === null ? "no threshold" : words.number(row.threshold)}`);
+    text(card.incidents, row.incidents ? incidents(row) : "");
+    text(card.detail, row.regime === "all" ? "" : words.plain(row.regime));
+    const { coverage } = row;
+    text(card.covered, coverage ? `${words.percent(coverage.share)} of 24 h scored${coverage.reason && coverage.share < 0.995 ? `, else ${words.reason(coverage.reason)}` : ""}` : "");
+    heard(card);
+    if (card.minutes) card.picture.draw(card.minutes, row.threshold);
+  }
+
+  function heard(card) {
+    text(card.heard, words.ago(card.row.heard));
+  }
+
+  /* -- order and filters */
+
+  function near(card) {
+    const { score, threshold } = card.row;
+    const share = score !== null && threshold ? score / threshold : 0;
+    card.near = share >= (card.near ? NEAR_NO_MORE : NEAR);
+  }
+
+  function order() {
+    const wanted = [...cards.values()].sort((one, two) =>
+      (RANK.get(one.row.state) ?? 99) - (RANK.get(two.row.state) ?? 99)
+      || two.near - one.near || (one.row.asset < two.row.asset ? -1 : 1));
+    let at = grid.firstElementChild;
+    for (const { node } of wanted) {
+      if (node === at) at = at.nextElementSibling;
+      else grid.insertBefore(node, at);
+    }
+  }
+
+  const matches = ({ row }, but = "") =>
+    (but === "state" || !kept.state || row.state === kept.state)
+    && (but === "class" || !kept.class || row.class === kept.class)
+    && (but === "site" || !kept.site || words.site(row.asset) === kept.site)
+    && row.asset.toLowerCase().includes(kept.search.trim().toLowerCase());
+
+  function filter() {
+    let count = 0;
+    for (const card of cards.values()) {
+      const shown = matches(card);
+      card.node.hidden = !shown;
+      count += shown;
+    }
+    fillChips();
+    const { summary } = page.live;
+    empty.hidden = count > 0;
+    if (!cards.size) put(empty, el("h2", {}, "No asset was heard yet"), el("p", {}, summary?.trouble || "As soon as readings arrive, every asset has its place here."));
+    else if (!count) put(empty, el("h2", {}, "No asset matches"), el("button", { type: "button", onclick: clear }, "Show all"));
+  }
+
+  function clear() {
+    Object.assign(kept, { search: "", state: "", class: "", site: "" });
+    search.value = "";
+    filter();
+  }
+
+  function fillChips() {
+    const of = {
+      state: (row) => row.state, class: (row) => row.class, site: (row) => words.site(row.asset),
+    };
+    for (const [name, value] of Object.entries(of)) {
+      const counts = new Map();
+      for (const card of cards.values()) if (matches(card, name)) counts.set(value(card.row), (counts.get(value(card.row)) ?? 0) + 1);
+      if (kept[name] && !counts.has(kept[name])) counts.set(kept[name], 0);
+      const entries = [...counts].sort(([one], [two]) => (name === "state" ? RANK.get(one) - RANK.get(two) : one < two ? -1 : 1));
+      chips[name].hidden = entries.length < 2 && !kept[name];
+      const told = JSON.stringify([entries, kept[name]]);
+      if (chips[name].dataset.told === told) continue; // so that a focused one stays
+      const focused = chips[name].contains(document.activeElement) ? document.activeElement.dataset.value : null;
+      chips[name].dataset.told = told;
+      put(chips[name], entries.map(([each, count]) => chip(name, each, count)));
+      if (focused !== null) [...chips[name].children].find((each) => each.dataset.value === focused)?.focus();
+    }
+  }
+
+  function chip(name, value, count) {
+    const state = name === "state" ? words.state(value) : null;
+    return el("button", {
+      type: "button", class: "chip", "aria-pressed": String(kept[name] === value), dataset: { value, ...(state && { tone: state.tone }) },
+      onclick: () => { kept[name] = kept[name] === value ? "" : value; filter(); },
+    }, state && badgeShape(state), state ? state.word : value, el("span", { class: "count" }, count));
+  }
+
+  /* Arrow keys go from card to card. */
+  function step(event) {
+    const among = [...cards.values()].filter((card) => !card.node.hidden).map((card) => card.node)
+      .sort((one, two) => (one.compareDocumentPosition(two) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
+    const at = among.indexOf(event.target.closest("li"));
+    const across = among.filter((node) => node.offsetTop === among[0].offsetTop).length;
+    const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across }[event.key];
+    const next = by && at >= 0 ? among[at + by] : null;
+    if (!next) return;
+    event.preventDefault();
+    next.querySelector("a").focus();
+  }
+
+  /* -- as the live state changes */
+
+  function count({ summary }) {
+    const lags = Object.entries(summary.lags ?? {});
+    const shares = [...cards.values()].map((card) => card.row.coverage?.share).filter((share) => share !== undefined);
+    const mean = shares.length ? shares.reduce((sum, share) => sum + share, 0) / shares.length : null;
+    put(counters,
+      figure("Assets", words.number(cards.size, 9)),
+      figure("Open incidents", el("span", { dataset: { tone: summary.incidents ? "critical" : "good" }, class: "toned" }, words.number(summary.incidents ?? null, 9))),
+      figure("Readings a second", words.number(summary.values_per_s ?? null, 4)),
+      figure("Scored rows a second", words.number(summary.rows_per_s ?? null, 4)),
+      figure("Scored of the last 24 h", words.percent(mean)),
+      lags.map(([sink, lag]) => figure(`Waiting for ${SINKS[sink] ?? sink}`, words.number(lag, 9))));
+    text(said, summary.watched ?? "");
+  }
+
   return {
     update(live) {
-      put(grid, [...live.assets.values()].map((row) => el("li", { class: "card" },
-        el("a", { href: `#/asset/${encodeURIComponent(row.asset)}` }, assetName(row.asset)), " ", assetPlace(row.asset), " ",
-        badge(state(row.state)), number(row.score), ago(row.heard))));
+      for (const key of live.changed) {
+        const row = live.assets.get(key);
+        let card = cards.get(key);
+        if (!row) {
+          if (card) {
+            seen.unobserve(card.node);
+            card.node.remove();
+            cards.delete(key);
+          }
+          continue;
+        }
+        if (!card) {
+          card = make(row);
+          cards.set(key, card);
+          grid.append(card.node);
+        }
+        card.row = row;
+        card.minutes?.take(row.newest, row.score);
+        near(card);
+        refresh(card);
+      }
+      count(live);
+      filter();
+      const now = performance.now();
+      if (now - ordered >= ORDERED_MS && !pointed && !grid.contains(document.activeElement)) {
+        ordered = now;
+        order();
+      }
+    },
+    close() {
+      seen.disconnect();
+      clearInterval(clock);
+      document.removeEventListener("keydown", onKey);
     },
   };
 }
+
+/* What is wrong, in short: the worst incident, and how many more there are. */
+function incidents({ incidents: many, incident }) {
+  if (!incident) return words.count(many, "incident");
+  const sensor = incident.sensor ? `: ${words.plain(incident.sensor)}` : "";
+  return `${words.kind(incident.kind)}${sensor}${many > 1 ? ` and ${many - 1} more` : ""}`;
+}
+
+const SINKS = { mqtt: "subscribers", influx: "InfluxDB" };
+const group = (label) => el("div", { class: "chips", role: "group", "aria-label": label });
+const badgeShape = (state) => badge(state).firstElementChild;
