@@ -281,9 +281,14 @@ class HttpSettings(Section):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="further host names by which it is asked, such as a proxy's; they need a token"
     )
+    simulator_topic: str = Field(
+        "", description="topic at which a simulated fleet takes faults from the page, as in the demo; empty: none"
+    )
 
     def mistakes(self) -> Iterator[Mistake]:
         """One token, that cannot be guessed; and one at all where others than this machine can ask."""
+        if set(self.simulator_topic) & set("+#\0") or self.simulator_topic.startswith(("$", "/")):
+            yield Mistake(("simulator_topic",), "cannot be a topic: leave out +, #, and a leading $ or /")
         yield from only_one(self, "token", "token_file")
         if self.token is not None and len(self.token.get_secret_value()) < LEAST_TOKEN:
             yield Mistake(("token",), f"has less than {LEAST_TOKEN} characters, so it could be guessed")

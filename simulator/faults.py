@@ -122,11 +122,22 @@ class SensorFaults:
 
     def __init__(self, faults: Sequence[Fault], seed: int, period_ms: int) -> None:
         """`seed` is the fleet's."""
-        chosen = [fault for fault in faults if FAULTS[fault.kind].on_sensor]
         self._seed = seed
-        self._acting = [
-            _Acting(fault, seed, period_ms) for fault in sorted(chosen, key=lambda each: each.start_ms)
-        ]
+        self._period_ms = period_ms
+        self._acting: list[_Acting] = []
+        for fault in sorted(faults, key=lambda each: each.start_ms):
+            self.add(fault)
+
+    def add(self, fault: Fault) -> None:
+        """One more, which begins behind all of those that there are; a fault of the engine is passed over."""
+        if FAULTS[fault.kind].on_sensor:
+            self._acting.append(_Acting(fault, self._seed, self._period_ms))
+
+    def end(self, fault: Fault, ended: Fault) -> None:
+        """A fault ends as `ended` says."""
+        for acting in self._acting:
+            if acting.fault == fault:
+                acting.fault = ended
 
     def apply(self, signal: Float64, time: Int64) -> None:
         """Change a signal (T, N, C) in place; NaN is a missing reading."""

@@ -6,6 +6,7 @@ its own, one sequence a purpose, so that neither another engine nor another engi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,6 +111,35 @@ class Fleet:
         self._sensor_faults.apply(signal, time)
         self._tick += ticks
         return Block(time, quantise(signal), demand.running)
+
+    @property
+    def time(self) -> int:
+        """The next tick in ms since the beginning: what happens from now on begins there at the earliest."""
+        return self._tick * self._period_ms
+
+    def inject(self, fault: Fault) -> None:
+        """One more fault, from `time` on or later. Raises ValueError for one that cannot be."""
+        wrong = mistake(fault)
+        if not wrong and fault.start_ms < self.time:
+            wrong = "it begins in the past"
+        at = fault.start_ms
+        if not wrong and any(
+            each.part == fault.part and each.start_ms <= at < each.end_ms for each in self._faults
+        ):
+            wrong = f"{self.assets[fault.engine]} has a fault of the same part already"
+        if wrong:
+            raise ValueError(wrong)
+        self._faults += (fault,)
+        self._sensor_faults.add(fault)
+
+    def mend(self, fault: Fault) -> Fault:
+        """End one of the fleet's faults now, and return it as it then was. Raises ValueError where it is none."""
+        if fault not in self._faults or not fault.start_ms <= self.time < fault.end_ms:
+            raise ValueError("it has no such fault just now")
+        ended = replace(fault, duration_ms=max(self.time - fault.start_ms, 1))
+        self._faults = tuple(ended if each == fault else each for each in self._faults)
+        self._sensor_faults.end(fault, ended)
+        return ended
 
     def truth(self, beginning: int = 0) -> list[dict[str, Any]]:
         """What really is wrong when, in the order of time; `beginning` is that of the fleet in epoch ms."""

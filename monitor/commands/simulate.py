@@ -6,9 +6,10 @@ import argparse
 import itertools
 import json
 import math
+import os
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,11 @@ from simulator.output import OutputError, check_output, check_place, open_output
 from simulator.schedule import SYNTAX, ScheduleError, checked, draw_faults, from_line, from_toml, milliseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from config.settings import MqttSettings
     from simulator.faults import Fault
+    from simulator.ordered import OrderLink
     from simulator.schedule import Entry
 
 FASTEST_HZ, SLOWEST_HZ = 20.0, 0.5  # between them the physics have been checked
@@ -81,6 +86,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--speed", type=speed, default=1.0, metavar="X", help="times real time, or max: as acknowledged (1)")
     add("--spool", type=number(0, 3600), default=0.0, metavar="SECONDS", help=SPOOL)
     add("--truth-topic", metavar="TOPIC", help="where faults are told as they begin and end (ROOT/_truth)")
+    add(
+        "--take-faults",
+        metavar="TOPIC",
+        help="take orders for faults at TOPIC/order, such as the page gives (http.simulator_topic)",
+    )
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write the counts here, as JSON")
 
 
@@ -206,9 +216,16 @@ def _publish(options: argparse.Namespace) -> int:
     if math.isinf(options.duration) and options.speed > 1:
         raise UserError("--speed above 1 needs a --duration: an endless run would get ahead of the clock")
     topic = f"{settings.root}/_truth" if options.truth_topic is None else options.truth_topic
-    _check_truth_topic(topic, settings.root)
+    _check_topic("--truth-topic", topic, settings.root)
+    if options.take_faults is not None:
+        _check_topic("--take-faults", options.take_faults, settings.root)
+        if options.speed != 1:
+            raise UserError("--take-faults needs a fleet in real time: leave out --speed")
     fleet = _fleet(options)
-    with connected(options, spool_s=options.spool, layout=options.layout) as publisher:
+    with (
+        connected(options, spool_s=options.spool, layout=options.layout) as publisher,
+        _orders(options, settings) as orders,
+    ):
         simulation = Simulation(
             publisher,
             fleet,
@@ -217,6 +234,7 @@ def _publish(options: argparse.Namespace) -> int:
             speed=options.speed,
             now=time.time_ns() // 1_000_000,
             truth_topic=topic,
+            orders=orders,
         )
         if options.truth is not None:
             with whole_file(options.truth) as truth:
@@ -224,12 +242,29 @@ def _publish(options: argparse.Namespace) -> int:
         return simulation.carry_out("simulate", options.summary)
 
 
-def _check_truth_topic(topic: str, root: str) -> None:
+@contextmanager
+def _orders(options: argparse.Namespace, settings: MqttSettings) -> Iterator[OrderLink | None]:
+    """Where faults by order come from; None where nobody asked for them."""
+    if options.take_faults is None:
+        yield None
+        return
+    from simulator.ordered import OrderLink  # noqa: PLC0415 - for those who take orders
+
+    link = OrderLink(settings, f"enginewatch-simulate-{os.getpid()}-orders", options.take_faults)
+    link.start()
+    try:
+        yield link
+    finally:
+        link.stop()
+
+
+def _check_topic(option: str, topic: str, root: str) -> None:
     """Nothing that a daemon reads may tell it the truth."""
     if not topic or set(topic) & set("+#\0") or topic.startswith("$"):
-        raise UserError(f"--truth-topic {topic!r} cannot be a topic: leave out +, #, and a leading $")
+        raise UserError(f"{option} {topic!r} cannot be a topic: leave out +, #, and a leading $")
     if topic.startswith((f"{root}/v1/", f"{root}/_monitor/", f"{root}/_publisher/")):
-        raise UserError(f"--truth-topic {topic}: the monitor reads there; take one such as {root}/_truth")
+        other = "_truth" if option == "--truth-topic" else "_simulator"
+        raise UserError(f"{option} {topic}: the monitor reads there; take one such as {root}/{other}")
 
 
 def _list_faults() -> None:

@@ -7,10 +7,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from monitor.commands.publishing import Run
+from simulator.faults import truth_record
+from simulator.orders import Hand
 from simulator.records import SENSORS
 
 if TYPE_CHECKING:
     from simulator.fleet import Fleet
+    from simulator.ordered import OrderLink
     from simulator.publish import Publisher
     from simulator.records import Block
 
@@ -36,8 +39,12 @@ class Simulation(Run):
         speed: float,
         now: int,
         truth_topic: str,
+        orders: OrderLink | None = None,
     ) -> None:
-        """`ticks` are infinite for an endless run, at a speed of 1 or less; `now` is epoch ms."""
+        """`ticks` are infinite for an endless run, at a speed of 1 or less; `now` is epoch ms.
+
+        `orders` are where faults by order come from, where they are taken.
+        """
         super().__init__(publisher)
         self._fleet = fleet
         self._ticks = ticks
@@ -48,6 +55,8 @@ class Simulation(Run):
         self._truth_topic = truth_topic
         self._records = fleet.truth(self.beginning)
         self._events = _events(self._records)
+        self._orders = orders
+        self._hand = Hand(fleet)
         self._online: set[str] = set()
         self._done = 0  # ticks
         self._time = self.beginning  # epoch ms of the latest
@@ -58,6 +67,7 @@ class Simulation(Run):
         wished = BLOCK_S * self._speed * 1000 / self._period_ms
         most = max(1, READINGS_A_BLOCK // len(self._fleet.assets))
         while self._done < self._ticks:
+            self._take_orders()
             size = int(max(1, min(wished, most, self._ticks - self._done)))
             self._publish(self._fleet.block(size))
 
@@ -84,6 +94,23 @@ class Simulation(Run):
         else:
             self._online.remove(asset)
             self.publisher.retire(asset)
+
+    def _take_orders(self) -> None:
+        """Let faults begin and end by order, with the block that comes next."""
+        if self._orders is None:
+            return
+        done = self._hand.take(self._orders.orders())
+        for fault in done.begun:
+            record = truth_record(fault, self._fleet.assets[fault.engine], self.beginning)
+            self._records.append(record)
+            self._events.append((record["start"], "begin", record))
+        for fault, ended in done.ended:
+            asset = self._fleet.assets[fault.engine]
+            before, after = (truth_record(each, asset, self.beginning) for each in (fault, ended))
+            self._records[self._records.index(before)] = after
+            self._events.append((after["end"], "end", after))
+        self._events.sort(key=lambda event: event[0], reverse=True)
+        self._orders.tell(self._hand.state(self.beginning))
 
     def _tell_truth(self) -> None:
         while self._events and self._events[-1][0] <= self._time:

@@ -17,6 +17,11 @@ MODEL = "pretrained:engine"
 ALERT_TOPIC = "{root}/v1/{site}/{asset}/alert"
 
 
+def simulator_topic(root: str, daemon_id: str) -> str:
+    """Where the fleet of a demo takes orders."""
+    return f"{root}/_simulator/{daemon_id}"
+
+
 def settings_file(mqtt: MqttSettings, *, daemon_id: str, site: str, influx: InfluxSettings | None) -> str:
     """The settings of a daemon that watches one site at this broker, as TOML. Its state stands beside the file."""
     sections: dict[str, Mapping[str, object]] = {
@@ -31,7 +36,10 @@ def settings_file(mqtt: MqttSettings, *, daemon_id: str, site: str, influx: Infl
         },
         "mqtt.tls": {"enabled": mqtt.tls.enabled, "ca_file": mqtt.tls.ca_file and mqtt.tls.ca_file.absolute()},
         "[classes]": {"name": "engine", "model": MODEL, "assets": [f"{site}/*"]},
-        "http": {"port": 0},  # beside a daemon of the user
+        "http": {
+            "port": 0,
+            "simulator_topic": simulator_topic(mqtt.root, daemon_id),
+        },  # beside a daemon of the user
         "log": {"format": "json"},
     }
     if influx is not None:

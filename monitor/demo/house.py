@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Self
 from config.classes import resolve_classes
 from config.load import load
 from monitor import broker
-from monitor.demo.daemon import Sweeper, settings_file
+from monitor.demo.daemon import Sweeper, settings_file, simulator_topic
 from monitor.demo.processes import Child
 from monitor.demo.watch import Listener, Watch
 from simulator.fleet import asset_names
+from simulator.ordered import OrderLink
 from simulator.publish import Publisher
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class House:
             self._start_daemon()  # all processes come before our threads: a fork copies the locks that they hold
             self.publisher = self._reach_broker()
             self.listener = self._listen()
+            self.orders = self._take_orders()
             self._parts = self._parts.pop_all()
         return self
 
@@ -149,6 +151,13 @@ class House:
         self._parts.callback(listener.stop)
         listener.start()
         return listener
+
+    def _take_orders(self) -> OrderLink:
+        topic = simulator_topic(self._mqtt.root, self._daemon_id)
+        orders = OrderLink(self._mqtt, f"{self._client_id}-orders", topic)
+        self._parts.callback(orders.stop)
+        orders.start()
+        return orders
 
     def _child(self, name: str, command: list[str]) -> Child:
         child = Child(name, command, folder=self._folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
 import time
 from functools import partial
@@ -11,9 +13,10 @@ from monitor.demo import books, words
 from monitor.demo.plan import faults
 from monitor.demo.stream import Stream
 from simulator.fleet import Fleet
+from simulator.orders import Hand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from rich.console import RenderableType
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from monitor.demo.wishes import Wishes
     from monitor.records import AlertEvent
     from simulator.faults import Fault
+
+    _News = tuple[float, int, Callable[[], RenderableType]]  # when, in which order, and how that is told
 
 ACCOUNT_LIMIT_S = 30.0  # for the daemon to account for what was published last
 SEND_LIMIT_S = 10.0  # for it to tell the last alerts
@@ -44,6 +49,10 @@ class Session:
         until = self._history_ms + int(min(self._live_ms, PLANNED_MS))
         self._plan = faults(wishes.engines, wishes.seed, from_ms=self._history_ms, until_ms=until)
         self._fleet = Fleet(wishes.engines, seed=wishes.seed, faults=self._plan, period_ms=house.period_ms)
+        self._hand = Hand(self._fleet)
+        self._by_hand: list[Fault] = []  # all that were ordered, as far as they have come
+        self._news: list[_News] = []  # a heap
+        self._numbers = itertools.count()
         self._alerts: list[books.Alert] = []
 
     def live(self) -> None:
@@ -58,13 +67,14 @@ class Session:
             house.publisher, self._fleet, beginning=self._beginning, end=end, period_ms=house.period_ms
         )
         self._stream.announce()
-        news = self._news()
-        at, told = next(news)
+        for fault in self._plan:
+            self._announce(fault.start_ms, words.begins, fault)
+            self._announce(fault.end_ms, words.ends, fault)
         while not self._signals.asked and not self._stream.ended:
+            self._take_orders()
             pause = self._stream.turn(_now())
-            while at <= self._stream.time:
-                self._screen.say(told())
-                at, told = next(news)
+            while self._news and self._news[0][0] <= self._stream.time:
+                self._screen.say(heapq.heappop(self._news)[2]())
             self._look()
             time.sleep(min(pause, STEP_S))
 
@@ -94,7 +104,8 @@ class Session:
         return self._add_up()
 
     def _add_up(self) -> dict[str, Any]:
-        begun = [fault for fault in self._plan if self._beginning + fault.start_ms <= self._stream.time]
+        faults = self._plan + self._by_hand
+        begun = [fault for fault in faults if self._beginning + fault.start_ms <= self._stream.time]
         return books.summary(
             published=self._house.publisher.counters.acknowledged_values,
             outcomes=self._house.watch.books().get("outcomes", {}),
@@ -118,20 +129,30 @@ class Session:
 
     def _since_fault(self, event: AlertEvent, came: int) -> float | None:
         """Seconds since the fault began that an incident can be of; None where there is none."""
-        for fault in self._plan:
+        for fault in self._by_hand + self._plan:
             if books.explains(fault, self._fleet.assets[fault.engine], self._beginning, event, self._after_ms):
                 return (came - self._beginning - fault.start_ms) / 1000
         return None
 
-    def _news(self) -> Iterator[tuple[float, Callable[[], RenderableType]]]:
-        """What the simulation does to the engines: when (epoch ms), and how that is told; without an end."""
-        acts: list[tuple[float, Callable[..., RenderableType], Fault]] = []
-        for fault in self._plan:
-            acts += [(fault.start_ms, words.begins, fault), (fault.end_ms, words.ends, fault)]
-        for at, how, fault in sorted(acts, key=lambda act: act[0]):
-            time_ms = self._beginning + int(at)
-            yield time_ms, partial(how, fault, self._fleet.assets[fault.engine], time_ms)
-        yield math.inf, lambda: ""
+    def _take_orders(self) -> None:
+        """Let faults begin and end by hand, as the page orders."""
+        orders = self._house.orders
+        done = self._hand.take(orders.orders())
+        for fault in done.begun:
+            self._by_hand.append(fault)
+            self._announce(fault.start_ms, partial(words.begins, by_hand=True), fault)
+        for fault, ended in done.ended:
+            self._by_hand[self._by_hand.index(fault)] = ended
+            self._announce(ended.end_ms, partial(words.ends, by_hand=True), ended)
+        orders.tell(self._hand.state(self._beginning))
+
+    def _announce(self, at_ms: float, how: Callable[..., RenderableType], fault: Fault) -> None:
+        """Say something that happens to an engine when the readings are there."""
+        if math.isfinite(at_ms):
+            time_ms = self._beginning + int(at_ms)
+            asset = self._fleet.assets[fault.engine]
+            told: _News = (time_ms, next(self._numbers), partial(how, fault, asset, time_ms))
+            heapq.heappush(self._news, told)
 
 
 def _now() -> int:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from simulator.fleet import Fleet
     from simulator.publish import Publisher
 
-BLOCK = 20  # ticks simulated at once
+BLOCK = 20  # ticks simulated at once …
+LIVE_BLOCK = 2  # … and of what is not past yet: what is ordered begins behind them
 READINGS_A_TURN = 600
 ROOM_S = 0.05  # how long a turn waits for the broker
 
@@ -26,7 +27,8 @@ class Stream:
         self._assets = fleet.assets
         self._end = end
         self._period_ms = period_ms
-        self._readings = _readings(fleet, beginning)
+        self._now = beginning
+        self._readings = self._simulated(fleet, beginning)
         self._next = next(self._readings)
         self.time = beginning  # of the latest reading
 
@@ -42,6 +44,7 @@ class Stream:
 
     def turn(self, now: int) -> float:
         """Publish some of what is due; returns the seconds until more is. Raises PublishError."""
+        self._now = now
         for _ in range(READINGS_A_TURN):
             asset, at, values = self._next
             if at > now:
@@ -58,11 +61,11 @@ class Stream:
         for asset in self._assets:
             self._publisher.retire(asset)
 
-
-def _readings(fleet: Fleet, beginning: int) -> Iterator[tuple[str, int, dict[str, float]]]:
-    """Asset, epoch ms and values, in the order of time, without an end."""
-    while True:
-        block = fleet.block(BLOCK)
-        for time, row in zip(block.time.tolist(), block.shortest(), strict=True):
-            for asset, values in zip(fleet.assets, row, strict=True):
-                yield asset, beginning + time, dict(zip(SENSORS, values, strict=True))
+    def _simulated(self, fleet: Fleet, beginning: int) -> Iterator[tuple[str, int, dict[str, float]]]:
+        """Asset, epoch ms and values, in the order of time, without an end."""
+        while True:
+            past = beginning + fleet.time + BLOCK * self._period_ms <= self._now
+            block = fleet.block(BLOCK if past else LIVE_BLOCK)
+            for time, row in zip(block.time.tolist(), block.shortest(), strict=True):
+                for asset, values in zip(fleet.assets, row, strict=True):
+                    yield asset, beginning + time, dict(zip(SENSORS, values, strict=True))

@@ -55,17 +55,22 @@ def _rate(rate: float | None, unit: str) -> Text:
     return Text(f"{'-' if rate is None else format(rate, ',.0f')} {unit}")
 
 
-def begins(fault: Fault, asset: str, now: int) -> Table:
+def begins(fault: Fault, asset: str, now: int, *, by_hand: bool = False) -> Table:
     """A fault of the simulation begins: what the daemon is not told."""
     kind = FAULTS[fault.kind]
     where = f" of {fault.sensor}" if fault.sensor else ""
-    text = f"{fault.severity} {kind.name}{where}: {kind.what} ({amount(fault)})"
-    return _entry(now, "fault", "magenta", asset, [Text(text)])
+    severity = f"{fault.severity} " if isinstance(fault.severity, str) else ""
+    text = f"{severity}{kind.name}{where}: {kind.what} ({amount(fault)})"
+    return _entry(now, "fault", "magenta", asset, [Text(text + _by_hand(by_hand))])
 
 
-def ends(fault: Fault, asset: str, now: int) -> Table:
+def ends(fault: Fault, asset: str, now: int, *, by_hand: bool = False) -> Table:
     """It is over."""
-    return _entry(now, "mended", "magenta", asset, [Text(fault.kind)])
+    return _entry(now, "mended", "magenta", asset, [Text(fault.kind + _by_hand(by_hand))])
+
+
+def _by_hand(by_hand: bool) -> str:
+    return ", by hand" if by_hand else ""
 
 
 def amount(fault: Fault) -> str:
