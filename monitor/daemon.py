@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from config.classes import ResolvedClass
     from config.settings import Settings
+    from monitor.page.simulator import Simulator
     from monitor.records import Command, StepResult
     from monitor.spec import LineSpec
     from monitor.systemd import ServiceManager
@@ -125,6 +126,7 @@ class Daemon:
             broker=lambda: self._broker,
             unmodelled=self._unmodelled,
         )
+        self._simulator: Simulator | None = None  # a fleet that takes faults from the page, where there is one
         self._http = HttpPort(
             settings.http,
             secret(settings.http.token, settings.http.token_file),
@@ -135,16 +137,23 @@ class Daemon:
     def _page(self) -> Sequence[Route]:
         """The routes of the live page."""
         from monitor.page.routes import routes  # noqa: PLC0415 - with the server, where there is one
+        from monitor.page.simulator import Simulator  # noqa: PLC0415 - as above
         from monitor.page.sources import Sources  # noqa: PLC0415 - as above
 
+        topic = self._settings.http.simulator_topic
+        if topic:
+            self._simulator = Simulator(self._settings.mqtt, f"{self._client_id}-page", topic)
+            self._simulator.start()
         sources = Sources(
             store=self._store,
             assets=self._questions.assets,
             vitals=self._vitals,
             spec=lambda: self._line.state.spec,
             model_folder=self._shelf.place,
+            folder=self._settings.daemon.state_dir,
             beside=self._beside,
             models=self._models,
+            simulator=self._simulator,
         )
         return routes(sources)
 
@@ -336,6 +345,8 @@ class Daemon:
             self._receiver.stop(share(0.4))  # the last acknowledgements leave with it
         self._door.stop()
         self._http.stop()  # it needs a moment, which the others take anyway
+        if self._simulator is not None:
+            self._simulator.stop(share(0.2))
         self._line.stop(share(0.5))
         self._join("line", share(0.9))
         self._influx.stop(min(DRAIN_S, share(0.6)) if self._failure is None else FAILED_DRAIN_S)

@@ -42,7 +42,9 @@ class Page(Fake):
         return self.rows
 
     def further(self) -> Sequence[Route]:
-        return routes(Sources(self.store, self.assets, _Measures(self), lambda: self.line, self.folder.joinpath))
+        return routes(
+            Sources(self.store, self.assets, _Measures(self), lambda: self.line, self.folder.joinpath, self.folder)
+        )
 
     def get(self, *parts: str, **query: Any) -> tuple[int, Any]:
         """GET /api/v1/PART/PART…, each part as one of the path."""

@@ -58,9 +58,12 @@ class _Rows:
     more: bool
 
 
-def normal_rows(store: Store, spec: ClassSpec) -> Found | None:
-    """The rows of a class, or of one of its overrides, by its model of now; None where there is none."""
-    rows = _read(store, spec)
+def normal_rows(store: Store, spec: ClassSpec, most: int = MOST_ROWS) -> Found | None:
+    """The rows of a class, or of one of its overrides, by its model of now; None where there is none.
+
+    Of about `most` rows, the newest.
+    """
+    rows = _read(store, spec, most)
     if rows is None:
         return None
     before = spec.window.length * spec.align.period_ms
@@ -115,7 +118,7 @@ def _stands_still(threshold: Float32) -> Bool:
     return still
 
 
-def _read(store: Store, spec: ClassSpec) -> _Rows | None:
+def _read(store: Store, spec: ClassSpec, most: int) -> _Rows | None:
     number: dict[str, int] = {}
     parts: list[tuple[Int64, Int64, UInt8, Float32, Float32, Float32]] = []
     count, more = 0, False
@@ -123,7 +126,7 @@ def _read(store: Store, spec: ClassSpec) -> _Rows | None:
         for stored in newest_first:
             if stored.asset_class != spec.name or stored.model != spec.model:
                 continue
-            if count >= MOST_ROWS:
+            if count >= most:
                 more = True
                 break
             parts.append(_part(stored, spec, number))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from anyio import CapacityLimiter, to_thread
 from starlette.routing import Route
 
-from monitor.page import fleet_api, health_api
+from monitor.page import demo_api, fleet_api, health_api, lab_api
 from monitor.page.asset_routes import asset_routes
 from monitor.page.files import INDEX, Files, told
 from monitor.page.live import Hub, Looker
@@ -39,6 +39,8 @@ def routes(sources: Sources) -> list[Route]:
         *fleet_api.routes(hub, reader),
         *health_api.routes(sources, reader),
         *asset_routes(sources, reader),
+        *lab_api.routes(sources.folder, reader),
+        *demo_api.routes(sources.simulator),
     ]
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.health import Figures, Vitals
+    from monitor.page.simulator import Simulator
     from monitor.spec import LineSpec
     from monitor.store import Store
 
@@ -49,7 +50,9 @@ class Sources:
     vitals: Measures
     spec: Callable[[], LineSpec]  # what the line works by; waits for nothing
     model_folder: Callable[[str], Path]  # where the copy of a model lies, by its hash; waits for nothing
+    folder: Path  # the state folder
     beside: Callable[[], Beside] = Beside  # what health tells of the hops beside that
     models: Callable[[], list[dict[str, Any]]] = list  # class, model, hash of each
     # Further parts of /api/v1/health, by name: what can be told as JSON, bounded in size.
     sections: Mapping[str, Callable[[Store], object]] = field(default_factory=dict)
+    simulator: Simulator | None = None  # a fleet that takes faults by order

@@ -17,12 +17,12 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
 from monitor.exposition import CONTENT_TYPE, exposition
 from monitor.health import livez, metrics, readyz
+from monitor.web.body import whole_body
 from monitor.web.rules import HEADERS, READS
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def make_app(asked: Asked, rules: Rules) -> ASGIApp:
     async def command(request: Request) -> Response:
         if phase := asked.vitals().phase:
             return answer({"error": f"the daemon is {phase}: try again"}, HTTPStatus.SERVICE_UNAVAILABLE)
-        body = await _body(request)
+        body = await whole_body(request, LONGEST_BODY)
         said = await to_thread.run_sync(asked.command, body, limiter=limiter)
         return answer(said, HTTPStatus.OK if said["done"] else HTTPStatus.UNPROCESSABLE_ENTITY)
 
@@ -138,19 +138,6 @@ def answer(said: Any, status: HTTPStatus) -> Response:
     """JSON; where a token is asked for, with the header that HTTP wants then."""
     headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else None
     return Response(msgspec.json.encode(said) + b"\n", status, headers, media_type="application/json")
-
-
-async def _body(request: Request) -> bytes:
-    """All of the body. Raises HTTPException where it is too long, or breaks off."""
-    body = bytearray()
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > LONGEST_BODY:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"over {LONGEST_BODY} bytes")
-    except ClientDisconnect:  # or it took too long (`bounded`). Nobody hears it; a mistake of ours it is not
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body broke off") from None
-    return bytes(body)
 
 
 def _refused(_: Request, error: Exception) -> Response:
