@@ -92,7 +92,7 @@ def load_asset_file(path: Path) -> AssetFile:
 def _check(key: str, path: Path, environment: Mapping[str, str]) -> None:
     """Check what one key names. Raises SettingsError or OSError."""
     name = key.rpartition(".")[2]
-    if name in {"password_file", "token_file", "hmac_key_file"}:
+    if name in {"password_file", "token_file", "hmac_key_file", "url_file"}:
         if len(read_secret(path, environment)) < LEAST_SECRET.get(key, 1):
             raise SettingsError([f"{path} has less than {LEAST_SECRET[key]} characters, so it could be guessed"])
     elif name == "key_file":

@@ -58,6 +58,11 @@ def certificate_with_key(section: BaseModel) -> Iterator[Mistake]:
             yield Mistake((given,), f"needs {other} beside it")
 
 
+def in_file_order(value: Any) -> Any:
+    """The items of a list: sources number them ("0", "1", …), so that one can change a key of another's item."""
+    return [value[number] for number in sorted(value, key=int)] if isinstance(value, dict) else value
+
+
 def refuse(mistakes: Sequence[Mistake]) -> None:
     """Raise all of them as one error; `config.load` takes them apart again from its context."""
     if mistakes:

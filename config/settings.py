@@ -15,9 +15,19 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config.addresses import is_loopback
 from config.mapping import PathSettings, mapping_mistakes
+from config.notify import NotifySettings
 from config.overlap import globs_overlap
 from config.own import OverrideSettings, OwnSettings, glob_mistakes, inherited, override_mistakes
-from config.section import Mistake, Section, Template, certificate_with_key, in_order, only_one, refuse
+from config.section import (
+    Mistake,
+    Section,
+    Template,
+    certificate_with_key,
+    in_file_order,
+    in_order,
+    only_one,
+    refuse,
+)
 from config.sections import (
     AlertSettings,
     AlignSettings,
@@ -107,11 +117,6 @@ class MqttSettings(Section):
             yield Mistake((given[0], "username"), "needs a username beside it (MQTT 3.1.1)")
 
 
-def _in_file_order(value: Any) -> Any:
-    """Sources number the items of a list ("0", "1", …), so that one can change a key of another's item."""
-    return [value[number] for number in sorted(value, key=int)] if isinstance(value, dict) else value
-
-
 class ClassSettings(OwnSettings):
     """An asset class: machines with the same sensors, watched by the same model."""
 
@@ -135,7 +140,7 @@ class ClassSettings(OwnSettings):
     @field_validator("overrides", mode="before")
     @classmethod
     def _overrides_in_file_order(cls, value: Any) -> Any:
-        return _in_file_order(value)
+        return in_file_order(value)
 
     def mistakes(self) -> Iterator[Mistake]:
         """Topics, payload and paths tell together which asset, which sensor and when."""
@@ -242,23 +247,6 @@ class InfluxSettings(Section):
         yield from certificate_with_key(self)
 
 
-class NotifySettings(Section):
-    """Telling subscribers over MQTT."""
-
-    mqtt: bool = Field(True, description="publish alerts over MQTT")
-    topic: Template = Field(
-        "{root}/v1/{site}/{area}/{asset}/alert",
-        description="open incidents, retained; transitions go to …/event below it; without an area its level goes",
-    )
-
-    def mistakes(self) -> Iterator[Mistake]:
-        """An alert is of an asset."""
-        if "{asset}" not in self.topic:
-            yield Mistake(("topic",), "{asset} is missing, so assets could not be told apart")
-        if "{sensor}" in self.topic:
-            yield Mistake(("topic",), "{sensor} has no meaning here, an incident is of an asset")
-
-
 class CommandSettings(Section):
     """Commands over MQTT (the command line uses the socket in the state folder)."""
 
@@ -355,7 +343,7 @@ class Settings(BaseSettings):
     @field_validator("classes", mode="before")
     @classmethod
     def _classes_in_file_order(cls, value: Any) -> Any:
-        return _in_file_order(value)
+        return in_file_order(value)
 
     @model_validator(mode="after")
     def _agreeing(self) -> Self:

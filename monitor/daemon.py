@@ -12,6 +12,7 @@ import structlog
 
 from config.secret import secret
 from monitor.assemble import beside_filters, topic_filters
+from monitor.channels.all import Channels
 from monitor.deadline import Deadline
 from monitor.door import REPLY_S, CommandError, Door
 from monitor.hops import Beside
@@ -105,6 +106,7 @@ class Daemon:
             settings.influx, self._store, token, health=lambda: self._vitals.lines(settings.daemon.id)
         )
         self._notifier = Notifier(settings.notify, settings.mqtt, self._client_id, self._store)
+        self._channels = Channels(settings, self._store, self._line)
         self._remote = Remote(settings.commands, self._store, self._own_topic, self._notifier.reply)
         self._promotion = Promotion(settings, self._classes, self._shelf, self._take_line)
         self._questions = Questions(self._line, self._journal, self._store)
@@ -123,6 +125,7 @@ class Daemon:
             line=self._line,
             influx=self._influx,
             notifier=self._notifier,
+            channels=self._channels,
             broker=lambda: self._broker,
             unmodelled=self._unmodelled,
         )
@@ -230,6 +233,7 @@ class Daemon:
         self._influx.start()
         self._notifier.start()
         self._run("line", self._line.run)
+        self._channels.start()
         self._door.start()
         facts = self._store.facts()
         self._receiver = Receiver(
@@ -268,6 +272,7 @@ class Daemon:
             Stage("door", self._door.thread, self._door.pulse),
             Stage("receiver", self._receiver.thread, self._receiver.pulse),
             Stage("notifier", self._notifier.thread, self._notifier.pulse),
+            *self._channels.stages(),
         ]
         if self._settings.influx.url:
             made.append(Stage("influx", self._influx.thread, self._influx.pulse))
@@ -351,6 +356,7 @@ class Daemon:
         self._join("line", share(0.9))
         self._influx.stop(min(DRAIN_S, share(0.6)) if self._failure is None else FAILED_DRAIN_S)
         self._notifier.stop(share(0.8))
+        self._channels.stop(share(0.8))
         self._join("http", share(0.9))
         hung = [name for name, worker in self._workers.items() if worker.is_alive()]
         if hung:  # they have the databases in hand; the process ends without them
@@ -416,6 +422,7 @@ class Daemon:
             self._influx.wake()
         if result.events:
             self._notifier.wake()
+            self._channels.wake()
         for topic, payload in result.requests:
             log.info("rebirth_requested", topic=topic)
             self._notifier.reply(topic, payload)

@@ -43,6 +43,7 @@ class Vitals:
     paused: bool = False  # the line is so far behind that nothing is received
     influx: str = ""  # why InfluxDB gets nothing
     notify: str = ""  # why subscribers get no alerts
+    channels: Mapping[str, str] = field(default_factory=dict)  # why a channel gets no messages, by its name
     unmodelled: Sequence[str] = ()  # classes without a model
 
 
@@ -63,6 +64,8 @@ class Figures:
     influx_rows: int = 0
     influx_expired: int = 0
     influx_dead_letters: int = 0
+    channel_messages: Mapping[str, int] = field(default_factory=dict)  # that got through, by channel
+    channel_failures: Mapping[str, int] = field(default_factory=dict)  # attempts that did not
     open_incidents: int = 0
     dead_letters_kept: int = 0
     store_bytes: int = 0
@@ -108,6 +111,7 @@ def _light(vitals: Vitals) -> Iterator[str]:
         yield f"InfluxDB gets nothing, the rows are kept: {vitals.influx}"
     if vitals.notify:
         yield f"subscribers get no alerts, they are kept: {vitals.notify}"
+    yield from (f"kept until it gets through: {error}" for error in vitals.channels.values() if error)
     if vitals.unmodelled:
         yield f"no model yet, so nothing is scored of class {', '.join(vitals.unmodelled)}"
 
@@ -122,6 +126,11 @@ def metrics(vitals: Vitals, figures: Figures) -> Iterator[Metric]:
     yield Metric.gauge("enginewatch_broker_connected", "1 while all subscriptions stand", int(not vitals.broker))
     yield Metric.gauge("enginewatch_disk_full", "1 while nothing is acknowledged", int(vitals.disk_full))
     yield Metric.gauge("enginewatch_influx_degraded", "1 while InfluxDB gets nothing", int(bool(vitals.influx)))
+    if vitals.channels:
+        degraded_channels = {name: int(bool(error)) for name, error in vitals.channels.items()}
+        yield Metric.many(
+            "enginewatch_channel_degraded", "1 while a channel gets no messages", degraded_channels, "channel"
+        )
     yield Metric.gauge("enginewatch_start_time_seconds", "when the daemon started", figures.started)
     yield Metric.gauge("enginewatch_info", "always 1", 1, version=figures.version)
     yield from _of_the_books(figures.books)
@@ -177,6 +186,13 @@ def _of_the_ways(figures: Figures) -> Iterator[Metric]:
     yield Metric.counter(
         "enginewatch_influx_refused_lines_total", "lines that became dead letters", figures.influx_dead_letters
     )
+    if figures.channel_messages:
+        yield Metric.counter(
+            "enginewatch_channel_messages_total", "messages taken", figures.channel_messages, "channel"
+        )
+        yield Metric.counter(
+            "enginewatch_channel_failures_total", "attempts that did not pass", figures.channel_failures, "channel"
+        )
     yield Metric.gauge(
         "enginewatch_incidents_open", "incidents that fired and are not over", figures.open_incidents
     )

@@ -27,7 +27,8 @@ from monitor.mqtt import Backoff, Link
 from monitor.records import OutboxError
 
 if TYPE_CHECKING:
-    from config.settings import MqttSettings, NotifySettings
+    from config.notify import NotifySettings
+    from config.settings import MqttSettings
     from monitor.records import Outbox
 
 _log = structlog.get_logger()

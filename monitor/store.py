@@ -21,7 +21,7 @@ from monitor.store_file import StoreFile
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from monitor.coverage import Stretch
@@ -128,6 +128,24 @@ class Store(StoreFile):
         """Remember that everything up to `position` was delivered."""
         with self._transaction() as connection:
             outbox_store.advance(connection, sink, position)
+
+    def remembered(self, sink: str) -> str | None:
+        """What a sink remembers beside its position; None where it is new."""
+        return self.facts().get(sink)
+
+    def remember(self, sink: str, position: int, memory: str) -> None:
+        """Note how far a sink got, and what it remembers, in one transaction. Raises StoreError."""
+        with self._transaction() as connection:
+            outbox_store.advance(connection, sink, position)
+            _put(connection, [(sink, memory)])
+
+    def forget_channels(self, but: Collection[str]) -> None:
+        """Forget how far channels got that are not among these, and what they remember. Raises StoreError."""
+        gone = [(name,) for name in self.facts() if name.startswith("channel:") and name not in but]
+        if gone:
+            with self._transaction() as connection:
+                connection.executemany("DELETE FROM meta WHERE name = ?", gone)
+                connection.executemany("DELETE FROM outbox WHERE sink = ?", gone)
 
     def scores_after(self, position: int, limit: int) -> list[StoredScores]:
         """Batches after `position`, oldest first, of about `limit` rows together (one batch at the least)."""

@@ -14,6 +14,7 @@ from monitor.notify import SINK
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from monitor.channels.all import Channels
     from monitor.influx import InfluxSink
     from monitor.intake import Intake
     from monitor.journal import Journal
@@ -35,6 +36,7 @@ class Gatherer:
         line: Line,
         influx: InfluxSink,
         notifier: Notifier,
+        channels: Channels,
         broker: Callable[[], str],
         unmodelled: Callable[[], Sequence[str]],
     ) -> None:
@@ -44,6 +46,7 @@ class Gatherer:
         self._line = line
         self._influx = influx
         self._notifier = notifier
+        self._channels = channels
         self._broker = broker
         self._unmodelled = unmodelled
         self._turned = time.monotonic()
@@ -93,6 +96,7 @@ class Gatherer:
             paused=intake is not None and intake.paused,
             influx=influx,
             notify=self._notifier.last_error,
+            channels={each.name: each.last_error for each in self._channels.facts()},
             unmodelled=self._unmodelled(),
         )
 
@@ -111,10 +115,11 @@ class Gatherer:
             heads = {SCORES: scores, EVENTS: events} if self._influx.state != "off" else {}
             heads[SINK] = events
             lag = {sink: max(0, head - self._store.position(sink)) for sink, head in heads.items()}
+            lag |= self._channels.lags()
             incidents, letters, size = self._store.counts()
         finally:
             self._store.leave()
-        receiver = self._receiver
+        receiver, channels = self._receiver, self._channels.facts()
         position = self._line.position
         return Figures(
             books=self._line.books,
@@ -130,6 +135,8 @@ class Gatherer:
             influx_rows=self._influx.sent_rows,
             influx_expired=self._influx.expired_rows,
             influx_dead_letters=self._influx.dead_letters,
+            channel_messages={each.name: each.sent for each in channels},
+            channel_failures={each.name: each.failures for each in channels},
             open_incidents=incidents,
             dead_letters_kept=letters,
             store_bytes=size,

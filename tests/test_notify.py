@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from config.settings import MqttSettings, NotifySettings
+from config.notify import NotifySettings
+from config.settings import MqttSettings
 from monitor.notify import LOSSES, Notifier
 from monitor.records import AlertEvent, DeadLetter, OutboxError, SensorFinding, StoredScores, Transition
 from tests.servers import missing

@@ -1,0 +1,226 @@
+"""Transitions from the store's outbox to one channel: at least once, by its rules, however long it takes.
+
+* Its position in the outbox and what it remembers are written in one transaction. What was sent and not remembered
+  is sent again with the same key.
+* A channel that is new begins with the incidents that are open, and not with the history.
+* What does not get through is kept and tried again for ever, with a pause that grows up to notify.retry_max_s; the
+  reason is told once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import structlog
+
+from monitor.channels import rules as by
+from monitor.channels.memory import Memory
+from monitor.channels.way import Undelivered
+from monitor.mqtt_alive import Backoff
+from monitor.records import OutboxError
+from monitor.stages import Pulse, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from monitor.channels.rules import Plant, Rules
+    from monitor.channels.way import Way
+    from monitor.records import AlertEvent
+
+BATCH = 500  # transitions that are taken in at once
+IDLE_S = 5.0  # it looks again by itself this often
+FIRST_PAUSE_S = 1.0
+LOOKED_UP_S = 60.0  # that a resolver without an answer takes, and more
+
+log = structlog.get_logger()
+
+
+class Ledger(Protocol):
+    """The store, as channels use it."""
+
+    def position(self, sink: str) -> int:
+        """The last position this sink has delivered, 0 at first."""
+
+    def remembered(self, sink: str) -> str | None:
+        """What a sink remembers; None where it is new."""
+
+    def remember(self, sink: str, position: int, memory: str) -> None:
+        """Note both in one transaction. Raises OutboxError."""
+
+    def events_after(self, position: int, limit: int) -> list[tuple[int, AlertEvent]]:
+        """Up to `limit` transitions after `position`, oldest first, each with its position."""
+
+    def open_incidents(self, stream: str | None = None) -> list[AlertEvent]:
+        """Every incident that is not over, as it stands."""
+
+    def incident(self, incident_id: str) -> AlertEvent | None:
+        """An incident as it stands, open or over."""
+
+    def forget_channels(self, but: Collection[str]) -> None:
+        """Forget the positions and memories of channels that are no longer there. Raises OutboxError."""
+
+    def heads(self) -> tuple[int, int]:
+        """The newest position of score batches, and that of transitions."""
+
+
+class Channel:
+    """What every channel has in common: a thread, a position, its error in words. `name` is the settings'."""
+
+    def __init__(self, name: str, way: Way, ledger: Ledger, *, retry_max_s: float, timeout_s: float) -> None:
+        """Nothing is read or sent before `start`."""
+        self.name = name
+        self.sink = f"channel:{name}"
+        self.way = way
+        self.sent = 0  # messages that got through
+        self.failures = 0  # attempts that did not
+        self.last_error = ""  # in words, until one gets through
+        self.thread = Worker(self.sink, self._run)
+        self.pulse = Pulse()
+        self._ledger = ledger
+        self._timeout_s = timeout_s
+        self._retry = Backoff(FIRST_PAUSE_S, retry_max_s)
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+
+    @property
+    def lag(self) -> int:
+        """Transitions that are stored and not taken in yet."""
+        _, newest = self._ledger.heads()
+        return max(0, newest - self._ledger.position(self.sink))
+
+    def start(self) -> None:
+        """Begin."""
+        self.thread.start()
+
+    def wake(self) -> None:
+        """There is something new in the outbox."""
+        self._wake.set()
+
+    def ask_to_stop(self) -> None:
+        """End after what is being sent; what was not sent is sent after the next start."""
+        self._stopping.set()
+        self._wake.set()
+
+    def stop(self, timeout_s: float) -> None:
+        """The same, and wait for it."""
+        self.ask_to_stop()
+        if self.thread.ident is not None:
+            self.thread.join(timeout_s)
+
+    def round(self) -> float:
+        """One turn; returns for how many seconds there is nothing to do. Raises Undelivered and OutboxError."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._turn()
+        finally:
+            self.way.close()
+
+    def _turn(self) -> None:
+        self.pulse.turn()
+        try:
+            pause = self.round()
+        except Undelivered as trouble:
+            self.failures += 1
+            pause = max(self._retry.next(), trouble.retry_after)
+            self._tell(str(trouble))
+            self.pulse.turn(pause)
+            self._stopping.wait(pause)
+            return
+        except OutboxError as error:
+            pause = self._retry.next()
+            self._tell(str(error))
+        except Exception as error:  # noqa: BLE001 - a dead thread would end the daemon; the next round tries again
+            self.failures += 1
+            pause = self._retry.next()
+            self._tell(f"channel {self.name} failed by itself: {type(error).__name__}: {error}")
+        else:
+            self._retry.reset()
+            self._tell("")
+        self.pulse.turn(min(pause, IDLE_S))
+        self._wake.wait(min(pause, IDLE_S))
+        self._wake.clear()
+
+    def _sending(self) -> None:
+        """Before a request: it may take its time."""
+        self.pulse.turn(2 * self._timeout_s + LOOKED_UP_S)
+
+    def _tell(self, error: str) -> None:
+        if error != self.last_error and error:
+            log.warning("channel_put_off", channel=self.name, reason=error)
+        elif error != self.last_error:
+            log.info("channel_ok", channel=self.name)
+        self.last_error = error
+
+
+class Teller(Channel):
+    """A channel whose messages are made by our own rules: people, webhooks."""
+
+    def __init__(
+        self,
+        name: str,
+        way: Way,
+        ledger: Ledger,
+        *,
+        rules: Rules,
+        plant: Callable[[], Plant],
+        retry_max_s: float,
+        timeout_s: float,
+    ) -> None:
+        """`plant` says what there is beside incidents; it is asked on the channel's thread."""
+        super().__init__(name, way, ledger, retry_max_s=retry_max_s, timeout_s=timeout_s)
+        self._rules = rules
+        self._plant = plant
+        self._memory: Memory | None = None
+        self._position = 0
+
+    def round(self) -> float:
+        """Take in what is new, and tell what is due."""
+        memory = self._memory if self._memory is not None else self._recall()
+        while events := self._ledger.events_after(self._position, BATCH):
+            for _, event in events:
+                by.take(memory, self._rules, event, _now())
+            self._remember(memory, events[-1][0])
+        if not memory.items and not memory.groups:
+            return IDLE_S
+        for telling in by.due(memory, self._rules, self._plant(), _now()):
+            if self._stopping.is_set():
+                break
+            self._sending()
+            self.way.tell(telling)
+            self.sent += 1
+            by.told(memory, telling, _now())
+            self._remember(memory, self._position)
+        soonest = by.next_due(memory)
+        return IDLE_S if soonest is None else max(0.0, (soonest - _now()) / 1000)
+
+    def _recall(self) -> Memory:
+        """What was remembered, or what a new channel begins with. Read again after a failure to note it."""
+        text = self._ledger.remembered(self.sink)
+        if text is not None:
+            self._position = self._ledger.position(self.sink)
+            self._memory = msgspec.json.decode(text, type=Memory)
+            return self._memory
+        memory = Memory()
+        _, newest = self._ledger.heads()
+        # What happens between the two questions comes once more, and is known by then.
+        by.begin(memory, self._rules, self._ledger.open_incidents(), _now())
+        self._remember(memory, newest)
+        return memory
+
+    def _remember(self, memory: Memory, position: int) -> None:
+        try:
+            self._ledger.remember(self.sink, position, msgspec.json.encode(memory).decode())
+        except OutboxError:
+            self._memory = None  # what the store holds is what counts
+            raise
+        self._memory, self._position = memory, position
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,32 @@
+"""How a channel's messages leave: what every way has in common. Types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from monitor.channels.memory import Telling
+
+
+class Undelivered(Exception):  # noqa: N818 - it says what is so
+    """It did not get through, and why, in words. It is tried again, after `retry_after` seconds or later."""
+
+    def __init__(self, sentence: str, retry_after: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class Way(Protocol):
+    """A way on which messages leave. Each raises Undelivered."""
+
+    def tell(self, telling: Telling) -> None:
+        """Send a message; return once the other side has taken it."""
+
+    def test(self) -> str:
+        """Send one that is marked as a test; returns what was answered, in words."""
+
+    def reach(self) -> str:
+        """Find out whether somebody is there, without sending anything; returns who, in words."""
+
+    def close(self) -> None:
+        """Close what is open."""

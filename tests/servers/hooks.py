@@ -1,0 +1,100 @@
+"""Servers that take messages: a webhook over HTTP, and mail over SMTP."""
+
+from __future__ import annotations
+
+import contextlib
+import email
+import json
+import threading
+import time
+from email.policy import default
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from tests.servers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from email.message import EmailMessage
+
+
+class Hook:
+    """A webhook that keeps what it is sent; what it answers can be changed."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+        self.requests: list[tuple[dict[str, str], dict[str, Any]]] = []  # headers by lower-case name, and the body
+        self.status = 200
+
+    def wait(self, count: int, limit_s: float = 15.0) -> list[tuple[dict[str, str], dict[str, Any]]]:
+        """What was sent, once there is so much of it."""
+        end = time.monotonic() + limit_s
+        while len(self.requests) < count:
+            assert time.monotonic() < end, self.requests
+            time.sleep(0.01)
+        return self.requests
+
+
+@contextlib.contextmanager
+def hook() -> Iterator[Hook]:
+    """A webhook that listens."""
+    made = Hook()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            made.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(made.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", made.port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield made
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Mailbox:
+    """A mail server that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.mails: list[EmailMessage] = []
+        self.refusing = False
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - as the library calls it
+        """Take a mail, or refuse it."""
+        if self.refusing:
+            return "554 not today"
+        self.mails.append(email.message_from_bytes(envelope.content, policy=default))
+        return "250 taken"
+
+    def wait(self, condition: Callable[[list[EmailMessage]], bool], limit_s: float = 15.0) -> list[EmailMessage]:
+        """The mails, once they are as they should be."""
+        end = time.monotonic() + limit_s
+        while not condition(self.mails):
+            assert time.monotonic() < end, self.mails
+            time.sleep(0.01)
+        return self.mails
+
+
+@contextlib.contextmanager
+def mailbox() -> Iterator[Mailbox]:
+    """A real SMTP server on a loopback port."""
+    from aiosmtpd.controller import Controller  # noqa: PLC0415 - only where mails are sent
+
+    made = Mailbox()
+    controller = Controller(made, hostname="127.0.0.1", port=made.port)
+    controller.start()
+    try:
+        yield made
+    finally:
+        controller.stop()

@@ -1,0 +1,222 @@
+"""Channels against real servers, out of a real store: Alertmanager, SMTP, HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from config.notify import ChannelSettings, NotifySettings
+from monitor.channels.made import made
+from monitor.channels.rules import Plant
+from monitor.records import StepResult, Transition
+from monitor.store import Store
+from tests.channel_samples import event
+from tests.servers.alertmanagers import alertmanager
+from tests.servers.hooks import hook, mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from monitor.channels.sink import Channel
+    from monitor.records import AlertEvent
+
+TO = "to=a@b.example&from=ew@b.example"
+# What apprise imports on Python 3.11.
+PEOPLE = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+PAGE = "https://plant.example/engines"
+
+
+class House:
+    """A store and the channels that read it, which can be taken down and set up again."""
+
+    def __init__(self, folder: Path, **channel: Any) -> None:
+        self.store = Store(folder / "store.db")
+        self.settings = NotifySettings(
+            page_url=PAGE,
+            group_wait_s=0,
+            group_interval_s=0.2,
+            repeat_interval_s=3600,
+            resend_s=0.3,
+            retry_max_s=1,
+            channels=(ChannelSettings(name="c", timeout_s=5, **channel),),
+        )
+        self.plant = Plant({"plant": 20})
+        self.channel = self.make()
+
+    def make(self) -> Channel:
+        (channel,) = made(self.settings, "", self.store, lambda: self.plant)
+        return channel
+
+    def happens(self, *events: AlertEvent) -> None:
+        """Store transitions as the line does."""
+        self.store.write(self.store.written + 1, StepResult([], list(events), []))
+        self.channel.wake()
+
+    def again(self) -> None:
+        """The daemon is started anew."""
+        self.channel.stop(10)
+        self.channel = self.make()
+        self.channel.start()
+
+
+@contextlib.contextmanager
+def house(folder: Path, *, started: bool = True, **channel: Any) -> Iterator[House]:
+    made_house = House(folder, **channel)
+    if started:
+        made_house.channel.start()
+    try:
+        yield made_house
+    finally:
+        made_house.channel.stop(10)
+        made_house.store.close()
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two mails apprise waits for seconds."""
+    monkeypatch.setattr("apprise.plugins.email.base.NotifyEmail.request_rate_per_sec", 0)
+
+
+def cleared(fired: AlertEvent) -> AlertEvent:
+    return replace(fired, transition=Transition.CLEARED, time=fired.time + 60_000, event_id=fired.event_id + "c")
+
+
+def test_alertmanager_has_what_is_open_and_drops_what_is_over(tmp_path: Path) -> None:
+    """Two incidents fire, one is over; the identity holds no values; it is sent again after a restart."""
+    with alertmanager(tmp_path) as server, house(tmp_path, to="alertmanager", url=server.url) as ours:
+        hot = event(time=1_000, severity="critical")
+        stuck = event(kind="sensor_stuck", sensor="oil_pressure", asset="plant/hall/p2", time=2_000)
+        ours.happens(hot, stuck)
+        found = {each["labels"]["alertname"]: each for each in server.wait(lambda alerts: len(alerts) == 2)}
+        assert found["EnginewatchAnomaly"]["labels"] == {
+            "alertname": "EnginewatchAnomaly",
+            "site": "plant",
+            "asset": "p1",
+            "kind": "anomaly",
+            "severity": "critical",
+        }
+        assert found["EnginewatchAnomaly"]["annotations"]["description"] == hot.summary
+        assert found["EnginewatchAnomaly"]["generatorURL"].startswith(PAGE)
+        assert found["EnginewatchSensorStuck"]["labels"]["sensor"] == "oil_pressure"
+
+        ours.again()
+        ours.happens(cleared(hot))
+        (left,) = server.wait(lambda alerts: len(alerts) == 1)
+        assert left["labels"]["asset"] == "p2"
+        # Sent again and again, so that it is not taken for over: each time it ends later.
+        server.wait(lambda alerts: alerts[0]["updatedAt"] > left["updatedAt"])
+
+
+def test_alertmanager_is_told_later_of_what_happened_while_it_was_away(tmp_path: Path) -> None:
+    with alertmanager(tmp_path) as server, house(tmp_path, to="alertmanager", url=server.url) as ours:
+        hot = event(time=1_000)
+        ours.happens(hot)
+        server.wait(lambda alerts: len(alerts) == 1)
+        server.stop()
+        ours.happens(cleared(hot), event(asset="plant//p2", time=70_000))
+        while not ours.channel.last_error:
+            ours.channel.thread.join(0.01)
+        assert ours.channel.last_error.startswith("channel c: ")
+        server.start()
+        server.wait(lambda alerts: [each["labels"]["asset"] for each in alerts] == ["p2"])
+        while ours.channel.last_error:
+            ours.channel.thread.join(0.01)
+
+
+def test_what_is_shelved_or_excluded_is_not_in_alertmanager(tmp_path: Path) -> None:
+    with alertmanager(tmp_path) as server, house(tmp_path, to="alertmanager", url=server.url) as ours:
+        hot = event(time=1_000)
+        ours.happens(hot, event(asset="plant//_canary", time=1_000), event(asset="plant//p2", time=1_000))
+        server.wait(lambda alerts: len(alerts) == 2)
+        ours.happens(replace(hot, transition=Transition.SHELVED, event_id="s", until=10**15))
+        (left,) = server.wait(lambda alerts: len(alerts) == 1)
+        assert left["labels"]["asset"] == "p2"
+
+
+@PEOPLE
+@pytest.mark.usefixtures("unhurried")
+def test_people_get_one_mail_with_subject_words_and_link(tmp_path: Path) -> None:
+    with (
+        mailbox() as box,
+        house(tmp_path, started=False, url=f"mailto://127.0.0.1:{box.port}?{TO}") as ours,
+    ):
+        ours.channel.start()
+        hot = event(time=1_000, started=1_000, severity="critical")
+        ours.happens(hot)
+        (mail,) = box.wait(lambda mails: len(mails) == 1)
+        assert mail["Subject"] == "[critical] p1 (plant): anomaly"
+        text = mail.get_content()
+        assert hot.summary in text
+        assert "Since 1970-01-01 00:00:01 UTC" in text
+        assert f"{PAGE}/#/incidents/{hot.incident_id}" in text
+        ours.happens(cleared(hot))
+        assert box.wait(lambda mails: len(mails) == 2)[1]["Subject"] == "[over] p1 (plant): anomaly"
+
+
+@PEOPLE
+@pytest.mark.usefixtures("unhurried")
+def test_a_mail_that_is_refused_is_sent_later_and_the_error_tells_no_password(tmp_path: Path) -> None:
+    with mailbox() as box:
+        box.refusing = True
+        with house(tmp_path, url=f"mailto://127.0.0.1:{box.port}?to=hunter2@b.example&from=ew@b.example") as ours:
+            ours.happens(event(time=1_000))
+            while not ours.channel.last_error:
+                ours.channel.thread.join(0.01)
+            assert "did not take the message" in ours.channel.last_error
+            assert "hunter2" not in ours.channel.last_error
+            box.refusing = False
+            box.wait(lambda mails: len(mails) == 1)
+
+
+def test_a_webhook_gets_alertmanagers_body_with_its_token(tmp_path: Path) -> None:
+    with hook() as server, house(tmp_path, to="webhook", url=server.url, token="s3cret") as ours:  # noqa: S106 - made up
+        hot = event(time=1_000, started=1_000)
+        ours.happens(hot)
+        headers, body = server.wait(1)[0]
+        assert headers["authorization"] == "Bearer s3cret"
+        assert (body["version"], body["status"], body["receiver"]) == ("4", "firing", "c")
+        assert body["groupLabels"] == {"site": "plant", "asset": "p1"}
+        (alert,) = body["alerts"]
+        assert (alert["status"], alert["startsAt"]) == ("firing", "1970-01-01T00:00:01.000Z")
+        assert alert["annotations"]["score"] == "4.2"
+        ours.happens(cleared(hot))
+        _, over = server.wait(2)[1]
+        assert (over["status"], over["alerts"][0]["endsAt"]) == ("resolved", "1970-01-01T00:01:01.000Z")
+        assert over["alerts"][0]["fingerprint"] == alert["fingerprint"]
+
+
+def test_what_is_open_when_a_channel_is_new_is_told_and_history_is_not(tmp_path: Path) -> None:
+    with hook() as server, house(tmp_path, started=False, to="webhook", url=server.url) as ours:
+        old = event(time=1_000)
+        ours.happens(old, cleared(old), event(asset="plant//p2", time=2_000))
+        ours.channel.start()
+        _, body = server.wait(1)[0]
+        assert [alert["labels"]["asset"] for alert in body["alerts"]] == ["p2"]
+        ours.happens(event(asset="plant//p3", time=3_000))
+        assert server.wait(2)[1][1]["alerts"][0]["labels"]["asset"] == "p3"
+        assert len(server.requests) == 2
+
+
+def test_a_restart_repeats_nothing_and_loses_no_end(tmp_path: Path) -> None:
+    """Told before the restart; its end comes while nobody listens, is refused at first, and then told once."""
+    with hook() as server, house(tmp_path, to="webhook", url=server.url) as ours:
+        hot = event(time=1_000)
+        ours.happens(hot)
+        server.wait(1)
+        ours.again()
+        server.status = 500
+        ours.happens(cleared(hot))
+        server.wait(2)
+        server.status = 200
+        server.wait(3)
+        ours.again()
+        ours.happens(event(asset="plant//p2", time=9_000))
+        bodies = [body for _, body in server.wait(4)]
+        assert [body["status"] for body in bodies] == ["firing", "resolved", "resolved", "firing"]
+        keys = [headers["idempotency-key"] for headers, _ in server.requests]
+        assert keys[1] == keys[2]
+        assert len(set(keys)) == 3
