@@ -38,6 +38,7 @@ def fleet() -> Json:
         about="Is everything watched, and what is wrong?",
         variables=[sites()],
         annotations=incidents_of(OF_SITE),
+        since="now-1h",  # several panels look at every row of every asset
     )
 
 

@@ -11,6 +11,7 @@ from deploy.grafana.make.parts import (
     coloured,
     dashboard,
     having,
+    incidents_of,
     lines,
     number,
     query,
@@ -18,6 +19,7 @@ from deploy.grafana.make.parts import (
     steps,
     table,
     to_asset,
+    to_incident,
     variable,
     wide,
 )
@@ -36,6 +38,7 @@ def incidents() -> Json:
         [*_numbers(), _open(), *_by_kind(), _events()],
         about="What is open, what was, where do incidents come from, and how many were false?",
         variables=_variables(),
+        annotations=incidents_of(CHOSEN),
         since="now-7d",
     )
 
@@ -84,7 +87,7 @@ def _numbers() -> list[Json]:
 
 
 def _open() -> Json:
-    columns = 'last("open") AS "open", "summary", "top_sensors", "score", "threshold"'
+    columns = 'last("open") AS "open", "summary", "top_sensors", "score", "threshold", "incident_id"'
     return table(
         "Open incidents",
         f'SELECT {columns} FROM "alert_event" WHERE {OPEN_SINCE} AND {CHOSEN} GROUP BY {EACH}',
@@ -92,7 +95,13 @@ def _open() -> Json:
         by="Time",
         only=having("open", "1"),
         hidden=("open",),
-        overrides=[to_asset("asset"), wide("summary", 450), rounded("score"), rounded("threshold")],
+        overrides=[
+            to_asset("asset"),
+            to_incident("incident_id"),
+            wide("summary", 450),
+            rounded("score"),
+            rounded("threshold"),
+        ],
     )
 
 
@@ -131,6 +140,7 @@ def _events() -> Json:
         by="Time",
         overrides=[
             to_asset("asset"),
+            to_incident("incident_id"),
             coloured("severity", SEVERITIES),
             wide("summary", 450),
             rounded("score"),

@@ -185,12 +185,28 @@ def rounded(column: str, *, limits: Json | None = None, unit: str = "short", dec
 
 
 def to_asset(column: str) -> Json:
-    """A column whose cells lead to the asset's dashboard, in a table with the columns site, area and asset."""
+    """A column whose cells lead to the asset, here and on the live page, in a table that has site, area and asset."""
     fields = {name: f"${{__data.fields.{name}:percentencode}}" for name in ("site", "area", "asset")}
     chosen = "&".join(f"var-{name}={field}" for name, field in fields.items())
-    address = f"/d/enginewatch-asset?{chosen}&${{__url_time_range}}"
-    links = [{"title": "This asset", "url": address, "targetBlank": False}]
-    return {"matcher": {"id": "byName", "options": column}, "properties": [{"id": "links", "value": links}]}
+    return _leading(
+        column,
+        _link("This asset", f"/d/enginewatch-asset?{chosen}&${{__url_time_range}}"),
+        _link("On the live page", f"${{page}}/#/asset/{'%2F'.join(fields.values())}", new=True),
+    )
+
+
+def to_incident(column: str) -> Json:
+    """A column of incidents' ids whose cells lead to the incident on the live page."""
+    address = "${page}/#/incident/${__value.text:percentencode}"
+    return _leading(column, _link("On the live page", address, new=True))
+
+
+def _leading(column: str, *links: Json) -> Json:
+    return {"matcher": {"id": "byName", "options": column}, "properties": [{"id": "links", "value": list(links)}]}
+
+
+def _link(title: str, address: str, *, new: bool = False) -> Json:
+    return {"title": title, "url": address, "targetBlank": new}
 
 
 def wide(column: str, pixels: int) -> Json:
@@ -279,7 +295,7 @@ def dashboard(
         "graphTooltip": 1,  # the crosshair goes through all panels
         "timezone": "browser",
         "time": {"from": since, "to": "now"},
-        "refresh": "30s",
+        "refresh": "1m",
         "links": _links(),
         "templating": {"list": [*variables, page()]},
         "annotations": {"list": annotations or []},
