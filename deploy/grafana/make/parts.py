@@ -185,7 +185,7 @@ def rounded(column: str, *, limits: Json | None = None, unit: str = "short", dec
 
 
 def to_asset(column: str) -> Json:
-    """A column whose cells lead to the asset, here and on the live page, in a table that has site, area and asset."""
+    """A column whose cells lead to the asset, here and on the live page; site, area and asset are columns too."""
     fields = {name: f"${{__data.fields.{name}:percentencode}}" for name in ("site", "area", "asset")}
     chosen = "&".join(f"var-{name}={field}" for name, field in fields.items())
     return _leading(
