@@ -54,6 +54,7 @@ def figures(now: int) -> Iterator[str]:
             Metric.gauge("enginewatch_ready", "", 1),
             Metric.many("enginewatch_sink_lag", "", lag, "sink"),
             Metric.counter("enginewatch_values_total", "", outcomes, "outcome"),
+            Metric.many("enginewatch_channel_degraded", "", {"mail": 1, "sms": minute % 2}, "channel"),
         ]
         yield from health_lines("rising", "ready", [], rising, at)
         constant = Metric.counter("enginewatch_values_total", "", {"dead_letter": 7}, "outcome")
@@ -99,6 +100,7 @@ def test_each_rule_fires_for_its_cause_alone(database: Influxd) -> None:
         "gone": {"ended"},
         "not-ready": {"unready"},
         "sink-lag": {"influx rising"},
+        "channel": {"mail rising"},
         "dead-letters": {"rising"},
     }
 

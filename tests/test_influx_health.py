@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
+from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from structlog.testing import capture_logs
 
+from monitor.health import Figures, Vitals, metrics
 from tests.influx_samples import DATABASE, MemoryOutbox, sending, stored, until
 
 if TYPE_CHECKING:
@@ -58,3 +62,17 @@ def test_they_can_be_switched_off(database: Influxd) -> None:
     with sending(outbox, database.url, health=lambda: next(made), write_health=False):
         until(outbox.delivered, "the rows arrived")
     assert database.count("enginewatch") == 0
+
+
+def test_the_page_names_every_tag() -> None:
+    """InfluxDB 3 fixes a table's tags when it is made, so that none may be missing there."""
+    books = {"outcomes": {"in_row": 1}, "rows": {"scored": 1}, "waiting": 0, "streams": 1, "heard": 1}
+    counted = {each.name: {"x": 1} for each in fields(Figures) if each.type == "Mapping[str, int]"}
+    figures = Figures(books=books | {"clock_suspect": False}, version="1", **counted)  # type: ignore[arg-type]  # by name
+    measured = list(metrics(Vitals(channels={"x": ""}), figures))
+    labels = {name for metric in measured for named, _ in metric.samples for name, _ in named} - {"version"}
+    page = (Path(__file__).parents[1] / "docs" / "influxdb.md").read_text()
+    [tags] = re.findall(r"--tags (\S+) enginewatch\n", page)
+    assert tags.split(",") == ["id", *sorted(labels)]
+    [named] = re.findall(r"\| tag \| ((?:`\w+`, )*`sink`.*?) \|", page)
+    assert re.findall(r"`(\w+)`", named) == sorted(labels)

@@ -18,6 +18,7 @@ from tests.engine_line import ENGINE, TOPIC
 from tests.rig import Daemon, json_lines, run, until
 from tests.servers import find, missing
 from tests.servers.brokers import Mosquitto
+from tests.servers.hooks import hook
 from tests.servers.influxd import DATABASE, PROGRAMS, Influxd
 from tests.servers.peers import Peer
 
@@ -35,7 +36,17 @@ FAULTS = (
     Fault(FAULTY, "dropout", "severe", start_ms=FAULT_MS, sensor="oil_pressure"),
 )
 OFTEN = "[influx]\nwrite_readings = true\nhealth_every_s = 0.5"
-SETTINGS = ENGINE.replace("[influx]", OFTEN) + "[alert]\nstale_after_s = 1\n"
+MORE = """
+[alert]
+stale_after_s = 1
+[notify]
+group_wait_s = 0.1
+[[notify.channels]]
+name = "on-call"
+to = "webhook"
+url = "{hook.url}"
+"""
+SETTINGS = ENGINE.replace("[influx]", OFTEN) + MORE
 
 
 class Feed:
@@ -74,7 +85,8 @@ def watched_fleet(folder: Path) -> Iterator[Influxd]:
         broker = house.enter_context(Mosquitto(folder / "mosquitto"))
         database = house.enter_context(Influxd(folder / "influxd"))
         database.create_database(DATABASE)
-        daemon = Daemon(folder, SETTINGS.format(broker=broker, influx=database))
+        people = house.enter_context(hook())
+        daemon = Daemon(folder, SETTINGS.format(broker=broker, influx=database, hook=people))
         house.callback(daemon.close)
         daemon.start()
         peer = house.enter_context(Peer(broker))

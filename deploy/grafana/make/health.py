@@ -194,6 +194,18 @@ def _waits() -> list[Json]:
 def _places() -> list[Json]:
     return [
         lines(
+            "Messages to people and systems, by channel",
+            _each("channel_messages_total", "channel"),
+            about="Messages a second that got through. Not at all, though incidents fire: look at the next panel.",
+            unit="cps",
+        ),
+        lines(
+            "Attempts that did not get through, by channel",
+            _each("channel_failures_total", "channel"),
+            about="The channel is away, or refuses: the reason stands above in words. What waits is kept.",
+            unit="cps",
+        ),
+        lines(
             "Store",
             _by_daemon('max("store_bytes")'),
             about="Bytes of the store in use, within store.max_bytes.",

@@ -17,7 +17,7 @@ DAY_S = 86_400
 
 def rules() -> Json:
     """The file's contents."""
-    made = [_incident(), _silent(), _gone(), _not_ready(), _lag(), _dead_letters()]
+    made = [_incident(), _silent(), _gone(), _not_ready(), _lag(), _channel(), _dead_letters()]
     group = {"orgId": 1, "name": "Enginewatch", "folder": "Enginewatch", "interval": "1m", "rules": made}
     return {"apiVersion": 1, "groups": [group]}
 
@@ -146,6 +146,18 @@ def _lag() -> Json:
         lasts="10m",
         summary="More and more waits in {{ .Labels.id }} for {{ .Labels.sink }}",
         remedy="Nothing is lost. See whether the sink can be reached and keeps up: enginewatch doctor.",
+    )
+
+
+def _channel() -> Json:
+    return _rule(
+        "channel",
+        "A channel gets no messages",
+        'SELECT min("channel_degraded") FROM "enginewatch" WHERE time > now() - 10m GROUP BY "id", "channel"',
+        back_s=600,
+        above=0,
+        summary="{{ .Labels.channel }} has got no messages of {{ .Labels.id }} for ten minutes",
+        remedy="Nothing is lost. The dashboard Enginewatch: daemon health has the reason in words.",
     )
 
 
