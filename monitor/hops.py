@@ -150,9 +150,20 @@ def _out(vitals: Vitals, figures: Figures, beside: Beside) -> Iterator[Hop]:
         "tells subscribers of incidents",
         beside,
         light=vitals.notify and f"subscribers get nothing, it is kept: {vitals.notify}",
-        lag=figures.lag.get("mqtt"),
+        lag=figures.lag.get("notify"),
         waiting="transitions",
     )
+    for name, error in vitals.channels.items():
+        sent = figures.channel_messages.get(name, 0)
+        yield _hop(
+            f"channel {name}",
+            "tells people or another system",
+            beside,
+            light=error and f"kept until it gets through: {error}",
+            said=f"{sent} messages taken since the daemon started" if sent else "",
+            lag=figures.lag.get(f"channel:{name}"),
+            waiting="transitions",
+        )
     yield _hop("http", "serves this page", beside, said=beside.http)
 
 

@@ -75,6 +75,7 @@ class Gatherer:
             "store": self._line.trouble,
             "influx": self._influx.last_error,
             "notify": self._notifier.last_error,
+            **{f"channel {each.name}": each.last_error for each in self._channels.facts()},
         }
         now = time.time_ns() // 1_000_000
         self._errors |= {hop: (error, now) for hop, error in known.items() if error}

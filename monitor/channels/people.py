@@ -124,7 +124,10 @@ class _Listener(logging.Handler):
 
 def _reason(said: list[str], url: str) -> str:
     """The first of what was said, in brackets and without what must not be told."""
-    words = masked(" ".join(said[0].split()), url)[:LONGEST_REASON].strip(" :") if said else ""
+    if not said:
+        return ""
+    # The library shortens addresses, which leaves pieces of pieces.
+    words = re.sub(r"\S+://\S+", "it", masked(" ".join(said[0].split()), url))[:LONGEST_REASON].strip(" :")
     return f" ({words})" if words else ""
 
 

@@ -1,4 +1,4 @@
-"""`enginewatch alerts`: incidents and what happened to them, out of the daemon's store."""
+"""`enginewatch alerts`: incidents and what happened to them, out of the daemon's store; `test`: the channels."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ FOLLOW_S = 0.5
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     state_arguments(parser)
+    parser.add_argument(
+        "verb",
+        nargs="?",
+        choices=("test",),
+        metavar="test",
+        help="send one message, marked as a test, through every channel, and say what each answers",
+    )
+    parser.add_argument("--channel", metavar="NAME", help="test: only this channel")
     parser.add_argument("--asset", metavar="SITE/AREA/ASSET", help="only this asset")
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--open", action="store_true", help="only incidents that are open, as they stand")
@@ -33,7 +41,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show the latest transitions, oldest first."""
+    """Show the latest transitions, oldest first; or try the channels."""
+    if options.verb == "test":
+        from monitor.commands import channels_tried  # noqa: PLC0415 - it loads what sends messages
+
+        return channels_tried.run(options)
     with closing(open_store(options)) as store:
         if options.open:
             _show(store.open_incidents(options.asset), options)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from config.classes import resolve_classes
 from config.mistakes import SettingsError
 from config.options import add_settings_options, load_from_options
+from config.secret import secret
 from monitor.printable import json_line
 
 if TYPE_CHECKING:
     import argparse
 
     from config.classes import ResolvedClass
+    from config.load import Loaded
     from config.sections import ThresholdSettings
 
 EXIT_WRONG = 2
@@ -31,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         loaded = load_from_options(options)
         classes = resolve_classes(loaded)
+        _channels_or_mistakes(loaded)
     except SettingsError as error:
         if options.json:
             _write_json(mistakes=error.lines)
@@ -43,8 +46,29 @@ def run(options: argparse.Namespace) -> int:
         return 0
     sys.stdout.write(f"The settings are good: {loaded.path or 'no file'}\n")
     learns = loaded.settings.learning.enabled
+    channels = ", ".join(f"{each.name} ({each.to})" for each in loaded.settings.notify.channels)
+    sys.stdout.write(f"  alerts go to MQTT and {channels}\n" if channels else "")
     sys.stdout.writelines(f"  {_described(entry, usual, learns=learns)}\n" for entry in classes)
     return 0
+
+
+def _channels_or_mistakes(loaded: Loaded) -> None:
+    """Have the library look at the addresses of people. Raises SettingsError, which tells none of them."""
+    people = [(i, each) for i, each in enumerate(loaded.settings.notify.channels) if each.to == "people"]
+    if not people:
+        return
+    from monitor.channels.people import service_of  # noqa: PLC0415 - the library takes a moment
+    from monitor.channels.way import Undelivered  # noqa: PLC0415 - as above
+
+    lines = []
+    for index, each in people:
+        try:
+            service_of(f"channel {each.name}", secret(each.url, each.url_file) or "")
+        except Undelivered as error:
+            key = f"notify.channels.{index}.{'url' if each.url_file is None else 'url_file'}"
+            lines.append(loaded.mistake(key, str(error)))
+    if lines:
+        raise SettingsError(lines)
 
 
 def _write_json(**found: Any) -> None:

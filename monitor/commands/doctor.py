@@ -1,4 +1,4 @@
-"""`enginewatch doctor`: every hop from the settings to InfluxDB, one after the other, and what to change."""
+"""`enginewatch doctor`: every hop from the settings to whom is told, one after the other, and what to change."""
 
 from __future__ import annotations
 
@@ -116,6 +116,7 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
     yield findings.score(daemon)
     yield findings.store(place.folder(settings))
     yield findings.influx(place.influx(settings.influx, settings.daemon.id))
+    yield findings.channels(list(place.channels(settings)))
     yield findings.http(place.http(settings, running=running))
     if seen.connected:
         yield findings.limits(seen)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 HOPS = (
     "settings", "model", "connect", "subscribe", "first message", "decode", "tick", "score", "store", "influx",
-    "http", "limits", "clock",
+    "channels", "http", "limits", "clock",
 )  # fmt: skip
 
 
@@ -140,6 +140,15 @@ class InfluxFacts:
     write_problem: str = ""
     read_problem: str = ""
     no_query_api: bool = False  # the server has no InfluxQL address, or no mapping for the bucket
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """A channel of alerts: whether somebody is there. Nothing was sent."""
+
+    name: str
+    said: str  # who answers
+    problem: str = ""  # or why nobody does
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from monitor.doctor.facts import (
         BrokerFacts,
+        ChannelFacts,
         DaemonFacts,
         HttpFacts,
         InfluxFacts,
@@ -224,6 +225,17 @@ def influx(facts: InfluxFacts) -> Finding:
     if facts.read_problem:
         return Finding("influx", FAILED, f"{written} and not read back: {facts.read_problem}", "see influx.bucket")
     return Finding("influx", OK, f"{written} and read back")
+
+
+def channels(facts: Sequence[ChannelFacts]) -> Finding:
+    """Whether somebody is at the other end of every channel of alerts."""
+    if not facts:
+        return Finding("channels", SKIPPED, "notify.channels is empty: nobody is told but by MQTT")
+    problems = [each.problem for each in facts if each.problem]
+    if problems:
+        return Finding("channels", FAILED, "; ".join(problems))
+    said = "; ".join(f"{each.name}: {each.said}" for each in facts)
+    return Finding("channels", OK, said)
 
 
 def http(facts: HttpFacts) -> Finding:

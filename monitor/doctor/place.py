@@ -22,7 +22,7 @@ from config.classes import fitted
 from config.secret import secret
 from models.artifact import load_header
 from monitor import damage, models_in_use
-from monitor.doctor.facts import HttpFacts, InfluxFacts, ModelFacts, StoreFacts
+from monitor.doctor.facts import ChannelFacts, HttpFacts, InfluxFacts, ModelFacts, StoreFacts
 from monitor.door import SOCKET
 from monitor.schema import StoreError
 from monitor.store import Store
@@ -156,6 +156,21 @@ def influx(settings: InfluxSettings, daemon_id: str) -> InfluxFacts:
         return InfluxFacts(settings.url, settings.bucket, write_problem=str(error))
     problem, no_api = _read_back(settings, token, daemon_id, stamp)
     return InfluxFacts(settings.url, settings.bucket, read_problem=problem, no_query_api=no_api)
+
+
+def channels(settings: Settings) -> Iterator[ChannelFacts]:
+    """Whether somebody answers at the address of every channel; nothing is sent."""
+    from monitor.channels.made import way  # noqa: PLC0415 - a slow import for those who have none
+    from monitor.channels.way import Undelivered  # noqa: PLC0415 - as above
+
+    for each in settings.notify.channels:
+        by = way(each, settings.notify.page_url)
+        try:
+            yield ChannelFacts(each.name, by.reach())
+        except Undelivered as error:
+            yield ChannelFacts(each.name, "", str(error))
+        finally:
+            by.close()
 
 
 def http(settings: Settings, *, running: bool) -> HttpFacts:

@@ -78,7 +78,7 @@ def doctor(folder: Path, *, code: int, wait: float = 3.0) -> dict[str, dict[str,
     rows = json_lines(run("doctor", "--json", "--wait", str(wait), folder=folder, code=code).stdout)
     assert [row["hop"] for row in rows] == [
         "settings", "model", "connect", "subscribe", "first message", "decode", "tick", "score", "store", "influx",
-        "http", "limits", "clock",
+        "channels", "http", "limits", "clock",
     ]  # fmt: skip
     return {row["hop"]: row for row in rows}
 
