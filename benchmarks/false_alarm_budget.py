@@ -1,6 +1,6 @@
 """Whether a budget of false alarms is kept: calibrate on some simulated engine-days, count on later ones.
 
-    python -m benchmarks.false_alarm_budget [--engines 20] [--hours 12] [--later 24]
+    python -m benchmarks.false_alarm_budget [--engines 20] [--hours 12] [--later 24] [--seed 8]
 
 The engines are well all the time. Their readings go through `monitor.pipeline.step` with the shipped model and the
 settings that ship, into a store; `enginewatch calibrate` finds the floor of each budget there. The later scores of
@@ -93,9 +93,10 @@ def main() -> None:
     parser.add_argument("--engines", type=int, default=20)
     parser.add_argument("--hours", type=int, default=12)
     parser.add_argument("--later", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=8)
     options = parser.parse_args()
     spec = line()
-    fleet = Fleet(options.engines, seed=8)
+    fleet = Fleet(options.engines, seed=options.seed)
     state = LineState.empty(spec)
     with (
         tempfile.TemporaryDirectory(prefix="enginewatch-") as name,
@@ -142,8 +143,8 @@ def _row(spec: ClassSpec, rows: Scores, text: str, each: Outcome, days: float) -
     fired = incidents(spec, rows, each.floor)
     budget = parse(text)
 
-    def rate(a_day: float) -> str:
-        return f"{budget.of_rate(a_day, each.assets):.2g}"
+    def rate(a_day: float | None) -> str:
+        return "" if a_day is None else f"{budget.of_rate(a_day, each.assets):.2g}"
 
     low, high = (rate(bound / days) for bound in poisson_bounds(fired))
     cells = [f"{each.floor:g}", rate(each.choice.a_day), rate(each.choice.high), str(fired), rate(fired / days)]

@@ -14,6 +14,8 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.addresses import is_loopback
+from config.canary import NAME as CANARY
+from config.canary import CanarySettings
 from config.mapping import PathSettings, mapping_mistakes
 from config.notify import NotifySettings
 from config.overlap import globs_overlap
@@ -320,6 +322,7 @@ class Settings(BaseSettings):
     notify: NotifySettings = Field(NotifySettings(), description="subscribers")
     commands: CommandSettings = Field(CommandSettings(), description="commands")
     http: HttpSettings = Field(HttpSettings(), description="the HTTP port")
+    canary: CanarySettings = Field(CanarySettings(), description="a simulated engine with known faults")
     log: LogSettings = Field(LogSettings(), description="the log")
 
     @classmethod
@@ -353,6 +356,8 @@ class Settings(BaseSettings):
     def _class_mistakes(self, index: int) -> Iterator[Mistake]:
         """What is wrong between a class and those before it: the same name, or the same assets twice."""
         later = self.classes[index]
+        if later.name == CANARY:
+            yield Mistake((f"classes.{index}.name",), f'"{CANARY}" is the name of the canary\'s own class')
         for number, earlier in enumerate(self.classes[:index]):
             if earlier.name == later.name:
                 sentence = f'"{later.name}" is the name of classes.{number} already'

@@ -73,9 +73,9 @@ class Choice:
 
     floor: float | None
     way: Literal["counted", "tail", "none"]
-    a_day: float = math.nan  # what is to be expected
-    low: float = math.nan
-    high: float = math.nan  # the bound that is within the budget
+    a_day: float | None = None  # what is to be expected; a tail does not say
+    low: float | None = None
+    high: float | None = None  # the bound that is within the budget
     why: str = ""  # there is no floor
 
 
@@ -118,46 +118,40 @@ def _by_tail(found: FalseAlarms, counts: np.typing.NDArray[np.int64], allowed: f
         )
     base = int(enough[-1])
     peaks, beyond = int(counts[base]), int(counts[base + 1 :].sum())
-    low, high = poisson_bounds(peaks)
-    share_low, share_high = share_bounds(peaks, beyond)
-    rungs = math.log(high / (allowed * found.days)) / -math.log(share_high)
+    _, high = poisson_bounds(peaks)
+    share = share_bound(peaks, beyond)
+    rungs = math.log(high / (allowed * found.days)) / -math.log(share)
     floor = float(found.floors[base]) * RUNG**rungs
     if floor > found.floors[-1]:
         return _none(
             f"the tail of what was seen reaches beyond {found.floors[-1]:.3g}, the highest floor there is"
         )
-    share = beyond / (peaks + beyond)
-    return Choice(floor, "tail", peaks * share**rungs / found.days, low * share_low**rungs / found.days, allowed)
+    # The tail of rare, long passages is heavier than that of the many short ones: of it only the bound is told.
+    return Choice(floor, "tail", high=allowed)
 
 
 def _none(why: str) -> Choice:
     return Choice(None, "none", why=why)
 
 
-def share_bounds(peaks: int, beyond: int) -> tuple[float, float]:
-    """Between which shares that of incidents left by a rung lies, each bound with `SURE`.
+def share_bound(peaks: int, beyond: int) -> float:
+    """The largest share of incidents that a rung may leave, with `SURE`.
 
     Of `peaks` incidents each goes on for rungs as long as a coin of that share says; together they went on for
-    `beyond`. The first bound is 0 where that is 0.
+    `beyond`.
 
-    >>> [round(each, 4) for each in share_bounds(1, 0)]  # one that did not go on: 1 - s is 0.05 at the worst
-    [0.0, 0.95]
+    >>> round(share_bound(1, 0), 4)  # one that did not go on at all
+    0.95
     """
-    low = _share(peaks, beyond - 1, SURE) if beyond else 0.0
-    return low, _share(peaks, beyond, 1 - SURE)
-
-
-def _share(peaks: int, most: int, probability: float) -> float:
-    """The share by which so many rungs or fewer are seen with that probability."""
     low, high = 0.0, 1.0
-    steps = np.arange(most + 1)
+    steps = np.arange(beyond + 1)
     ways = np.cumsum(
         np.concatenate([[0.0], np.log((peaks + steps[1:] - 1) / steps[1:])])
-    )  # log C(peaks + j - 1, j)
+    )  # log of peaks + j - 1 over j
     for _ in range(50):
         share = (low + high) / 2
         logarithm = ways + steps * math.log(share) + peaks * math.log1p(-share)
-        low, high = (share, high) if np.exp(logarithm).sum() > probability else (low, share)
+        low, high = (share, high) if np.exp(logarithm).sum() > 1 - SURE else (low, share)
     return low
 
 

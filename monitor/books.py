@@ -8,6 +8,7 @@ import numpy as np
 
 from monitor.pipeline import clock_suspect
 from monitor.records import Outcome, Status
+from monitor.synthetic import is_synthetic
 
 if TYPE_CHECKING:
     from monitor.state import LineState
@@ -20,7 +21,7 @@ def books(state: LineState) -> dict[str, object]:
         "outcomes": {outcome.name.lower(): int(state.outcomes[outcome]) for outcome in Outcome},
         "waiting": state.waiting_values(),
         "rows": {status.name.lower(): int(state.rows[status]) for status in Status},
-        "streams": state.streams(),
+        "streams": sum(len(each.keys) for each in state.classes if not is_synthetic(each.spec.name)),
         "heard": heard,
         "warmest": warmest,
         "clock_suspect": clock_suspect(state),
@@ -46,10 +47,11 @@ def _heard_lately(state: LineState) -> tuple[int, tuple[int, int] | None]:
 
     Lately is not a window's length behind the stream that was heard last. None where no such stream has a model.
     """
-    arrivals = [each.align.last_arrival[: len(each.keys)] for each in state.classes]  # (S,) each
+    classes = [each for each in state.classes if not is_synthetic(each.spec.name)]
+    arrivals = [each.align.last_arrival[: len(each.keys)] for each in classes]  # (S,) each
     last = max((int(arrival.max()) for arrival in arrivals if len(arrival)), default=0)
     heard, windows = 0, []
-    for each, arrival in zip(state.classes, arrivals, strict=True):
+    for each, arrival in zip(classes, arrivals, strict=True):
         grid, length = each.spec.align, each.spec.window.length
         lately = np.flatnonzero(arrival >= last - grid.gap_ticks * grid.period_ms)
         heard += len(lately)

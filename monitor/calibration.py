@@ -30,8 +30,8 @@ class Calibration:
     floor: float
     before: float
     way: str  # "counted" or "tail"
-    predicted: float
-    low: float
+    predicted: float | None  # what was to be expected; None: only the bound is known
+    low: float | None
     high: float
     days: float  # asset-days of normal data
     assets: int
@@ -86,8 +86,8 @@ def _in_unit(made: Calibration, incidents: int, days: float) -> dict[str, Any]:
     """The rates as the budget has them; None where nothing was scored since."""
     budget = parse(made.budget)
 
-    def rate(a_day: float) -> float:
-        return budget.of_rate(a_day, made.assets)
+    def rate(a_day: float | None) -> float | None:
+        return None if a_day is None else budget.of_rate(a_day, made.assets)
 
     low, high = poisson_bounds(incidents)
     return {

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from config.secret import secret
+from monitor import calibration
 from monitor.assemble import beside_filters, topic_filters
+from monitor.canary import canary_of
 from monitor.channels.all import Channels
 from monitor.deadline import Deadline
 from monitor.door import REPLY_S, CommandError, Door
@@ -117,6 +119,7 @@ class Daemon:
             models=self._promotion.answer,
             questions=self._questions.by_name(),
         )
+        self._canary = canary_of(settings, self._classes, self._client_id, self._store, away=lambda: self._broker)
         self._upkeep = Upkeep(settings, self._store, folder, backlog=self._backlog)
         self._workers: dict[str, Worker] = {}
         self._vitals = Gatherer(
@@ -128,6 +131,7 @@ class Daemon:
             channels=self._channels,
             broker=lambda: self._broker,
             unmodelled=self._unmodelled,
+            canary=self._canary.report if self._canary is not None else None,
         )
         self._simulator: Simulator | None = None  # a fleet that takes faults from the page, where there is one
         self._http = HttpPort(
@@ -157,8 +161,15 @@ class Daemon:
             beside=self._beside,
             models=self._models,
             simulator=self._simulator,
+            sections=self._sections(),
         )
         return routes(sources)
+
+    def _sections(self) -> dict[str, Callable[[Store], object]]:
+        """Further parts of what health tells."""
+        canary = self._canary
+        promised: dict[str, Callable[[Store], object]] = {"false_alarms": calibration.report}
+        return promised if canary is None else {"canary": lambda _: canary.report(), **promised}
 
     def _beside(self) -> Beside:
         """What health tells of the hops."""
@@ -258,6 +269,8 @@ class Daemon:
         )
         self._receiver.start()
         self._run("intake", self._intake.run)
+        if self._canary is not None:
+            self._canary.start()
         self.started = True
         self._vitals.started(self._receiver, self._intake)
         names = [each.name for each in self._classes]
@@ -344,6 +357,8 @@ class Daemon:
         self._vitals.stopping()
         if not follows:
             self._manager.stopping()
+        if self._canary is not None:
+            self._canary.stop()
         if hasattr(self, "_intake"):
             self._intake.stop()
             self._join("intake", share(0.5))
@@ -423,6 +438,8 @@ class Daemon:
         if result.events:
             self._notifier.wake()
             self._channels.wake()
+            if self._canary is not None:
+                self._canary.wake()
         for topic, payload in result.requests:
             log.info("rebirth_requested", topic=topic)
             self._notifier.reply(topic, payload)

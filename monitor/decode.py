@@ -20,6 +20,7 @@ from monitor.payloads.names import LEFT_OUT, Names
 from monitor.payloads.paths import Paths
 from monitor.payloads.words import is_name, short
 from monitor.records import DeadLetter, Float32, Float64, Int64, Message
+from monitor.synthetic import is_synthetic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,7 +138,12 @@ class ClassRoute:
         return self.sensors, self.scale, self.offset
 
     def takes(self, key: str) -> bool:
-        """Whether the stream of this key belongs to the class, as far as its globs go."""
+        """Whether the stream of this key belongs to the class, as far as its globs go.
+
+        A glob with a wildcard for the site means no canary, whoever's it is.
+        """
+        if is_synthetic(key) and not any(map(is_synthetic, self.assets)):
+            return False
         among = not self.among or any(fnmatchcase(key, glob) for glob in self.among)
         return among and any(fnmatchcase(key, glob) for glob in self.assets)
 
@@ -198,6 +204,7 @@ class _Place:
     among: tuple[int, ...] = ()  # the payload names the asset: the first of these classes that takes it has it
     edge: bool = False  # a message of a Sparkplug edge node, also where there is a reason
     at_once: AtOnceReader | None = None  # reads its plain messages
+    passed_over: bool = False  # another daemon's canary
 
 
 class Decoder:
@@ -227,6 +234,7 @@ class Decoder:
         reports: list[StatusReport] = []
         letters: list[DeadLetter] = []
         requests: list[tuple[str, bytes]] = []
+        passed_over = 0
         memory = {} if edge_nodes is None else edge_nodes
         for message in messages:
             place = self._places.get(message.topic) or self._find(message.topic)
@@ -241,6 +249,8 @@ class Decoder:
                     continue
             if place.edge and message.size == len(message.payload):
                 requests += self._edge(message, place, memory, rows, reports, letters)
+            elif place.passed_over:
+                passed_over += 1  # nobody here knows how many values it has
             elif place.reason:
                 letters.append(_letter(message, place.reason))
             elif message.size > len(message.payload):
@@ -250,7 +260,8 @@ class Decoder:
             else:
                 self._telemetry(message, place, rows, letters)
         readings = [self._table(gathered, index, letters) for index, gathered in enumerate(rows)]
-        return Decoded(readings, reports, letters, requests, sum(each.ignored for each in rows))
+        ignored = sum(each.ignored for each in rows) + passed_over
+        return Decoded(readings, reports, letters, requests, ignored)
 
     def of_edge_node(self, topic: bytes) -> bool:
         """Whether what comes there is of a Sparkplug edge node: read by what came before it."""
@@ -270,7 +281,7 @@ class Decoder:
             name = topic.decode()
         except UnicodeDecodeError:
             return _Place(reason="topic is not UTF-8")
-        known = edge = False
+        known = edge = passed_over = False
         for pattern, index, status in self._patterns:
             match = pattern.fullmatch(name)
             if match is None:
@@ -284,11 +295,14 @@ class Decoder:
             if strange is not None:
                 return _Place(reason=f'"{short(strange)}" cannot be a name', edge=edge)
             key = stream_key(*named)
+            passed_over |= is_synthetic(key)
             if "asset" not in groups:
                 return _Place(index, key, status, sensor=sensor, among=self._beside(name), edge=edge)
             if self._routes[index].takes(key):
                 at_once = None if status else self._at_once[index]
                 return _Place(index, key, status, sensor=sensor, edge=edge, at_once=at_once)
+        if passed_over:
+            return _Place(passed_over=True)
         return _Place(reason="no class takes this asset" if known else "topic matches no template", edge=edge)
 
     def _beside(self, topic: str) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ import msgspec
 from monitor.damage import checked, checksum, holds
 from monitor.records import AlertEvent, Transition
 from monitor.schema import COLUMNS
+from monitor.synthetic import SITE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,6 +24,7 @@ WORDS = {Transition.COMMENTED, Transition.VERDICT}  # they change no state
 STATES = {Transition.FIRED: "firing", Transition.UNSHELVED: "firing"}  # the others are named as the transition
 EVENTS = f"SELECT id, body, {holds(COLUMNS['event'])} FROM event"  # noqa: S608 - our own words, as below
 INCIDENTS = f"SELECT fired, latest, verdict, open, {holds(COLUMNS['incident'])} FROM incident"  # noqa: S608
+OF_ASSETS = f"substr(stream, 1, {len(SITE) + 1}) != '{SITE}/'"  # incidents of assets that are none are told apart
 SUM = f"UPDATE incident SET checksum = checksum({', '.join(COLUMNS['incident'])}) WHERE incident_id = ?"  # noqa: S608
 
 

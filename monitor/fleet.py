@@ -19,6 +19,7 @@ from monitor.coverage import coverage
 from monitor.demo.watch import Rate
 from monitor.influx import EVENTS, SCORES
 from monitor.notify import SINK
+from monitor.synthetic import is_synthetic
 
 if TYPE_CHECKING:
     from monitor.coverage import Coverage
@@ -68,6 +69,7 @@ class View:
     books: dict[str, Any] = field(default_factory=dict)
     watched: str = ""  # whether everything is watched, and what is not
     broker: str = ""  # why it cannot be heard; empty while it can
+    canary: str = ""  # what came of its latest fault; empty where there is none
 
 
 class Fleet:
@@ -84,7 +86,8 @@ class Fleet:
         self._coverage: dict[str, dict[str, Any]] = {}
 
     def look(self, assets: list[dict[str, Any]], now: float) -> View:
-        """The view of these assets; `now` in seconds, of any clock that only goes forward."""
+        """The view of these assets but the canary; `now` in seconds, of any clock that only goes forward."""
+        assets = [row for row in assets if not is_synthetic(row["asset"])]
         self._read({row["asset"] for row in assets})
         self._read_incidents()
         self._read_coverage(now)
@@ -114,6 +117,7 @@ class Fleet:
             books=books,
             watched=watched(rows),
             broker="" if broker == "connected" else broker,
+            canary=_canary(json.loads(facts.get("canary", "{}"))),
         )
 
     def _read_incidents(self) -> None:
@@ -231,3 +235,12 @@ def _urgency(row: dict[str, Any]) -> tuple[int, bool, float, str]:
     """The worst state first, then what has incidents, then what is nearest to its threshold."""
     share = row["score"] / row["threshold"] if row["score"] is not None and row["threshold"] else 0.0
     return (RANK.index(row["state"]), not row["incidents"], -share, row["asset"])
+
+
+def _canary(report: dict[str, Any]) -> str:
+    """What the canary reports (`monitor.canary`), in short."""
+    if not report.get("outcomes"):
+        return ""
+    delay = report["outcomes"][0]["delay_s"]
+    latest = report["outcomes"][0]["result"] if delay is None else f"seen after {delay:.1f} s"
+    return str(report["trouble"]) or f"canary: {latest}"

@@ -45,6 +45,7 @@ class Vitals:
     notify: str = ""  # why subscribers get no alerts
     channels: Mapping[str, str] = field(default_factory=dict)  # why a channel gets no messages, by its name
     unmodelled: Sequence[str] = ()  # classes without a model
+    canary: str = ""  # what its latest fault says is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Figures:
     open_incidents: int = 0
     dead_letters_kept: int = 0
     store_bytes: int = 0
+    canary: Mapping[str, Any] = field(default_factory=dict)  # as it reports; empty where there is none
     started: float = 0.0  # epoch seconds
     version: str = ""
 
@@ -114,6 +116,8 @@ def _light(vitals: Vitals) -> Iterator[str]:
     yield from (f"kept until it gets through: {error}" for error in vitals.channels.values() if error)
     if vitals.unmodelled:
         yield f"no model yet, so nothing is scored of class {', '.join(vitals.unmodelled)}"
+    if vitals.canary:
+        yield vitals.canary
 
 
 def metrics(vitals: Vitals, figures: Figures) -> Iterator[Metric]:
@@ -135,6 +139,8 @@ def metrics(vitals: Vitals, figures: Figures) -> Iterator[Metric]:
     yield Metric.gauge("enginewatch_info", "always 1", 1, version=figures.version)
     yield from _of_the_books(figures.books)
     yield from _of_the_ways(figures)
+    if figures.canary:
+        yield from _of_the_canary(figures.canary)
 
 
 def _of_the_books(books: Mapping[str, Any]) -> Iterator[Metric]:
@@ -198,3 +204,21 @@ def _of_the_ways(figures: Figures) -> Iterator[Metric]:
     )
     yield Metric.gauge("enginewatch_dead_letters", "dead letters kept", figures.dead_letters_kept)
     yield Metric.gauge("enginewatch_store_bytes", "of the store in use", figures.store_bytes)
+
+
+def _of_the_canary(report: Mapping[str, Any]) -> Iterator[Metric]:
+    """The counts go on over restarts."""
+    yield Metric.gauge(
+        "enginewatch_canary_trouble",
+        "1 while its latest fault was missed, or was none",
+        int(bool(report["trouble"])),
+    )
+    yield Metric.counter(
+        "enginewatch_canary_faults_total", "its faults by what came of them", report["counts"], "result"
+    )
+    yield Metric.many(
+        "enginewatch_canary_delay_seconds",
+        "from a fault's first reading until its incident was stored, of those seen lately",
+        report["delay_s"],
+        "of",
+    )

@@ -244,10 +244,12 @@ class Store(StoreFile):
     ) -> list[tuple[AlertEvent, str, bool]]:
         """Some incidents as they stand, the newest first: each with its verdict, and whether it is open.
 
-        `before` is where the last look ended: the start and the id of its last incident.
+        Those of the canary come where it is named as the asset. `before` is where the last look ended: the start
+        and the id of its last incident.
         """
         where = (
-            "WHERE (?1 IS NULL OR stream = ?1) AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR open = ?3)"
+            f"WHERE (stream = ?1 OR ?1 IS NULL AND {event_store.OF_ASSETS})"
+            " AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR open = ?3)"
             " AND (?4 IS NULL OR (started, incident_id) < (?4, ?5))"
             " ORDER BY started DESC, incident_id DESC LIMIT ?6"
         )
@@ -276,8 +278,11 @@ class Store(StoreFile):
             return int(scores), int(events)
 
     def counts(self) -> tuple[int, int, int]:
-        """How many incidents are open, how many dead letters are kept, and the bytes in use."""
-        counts = "SELECT (SELECT count(*) FROM incident WHERE open = 1), (SELECT count(*) FROM dead_letter)"
+        """How many incidents of real assets are open, how many dead letters are kept, and the bytes in use."""
+        counts = (
+            f"SELECT (SELECT count(*) FROM incident WHERE open = 1 AND {event_store.OF_ASSETS}),"  # noqa: S608
+            " (SELECT count(*) FROM dead_letter)"
+        )
         incidents, letters = self._connection.execute(counts).fetchone()
         return int(incidents), int(letters), self.bytes_used()
 

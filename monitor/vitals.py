@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monitor.health import STILL_S, Figures, Thread, Vitals, metrics, readyz
 from monitor.influx import EVENTS, SCORES
@@ -39,8 +39,9 @@ class Gatherer:
         channels: Channels,
         broker: Callable[[], str],
         unmodelled: Callable[[], Sequence[str]],
+        canary: Callable[[], dict[str, Any]] | None,
     ) -> None:
-        """`broker` tells why it cannot be heard, `unmodelled` the classes without a model."""
+        """`broker` tells why it cannot be heard, `unmodelled` classes without a model, `canary` of its faults."""
         self._journal = journal
         self._store = store
         self._line = line
@@ -49,6 +50,7 @@ class Gatherer:
         self._channels = channels
         self._broker = broker
         self._unmodelled = unmodelled
+        self._canary = canary
         self._turned = time.monotonic()
         self._started = time.time()
         self._version = version("enginewatch")
@@ -99,6 +101,7 @@ class Gatherer:
             notify=self._notifier.last_error,
             channels={each.name: each.last_error for each in self._channels.facts()},
             unmodelled=self._unmodelled(),
+            canary="" if self._canary is None else self._canary()["trouble"],
         )
 
     def _of_threads(self) -> list[Thread]:
@@ -141,6 +144,7 @@ class Gatherer:
             open_incidents=incidents,
             dead_letters_kept=letters,
             store_bytes=size,
+            canary={} if self._canary is None else self._canary(),
             started=self._started,
             version=self._version,
         )

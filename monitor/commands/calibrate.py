@@ -272,8 +272,9 @@ def _reload(folder: Path) -> str:
 
 
 def _noted(each: Outcome, budget: Budget) -> Calibration:
-    assert each.floor is not None
     choice = each.choice
+    assert each.floor is not None
+    assert choice.high is not None
     return Calibration(
         int(time.time() * 1000), str(budget), each.floor, each.before, choice.way, choice.a_day, choice.low,
         choice.high, each.found.days, each.assets,
@@ -287,14 +288,16 @@ def _row(each: Outcome, budget: Budget) -> dict[str, Any]:
         "floor": "" if each.floor is None else f"{each.floor:g}",
         "incidents now": each.now,
         "incidents": "" if each.floor is None else each.then,
-        "predicted": "" if each.floor is None else _rate(each.choice.a_day, each, budget),
-        "at most": "" if each.floor is None else _rate(each.choice.high, each, budget),
+        "predicted": _rate(each.choice.a_day, each, budget),
+        "at most": _rate(each.choice.high, each, budget),
         "normal data": f"{each.found.days:.3g} days of {each.assets} asset{'' if each.assets == 1 else 's'}"
         + _without(each),
     }
 
 
-def _rate(a_day: float, each: Outcome, budget: Budget) -> str:
+def _rate(a_day: float | None, each: Outcome, budget: Budget) -> str:
+    if a_day is None:
+        return ""
     return f"{budget.of_rate(a_day, each.assets):.2g}/{budget.of}-{budget.unit}"
 
 
@@ -313,8 +316,8 @@ def _without(each: Outcome) -> str:
 def _json(each: Outcome, budget: Budget, *, applied: bool) -> dict[str, Any]:
     chosen = each.floor is not None
 
-    def rate(a_day: float) -> float | None:
-        return budget.of_rate(a_day, each.assets) if chosen else None
+    def rate(a_day: float | None) -> float | None:
+        return None if a_day is None else budget.of_rate(a_day, each.assets)
 
     return {
         "class": each.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from typing import TYPE_CHECKING
 
+from config.canary_class import with_canary
 from config.classes import resolve_classes
 from config.options import add_settings_options, load_from_options
 from monitor.cli import UserError
@@ -27,9 +28,10 @@ def run(options: argparse.Namespace) -> int:
 
     def read() -> tuple[Loaded, list[ResolvedClass]]:
         loaded = load_from_options(options)
-        return loaded, resolve_classes(loaded)
+        return loaded, with_canary(loaded.settings, resolve_classes(loaded))
 
     loaded, classes = load_settings(options)
+    classes = with_canary(loaded.settings, classes)
     # Only a daemon that starts needs its rooms.
     from monitor.allocator import keep_memory  # noqa: PLC0415
     from monitor.log import configure  # noqa: PLC0415

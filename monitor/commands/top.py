@@ -136,6 +136,8 @@ def _summary(view: View) -> Text:
     parts.append(Text(f"{view.incidents} open incident{plural}", style="bold red" if view.incidents else "green"))
     parts += [Text(f"{rate:.0f} {name}/s") for name, rate in view.rates.items()]
     parts += [Text(f"lag {sink} {lag}", style="yellow" if lag else "") for sink, lag in view.lags.items()]
+    if view.canary:
+        parts.append(Text(view.canary))
     return Text(" · ").join(parts)
 
 

@@ -9,6 +9,8 @@ const STATUS = { ready: words.HEALTH.good, degraded: words.HEALTH.degraded, "not
 const UNITS = { messages: "messages/s", records: "records/s", values: "values/s", rows: "scored rows/s", lines: "lines/s" };
 
 const SECTIONS = [
+  { name: "canary", title: "Canary", draw: canary },
+  { name: "false_alarms", title: "False-alarm budget", draw: falseAlarms },
   { name: "letters", title: "Dead letters", draw: letters },
   { name: "models", title: "Models in use", draw: models },
   { name: "threads", title: "Threads", draw: threads },
@@ -76,6 +78,52 @@ function hop(each) {
       each.said && el("p", {}, each.said),
       over && el("p", { class: "dim" }, `Last error ${words.clock(each.error_at)}: ${each.error}`)),
     el("p", { class: "number hop-numbers" }, numbers));
+}
+
+const RESULTS = {
+  seen: words.HEALTH.good, missed: words.HEALTH.failed, false: words.HEALTH.failed, "not tried": words.HEALTH.idle,
+};
+const SAID = { false: "an incident without a fault" };
+
+function canary(data) {
+  const { delay_s: delay } = data;
+  return [
+    data.trouble ? el("p", {}, badge(words.HEALTH.failed, data.trouble)) : null,
+    el("p", { class: "dim" }, "A simulated engine with known faults, through the broker and every room: what is missed here would be missed of yours."),
+    el("dl", { class: "figures" },
+      figure("Last delay", delay.last === undefined ? "–" : seconds(delay.last)),
+      figure("Median", delay.median === undefined ? "–" : seconds(delay.median), delay.longest === undefined ? null : `longest ${seconds(delay.longest)}`),
+      figure(data.began === null ? "Next fault" : "Fault now", data.began === null ? words.clock(data.next) : words.plain(data.fault))),
+    data.outcomes.length > 0 && table(["Fault at", "Fault", "What came of it", "Seen after"], data.outcomes.map((each) => [
+      words.clock(each.at), words.plain(each.fault) || "none",
+      [badge(RESULTS[each.result] ?? words.HEALTH.idle, SAID[each.result] ?? each.result), each.why && el("div", { class: "dim" }, each.why)],
+      each.delay_s === null ? "–" : seconds(each.delay_s)])),
+  ];
+}
+
+const seconds = (value) => `${words.number(value, 2)} s`;
+
+function falseAlarms(data) {
+  if (!data.length) return el("p", { class: "dim" }, "No budget was set. ", el("code", {}, "enginewatch calibrate --budget 1/asset-month"), " says what it would take.");
+  return [
+    table(["Class", "Budget", "Floor", "Predicted", "Since then"], data.map((each) => [
+      each.class, each.budget,
+      each.floor_now === each.floor ? words.number(each.floor) : `${words.number(each.floor)}, now ${words.number(each.floor_now)}`,
+      predicted(each), since(each)])),
+    el("p", { class: "dim" }, "Rates are in the unit of the budget; incidents that were judged real do not count. Bounds are of 95 % each, 90 % where the data was too little to count by."),
+  ];
+}
+
+function predicted(each) {
+  const most = `at most ${words.number(each.high)}`;
+  return [each.predicted === null ? most : words.number(each.predicted),
+    el("div", { class: "dim" }, each.predicted === null ? "" : `${most}; `, `by ${words.number(each.days)} asset-days, ${words.clock(each.at)}`)];
+}
+
+function since({ since: now }) {
+  if (now.rate === null) return "nothing was scored yet";
+  return [words.number(now.rate),
+    el("div", { class: "dim" }, `${words.number(now.low)} to ${words.number(now.high)}; ${words.count(now.incidents, "incident")} in ${words.number(now.days)} asset-days`)];
 }
 
 function letters(data) {
