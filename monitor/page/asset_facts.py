@@ -38,8 +38,9 @@ class Asked:
     """Which part of an asset's life is asked for."""
 
     asset: str
-    start: int | None  # event time; None = an hour before the end, 0 = where its history begins
+    start: int | None  # event time; None = `span` before the end, 0 = where its history begins
     end: int | None  # None = what is newest of it
+    span: int = HOUR
     points: int = POINTS
     sensors: tuple[str, ...] = ()  # empty = those that say most
 
@@ -63,7 +64,7 @@ def view(
     if known is None and begins is None and not last:
         return None
     end = asked.end or newest(known, now) + 1
-    start = end - HOUR if asked.start is None else asked.start or min(begins or end - HOUR, end - 1)
+    start = end - asked.span if asked.start is None else asked.start or min(begins or end - asked.span, end - 1)
     found = store.asset_history(asked.asset, start, end, asked.points)
     latest = _latest(store, asked.asset)
     wanted = asked.sensors or _ranked(found, latest, usual)[:SENSORS]

@@ -1,12 +1,13 @@
 """What the views of an asset and of incidents ask for.
 
-GET /api/v1/assets/KEY?from&to&points&sensor   an asset over a range of time (`asset_facts`)
-GET /api/v1/assets/KEY/rows?after              its rows behind a position, to go on with
-GET /api/v1/assets/KEY/map?from&to             where its windows lie against those of the training (`map_facts`)
+GET /api/v1/assets/KEY?from&to&span&points&sensor   an asset over a range of time (`asset_facts`)
+GET /api/v1/assets/KEY/rows?after   its rows behind a position, to go on with
+GET /api/v1/assets/KEY/map?from&to&span   where its windows lie against those of the training (`map_facts`)
 GET /api/v1/incidents?open&asset&kind&before&limit
 GET /api/v1/incidents/ID                       one with its life, and past ones that are like it
 
-KEY is site/area/asset as one part of the path, its slashes as %2F. Times are epoch milliseconds.
+KEY is site/area/asset as one part of the path, its slashes as %2F. Times are epoch milliseconds; without `from` it
+is `span` before the end, without `to` the end is what is newest of the asset.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from starlette.routing import Route
 
 from models.artifact import ArtifactError
 from monitor.door import LATEST_MS, CommandError
+from monitor.history import HOUR
 from monitor.page import asset_facts, incident_facts, map_facts
 from monitor.page.landscapes import Landscapes
 from monitor.page.reader import said
@@ -52,13 +54,15 @@ def asset_routes(sources: Sources, reader: Reader) -> list[Route]:
             after = _number(request, "after", 0, LATEST_MS) or 0
             return said(request, await reader.read(lambda store: asset_facts.rows_after(store, key, after)))
         if below == "map":
-            return said(request, await reader.read(lambda store: _map(store, key, _range(request))))
+            span = _number(request, "span", 1, LATEST_MS) or HOUR
+            return said(request, await reader.read(lambda store: _map(store, key, _range(request), span)))
         start, end = _range(request)
+        span = _number(request, "span", 1, LATEST_MS) or HOUR
         points = _number(request, "points", 2, asset_facts.MOST_POINTS) or asset_facts.POINTS
         sensors = tuple(request.query_params.getlist("sensor"))
         if len(sensors) > MOST_SENSORS:
             raise HTTPException(HTTPStatus.BAD_REQUEST, f"over {MOST_SENSORS} sensors are asked for by name")
-        asked = asset_facts.Asked(key, start, end, points, sensors)
+        asked = asset_facts.Asked(key, start, end, span, points, sensors)
         found = await reader.read(lambda store: _view(store, asked))
         if found is None:
             raise _unknown(key)
@@ -74,15 +78,15 @@ def asset_routes(sources: Sources, reader: Reader) -> list[Route]:
         units = {} if spec is None else dict(zip(spec.route.sensors, spec.units, strict=True))
         return asset_facts.view(store, asked, known=known, units=units, usual=usual, now=int(time.time() * 1000))
 
-    def _map(store: Store, key: str, span: tuple[int | None, int | None]) -> dict[str, Any]:
+    def _map(store: Store, key: str, between: tuple[int | None, int | None], span: int) -> dict[str, Any]:
         known = _known(key)
         if known is None and store.asset_begins(key) is None:
             raise _unknown(key)
         header, landscape, why = _model(_spec(key, known))
         if header is None:
             return map_facts.unplaced(why)
-        end = span[1] or asset_facts.newest(known, int(time.time() * 1000)) + 1
-        start = end - map_facts.SPAN if span[0] is None else span[0]
+        end = between[1] or asset_facts.newest(known, int(time.time() * 1000)) + 1
+        start = end - span if between[0] is None else between[0]
         found = store.asset_history(key, start, end, map_facts.POINTS)
         return map_facts.landscape_map(found, header, landscape)
 

@@ -24,7 +24,7 @@ TO_DO = {
     " engine runs like this from now on, accept it as the new normal.",
     Kind.LIMIT: "Look at the sensors named here. There is no model yet, so simple limits watch.",
     Kind.STALE: "Nothing arrives: look at the engine's gateway, its network, and whether it was switched off.",
-    Kind.BLIND: "Readings arrive and nothing is scored: see below why not, and what is missing.",
+    Kind.BLIND: "Readings arrive and nothing is scored: the page of the asset says why not.",
     Kind.SENSOR_DROPOUT: "The sensor is missing while others report: look at its wiring. The rest goes on being "
     "watched.",
 }

@@ -8,7 +8,6 @@ import numpy as np
 
 from models.landscape import placed
 from monitor import wording
-from monitor.history import HOUR
 from monitor.page.numbers import one, short
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from monitor.records import Float32
 
 POINTS = 240
-SPAN = HOUR  # where nothing is said
 NAMED = 3  # sensors that are told of an axis
 NO_MODEL = "This asset has no model yet, so there is nothing to compare with."
 NO_LANDSCAPE = (

@@ -31,6 +31,9 @@ import { clock, duration } from "./words.js";
 /* name: first part of the address; title: in the navigation, which shows those with a title; under: whose entry it is. */
 const VIEWS = [
   { name: "fleet", title: "Fleet", module: "./views/fleet.js" },
+  { name: "asset", under: "fleet", module: "./views/asset.js" },
+  { name: "incidents", title: "Incidents", module: "./views/incidents.js" },
+  { name: "incident", under: "incidents", module: "./views/incident.js" },
   { name: "health", title: "Health", module: "./views/health.js" },
 ];
 

@@ -1,0 +1,49 @@
+/* Moments by the clock of whoever looks, or in UTC, as they chose; for charts and for what stands beside them. */
+
+const KEY = "enginewatch.utc";
+let utc = false;
+try {
+  utc = localStorage.getItem(KEY) === "yes";
+} catch {
+  /* storage is closed: the browser's zone */
+}
+
+export const isUtc = () => utc;
+export const zone = () => (utc ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone);
+
+export function useUtc(wanted) {
+  utc = wanted;
+  try {
+    localStorage.setItem(KEY, wanted ? "yes" : "no");
+  } catch {
+    /* it holds until the page is left */
+  }
+}
+
+/* A moment in words: the date only where it is not today. */
+export function when(time) {
+  if (time === null || time === undefined) return "–";
+  const at = new Date(time);
+  const options = utc ? { timeZone: "UTC" } : {};
+  const day = (date) => date.toLocaleDateString("en-CA", options);
+  const clock = `${at.toLocaleTimeString("en-GB", options)}${utc ? " UTC" : ""}`;
+  return day(new Date()) === day(at) ? clock : `${day(at)} ${clock}`;
+}
+
+/* plotly.js draws every time as UTC: a moment as it has to be given, so that it shows the chosen clock … */
+export const drawn = (time) => (utc ? time : time - new Date(time).getTimezoneOffset() * 60_000);
+
+/* … and a moment of a chart as it was: "2026-11-30 20:15:07.5" or a number. */
+export function asked(shown) {
+  const there = typeof shown === "number" ? shown : Date.parse(`${String(shown).replace(" ", "T")}${/\d:\d/.test(shown) ? "" : "T00:00"}Z`);
+  if (utc) return there;
+  const near = there + new Date(there).getTimezoneOffset() * 60_000;
+  return there + new Date(near).getTimezoneOffset() * 60_000;
+}
+
+/* A moment for an <input type="datetime-local">, and back; these are always by the browser's own clock. */
+export function toInput(time) {
+  const at = new Date(time - new Date(time).getTimezoneOffset() * 60_000);
+  return at.toISOString().slice(0, 16);
+}
+export const fromInput = (value) => new Date(value).getTime();
