@@ -74,7 +74,7 @@ def test_an_uploaded_file_has_the_scores_of_the_line_that_evaluates_it(state: Pa
     times = recording.time // 500 * 500
     assert [got[time] for time in times.tolist()] == judged.numbers(expected.rows.score)
     assert found["status"] == {"warming_up": 59, "scored": 91}
-    assert "OIL PRESSURE as oil_pressure" in found["notes"][0]
+    assert "ENGINE SPEED as engine_speed" in found["notes"][0]
     assert found["training"]["quantiles"][0][0] == 0.5
     assert sum(found["distribution"]["here"]) == 91
     assert found["false_alarms"] is None  # nothing is stored, and nobody says that these rows are normal

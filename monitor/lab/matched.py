@@ -19,6 +19,7 @@ TIMES = ("time", "timestamp", "ts", "datetime", "date_time", "time_ms", "date")
 ASSETS = ("asset", "engine", "machine")
 BRACKETED = re.compile(r"\s*[\[(]([^\[\]()]{1,20})[\])]\s*$")
 SHOWN = 12  # names in a sentence
+LIKE_SHOWN = 3
 
 Conversion = tuple[float, float]  # value = published x scale + offset
 
@@ -66,7 +67,7 @@ def match(
         found[sensor] = column
         if column != sensor:
             like.append(f"{column} as {sensor}")
-    notes = [f"taken by likeness: {_some(like)}"] if like else []
+    notes = [f"columns taken by likeness: {_some(like, LIKE_SHOWN)}"] if like else []
     times = [time] if time else [by_plain[each] for each in TIMES if each in by_plain]
     asset = next((by_plain[each] for each in ASSETS if each in by_plain), None)
     free = [column for column in columns if column not in {*found.values(), *times, asset}]
@@ -100,9 +101,9 @@ def _refuse_missing(
     plain = {_plain(BRACKETED.sub("", column)): column for column in free}
     close = ((sensor, get_close_matches(_plain(sensor), list(plain), n=1)) for sensor in missing)
     meant = [f"{plain[near[0]]} for {sensor}" for sensor, near in close if near]
-    hint = f"; did you mean {', '.join(meant[:SHOWN])}" + "?" if meant else ":"
-    rest = "rename or add the column, or score without the sensors that are missing"
-    raise LabError(f"{name} has no column {_some(missing)}{hint} {rest}")
+    hint = f"; did you mean {', '.join(meant[:SHOWN])}?" if meant else "."
+    remedy = "Rename or add the column, or score without the sensors that are missing"
+    raise LabError(f"{name} has no column {_some(missing)}{hint} {remedy}")
 
 
 def _conversions(
@@ -138,6 +139,6 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "_", name.strip().lower()).strip("_")
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return (", ".join(names[:SHOWN]) or "none") + more
+def _some(names: Sequence[str], most: int = SHOWN) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "none") + more

@@ -76,6 +76,7 @@ def answer(asked: dict[str, Any], content: bytes) -> dict[str, Any]:
         "model": candidate.id,
         "assets": list(assets),
         "timed": timed,
+        "simulated": asked["what"] == "sample",
         "notes": notes,
         "fault": fault,
         **judged.told(recording, outcome, spec, header),

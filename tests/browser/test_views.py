@@ -11,7 +11,7 @@ from tests.browser.chromium import DESK, PHONE
 if TYPE_CHECKING:
     from tests.browser.chromium import Page
 
-VIEWS = {"fleet": ".view-fleet .card"}  # and what is seen once it is there
+VIEWS = {"fleet": ".view-fleet .card", "lab": ".lab-form"}  # and what is seen once it is there
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -34,6 +34,7 @@ const VIEWS = [
   { name: "asset", under: "fleet", module: "./views/asset.js" },
   { name: "incidents", title: "Incidents", module: "./views/incidents.js" },
   { name: "incident", under: "incidents", module: "./views/incident.js" },
+  { name: "lab", title: "Lab", module: "./views/lab.js" },
   { name: "health", title: "Health", module: "./views/health.js" },
 ];
 
