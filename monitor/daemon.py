@@ -130,6 +130,7 @@ class Daemon:
             notifier=self._notifier,
             channels=self._channels,
             broker=lambda: self._broker,
+            http=lambda: self._http.trouble,
             unmodelled=self._unmodelled,
             canary=self._canary.report if self._canary is not None else None,
         )
@@ -325,7 +326,8 @@ class Daemon:
         """Tell and note whether anything is scored, or where it stopped."""
         before, facts = watch.sentence, self._facts()
         tell = watch.look(time.monotonic(), facts)
-        self._manager.status(watch.sentence or f"scoring, {facts.streams} streams")
+        status = watch.sentence or f"scoring, {facts.streams} streams"
+        self._manager.status(f"{status}; {self._http.trouble}" if self._http.trouble else status)
         if watch.sentence != before:
             self._note({"not_scoring": watch.sentence, "not_scoring_at": str(int(time.time() * 1000))})
         if tell and not watch.sentence:

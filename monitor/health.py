@@ -44,6 +44,7 @@ class Vitals:
     influx: str = ""  # why InfluxDB gets nothing
     notify: str = ""  # why subscribers get no alerts
     channels: Mapping[str, str] = field(default_factory=dict)  # why a channel gets no messages, by its name
+    http: str = ""  # why its port cannot be had
     unmodelled: Sequence[str] = ()  # classes without a model
     canary: str = ""  # what its latest fault says is wrong
 
@@ -104,6 +105,8 @@ def _grave(vitals: Vitals) -> Iterator[str]:
         yield "the disk is full, so nothing is acknowledged: make room in daemon.state_dir"
     if vitals.store:
         yield f"the store cannot be written: {vitals.store}"
+    if vitals.http:
+        yield f"there is no page: {vitals.http}"
     if vitals.paused:
         yield "receiving is paused, because the line is too far behind (store.journal_max_bytes)"
 

@@ -38,10 +38,14 @@ class Gatherer:
         notifier: Notifier,
         channels: Channels,
         broker: Callable[[], str],
+        http: Callable[[], str],
         unmodelled: Callable[[], Sequence[str]],
         canary: Callable[[], dict[str, Any]] | None,
     ) -> None:
-        """`broker` tells why it cannot be heard, `unmodelled` classes without a model, `canary` of its faults."""
+        """`broker` tells why it cannot be heard, `http` why its port cannot be had, `canary` of its faults.
+
+        `unmodelled` tells the classes without a model.
+        """
         self._journal = journal
         self._store = store
         self._line = line
@@ -49,6 +53,7 @@ class Gatherer:
         self._notifier = notifier
         self._channels = channels
         self._broker = broker
+        self._http = http
         self._unmodelled = unmodelled
         self._canary = canary
         self._turned = time.monotonic()
@@ -100,6 +105,7 @@ class Gatherer:
             influx=influx,
             notify=self._notifier.last_error,
             channels={each.name: each.last_error for each in self._channels.facts()},
+            http=self._http(),
             unmodelled=self._unmodelled(),
             canary="" if self._canary is None else self._canary()["trouble"],
         )

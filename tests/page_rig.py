@@ -33,10 +33,12 @@ class Page(Fake):
         self.rows: list[dict[str, Any]] = []
         self.line = LineSpec("enginewatch", 10, ())
         self.busy = False
+        self.looks = 0  # how often for the assets
         self.port: HttpPort | None = None
 
     def assets(self, *, fits: bool = True) -> list[dict[str, Any]]:
         assert fits in {True, False}
+        self.looks += 1
         if self.busy:
             raise CommandError("the line is busy: ask again later")
         return self.rows

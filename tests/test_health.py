@@ -49,6 +49,7 @@ def test_a_thread_that_is_gone_or_hangs_is_no_life(thread: Thread, reason: str) 
         (replace(WELL, disk_full=True), "the disk is full"),
         (replace(WELL, store="database is locked"), "the store cannot be written: database is locked"),
         (replace(WELL, paused=True), "receiving is paused"),
+        (replace(WELL, http="127.0.0.1:80 cannot be bound"), "there is no page: 127.0.0.1:80 cannot be bound"),
     ],
 )
 def test_what_stops_readings_is_not_ready(vitals: Vitals, word: str) -> None:

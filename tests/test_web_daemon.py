@@ -60,15 +60,17 @@ def test_ready_follows_the_broker_and_the_metrics_are_the_books(daemon: Daemon, 
                 for n in range(5)
             ],
         )
-    until(lambda: daemon.accounted() == 10)
+        peer.publish("enginewatch/v1/plant/p2/telemetry", b"no JSON")
+    until(lambda: daemon.accounted() == 11)
     found = samples(daemon)
     outcomes = sum(value for name, value in found.items() if name[0] == "enginewatch_values_total")
-    assert outcomes + found["enginewatch_values_waiting",] == 10
+    assert outcomes + found["enginewatch_values_waiting",] == 11
     assert found["enginewatch_messages_total",] >= 5
     assert found["enginewatch_streams",] == 1
     told = run("doctor", "--wait", "0.1", folder=daemon.folder, code=1).stdout
     # A class without a model scores nothing, which is told and no reason not to be ready.
     assert re.search(r"(?m)^http +warning +http://127\.0\.0\.1:\d+/readyz says degraded: no model yet", told), told
+    _page_tells(daemon, broker)
     broker.stop()
     _, said = until(lambda: found if (found := ask(daemon, "/readyz"))[0] == 503 else None)
     assert said["reasons"][0].startswith("not connected to the broker: ")
@@ -78,6 +80,26 @@ def test_ready_follows_the_broker_and_the_metrics_are_the_books(daemon: Daemon, 
     assert samples(daemon)["enginewatch_reconnects_total",] == 1
     daemon.stop()
     assert ask(daemon, "/livez")[0] == 0
+
+
+def _page_tells(daemon: Daemon, broker: Broker) -> None:
+    """The page and what it asks for, of the real daemon: the same asset, hops and dead letters."""
+    status, fleet = ask(daemon, "/api/v1/fleet")
+    assert (status, fleet["summary"]["watched"]) == (200, "0 of 1 assets are watched; 1 learning")
+    assert [(each["asset"], each["class"], each["state"]) for each in fleet["assets"]] == [
+        ("plant//p1", "machine", "learning")
+    ]
+    status, health = ask(daemon, "/api/v1/health")
+    assert (status, health["status"]) == (200, "degraded")
+    hops = {each["name"]: each for each in health["hops"]}
+    assert hops["broker"]["said"].startswith(f"{broker.host}:{broker.port}; ")
+    assert {name: hops[name]["state"] for name in ("broker", "decode", "line", "influx")} == {
+        "broker": "good", "decode": "degraded", "line": "degraded", "influx": "off"
+    }  # fmt: skip
+    [reason] = health["letters"]["reasons"]
+    assert (reason["letters"], reason["samples"][0]["payload"]) == (1, "no JSON")
+    assert health["models"] == [{"class": "machine", "model": None, "hash": None, "window": None}]
+    assert {each["name"] for each in health["threads"]} >= {"main", "line", "http"}
 
 
 def test_a_command_by_http_is_carried_out_once(daemon: Daemon, broker: Broker) -> None:

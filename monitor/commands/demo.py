@@ -34,6 +34,10 @@ fails, later others do, and a sensor. Enginewatch is told of none of it: ALERT
 and SENSOR are what it finds out by itself.
 """
 WHERE = """\
+Look at it in a browser:
+
+  {page}
+
 Everything is in {folder}{kept}.
 To look closer, in another terminal:
   {command} alerts --state {folder}/state
@@ -103,7 +107,7 @@ def _run(options: argparse.Namespace, folder: Path, screen: Screen, signals: Sig
             session = Session(_wishes(options), house, screen, signals)
             house.wait_ready()
             begun = True
-            _say_where(options, folder, screen)
+            _say_where(options, folder, screen, house.watch.page())
             session.live()
             result = session.finish()
     except Stopped:
@@ -127,10 +131,11 @@ def _run(options: argparse.Namespace, folder: Path, screen: Screen, signals: Sig
     return 0 if books.balanced(result) else 1
 
 
-def _say_where(options: argparse.Namespace, folder: Path, screen: Screen) -> None:
+def _say_where(options: argparse.Namespace, folder: Path, screen: Screen, page: str) -> None:
     endless = math.isinf(options.duration)
     screen.say(
         WHERE.format(
+            page=page,
             folder=folder,
             kept="" if options.folder else ", which is removed at the end",
             command=_command(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import sys
 import termios
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from monitor.fleet import View
 
 EVERY_S = 1.0
-COLUMNS = ("asset", "status", "score", "threshold", "sensor", "incidents", "heard", "class")
-BESIDE = 4  # lines of the screen that are no assets
+COLUMNS = ("asset", "status", "score", "threshold", "sensor", "incidents", "scored", "heard", "class")
+BESIDE = 5  # lines of the screen that are no assets
 STYLES = {
     "silent": "yellow",
     "offline": "dim",
@@ -114,7 +115,7 @@ def _keys() -> Iterator[Any]:
 def screen(view: View, *, rows: int) -> Group:
     """A line about the whole, and a table of the assets: what needs somebody first."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    numbers = {"score", "threshold", "incidents"}
+    numbers = {"score", "threshold", "incidents", "scored"}
     for name in COLUMNS:
         table.add_column(name, no_wrap=True, justify="right" if name in numbers else "left")
     now = time.time_ns() // 1_000_000
@@ -123,6 +124,8 @@ def screen(view: View, *, rows: int) -> Group:
     lines: list[Any] = [_summary(view)]
     if view.trouble:
         lines.append(Text(view.trouble, style="yellow"))
+    if view.assets and any(row["status"] != "watched" for row in view.assets):
+        lines.append(Text(view.watched))
     lines.append(table)
     if len(view.assets) > rows:
         lines.append(Text(f"and {len(view.assets) - rows} more", style="dim"))
@@ -152,6 +155,12 @@ def _cells(row: dict[str, Any], now: int) -> list[Text]:
         Text("" if threshold is None else f"{threshold:.2f}"),
         Text(row["sensor"] or ""),
         Text(str(row["incidents"] or ""), style="bold red"),
+        Text(_covered(row["coverage"])),
         Text("" if row["heard"] is None else f"{duration(max(now - row['heard'], 0))} ago"),
         Text(row["class"]),
     ]
+
+
+def _covered(coverage: dict[str, Any] | None) -> str:
+    """The share of the last day that it was scored: whole only where nothing is missing."""
+    return "" if coverage is None else f"{math.floor(100 * coverage['share'])} %"

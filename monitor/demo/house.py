@@ -76,7 +76,10 @@ class House:
     def wait_ready(self) -> None:
         """Wait until the daemon hears the broker, and we hear the daemon."""
         try:
-            self.wait(lambda: self.watch.listening() and self.listener.subscribed, "nothing goes through")
+            self.wait(
+                lambda: self.watch.listening() and self.listener.subscribed and self.watch.page(),
+                "nothing goes through",
+            )
         except DemoError as error:
             reason = self.listener.problem or self.watch.broker()
             raise DemoError(f"{error}: {reason}") from error

@@ -112,6 +112,10 @@ class Watch:
         """What the daemon says of its connection to the broker."""
         return self._facts().get("broker", "the daemon has not said anything yet")
 
+    def page(self) -> str:
+        """The address of the daemon's page, or why there is none; empty before it has said."""
+        return self._facts().get("http", "")
+
     def books(self) -> dict[str, Any]:
         """What became of all values; empty where nothing was noted yet."""
         books: dict[str, Any] = json.loads(self._facts().get("books", "{}"))

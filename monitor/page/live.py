@@ -50,6 +50,7 @@ class Looker:
         self._sources = sources
         self._fleet = Fleet(sources.store)
         self._rows: list[dict[str, Any]] = []
+        self._told: dict[str, dict[str, Any]] = {}
         self._fits: dict[str, Any] = {}
         self._fitted = -FITS_S
 
@@ -63,10 +64,11 @@ class Looker:
                 self._ask()
             view = self._fleet.look(self._rows, time.monotonic())
         except (CommandError, StoreError) as error:
-            return {"trouble": str(error)}, {row["asset"]: row for row in self._rows}
+            return {"trouble": str(error)}, self._told
         finally:
             self._sources.store.leave()
-        return _summary(view, trouble), {row["asset"]: _short(row) for row in view.assets}
+        self._told = {row["asset"]: _short(row) for row in view.assets}
+        return _summary(view, trouble), self._told
 
     def _ask(self) -> None:
         now = time.monotonic()

@@ -41,6 +41,7 @@ class HttpPort:
         self._server: uvicorn.Server | None = None
         self.pulse = Pulse()
         self.address = ""  # http://HOST:PORT while it listens
+        self.trouble = ""  # why it does not
 
     def run(self) -> None:
         """Serve until `stop`."""
@@ -67,7 +68,7 @@ class HttpPort:
             except OSError as error:
                 reason = f"{host}:{port} cannot be bound: {_words(error)}"
                 if said != reason:
-                    said = reason
+                    self.trouble = said = reason
                     remedy = "there is no page, /readyz or /metrics: free the port, or set http.host and http.port"
                     log.error("http_port_taken", reason=reason, remedy=remedy)
                     self._told(reason)
@@ -77,6 +78,7 @@ class HttpPort:
             else:
                 name = f"[{host}]" if ":" in host else host
                 self.address = f"http://{name}:{listener.getsockname()[1]}"
+                self.trouble = ""
                 log.info("http_listening", address=self.address)
                 self._told(self.address)
                 return listener

@@ -109,7 +109,7 @@ export async function show(root, _, page) {
     text(card.incidents, row.incidents ? incidents(row) : "");
     text(card.detail, row.regime === "all" ? "" : words.plain(row.regime));
     const { coverage } = row;
-    text(card.covered, coverage ? `${words.percent(coverage.share)} of 24 h scored${coverage.reason && coverage.share < 0.995 ? `, else ${words.reason(coverage.reason)}` : ""}` : "");
+    text(card.covered, coverage ? `${words.percent(coverage.share)} scored${coverage.reason && coverage.share < 0.995 ? `, else ${words.reason(coverage.reason)}` : ""}` : "");
     heard(card);
     if (card.minutes) card.picture.draw(card.minutes, row.threshold);
   }

@@ -1,0 +1,119 @@
+"""What the page and `top` know of the fleet beside the line, and the hour of scores behind it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from monitor.fleet import COVERED_MS, Fleet
+from monitor.page import fleet_api
+from monitor.records import Stretches, Transition
+from monitor.store import Store
+from tests.page_rig import served
+from tests.store_samples import PUMP, START, batch, result, transition
+from tests.test_page_live import row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MINUTE = 60_000
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(tmp_path / "store.db")) as made:
+        yield made
+
+
+def test_the_worst_come_first_and_say_what_is_wrong(store: Store) -> None:
+    """Critical incidents before warnings, these before silence, and what is near its threshold before the rest."""
+    fired = [
+        transition(Transition.FIRED, incident="a", stream="w"),
+        transition(Transition.FIRED, incident="b", stream="c", kind="limit", sensor="load"),
+        transition(Transition.FIRED, incident="c", stream="c", severity="critical"),
+        transition(Transition.FIRED, 1, incident="d", stream="over"),
+        transition(Transition.CLEARED, 2, incident="d", stream="over"),
+    ]
+    scores = [batch(("near", 1), score=0.9), batch(("over", 1), ("w", 1), score=0.2)]
+    store.write(1, result(scores, fired))
+    status = {
+        "near": "watched",
+        "over": "watched",
+        "w": "watched",
+        "c": "watched",
+        "s": "silent",
+        "n": "warming up 3/60",
+    }
+    rows = [row(name, status=each, incidents=int(name in {"w", "c"})) for name, each in status.items()]
+    view = Fleet(store).look(rows, 0.0)
+    assert [(each["asset"], each["state"]) for each in view.assets] == [
+        ("c", "critical"), ("w", "warning"), ("s", "silent"), ("n", "warming"),
+        ("near", "watched"), ("over", "watched"),
+    ]  # fmt: skip
+    worst = view.assets[0]["incident"]
+    assert (worst["id"], worst["kind"], worst["sensor"], worst["started"]) == ("c", "anomaly", "flow", START)
+    assert view.assets[-1]["incident"] is None
+    assert view.assets[-2]["score"] == pytest.approx(0.9)
+    assert view.watched == "4 of 6 assets are watched; 1 silent, 1 warming up"
+
+
+def test_coverage_is_of_the_last_day_with_the_main_reason_for_the_rest(store: Store) -> None:
+    """Of its last 20 hours it was scored for 15, at rest for 4, warming up for 1; older time does not count."""
+    now = time.time_ns() // 1_000_000
+    hour = 3_600_000
+    start = np.array([now - 40 * hour, now - 20 * hour, now - 16 * hour, now - 15 * hour], np.int64)
+    end = np.array([now - COVERED_MS - hour, now - 16 * hour, now - 15 * hour, now], np.int64)
+    status = ["gap", "regime", "warming_up", "scored"]
+    store.write(1, replace(result(), stretches=[Stretches([PUMP] * 4, start, end, status, ["", "off", "", ""])]))
+    [found] = Fleet(store).look([row(PUMP)], 0.0).assets
+    assert found["coverage"] == {"share": 0.75, "running": round(15 / 16, 3), "reason": "off"}
+    [unknown] = Fleet(store).look([row("another")], 0.0).assets
+    assert unknown["coverage"] is None
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_the_hour_behind_is_there_also_before_the_history_has_it(store: Store, folded: bool) -> None:
+    """Lowest and highest of each minute, by hand; the same whether the rows were folded or not."""
+    quarter = START // MINUTE * MINUTE - START  # ms from START back to its minute
+    store.write(1, result([batch(("a", 1), ("b", 1), score=0.5), batch(("a", 2), score=2.0)]))
+    store.write(2, result([batch(("a", 3), ("a", 120), score=1.0), batch(("b", 121), score=float("nan"))]))
+    store.write(3, result([batch(("old", -7200))]))
+    if folded:
+        store.fold()
+    said = fleet_api.trends_until(store, START + 200_000)
+    assert said["width"] == MINUTE
+    assert (said["first"] - START - quarter) % MINUTE == 0
+    first = (START - said["first"]) // MINUTE
+    second = (START + 120_000 - said["first"]) // MINUTE
+
+    def known(asset: str) -> dict[int, tuple[float, float]]:
+        low, high = said["assets"][asset]
+        assert len(low) == len(high) == said["points"] <= fleet_api.POINTS + 1
+        return {at: pair for at, pair in enumerate(zip(low, high, strict=True)) if not np.isnan(pair).any()}
+
+    assert known("a") == {first: (0.5, 2.0), second: (1.0, 1.0)}
+    assert known("b") == {first: (0.5, 0.5)}
+    assert known("old") == {}
+
+
+def test_the_fleet_can_be_asked_for_once(tmp_path: Path) -> None:
+    """Nobody listens: it is looked at for whoever asks. What is no number is null."""
+    with served(tmp_path) as page:
+        page.rows = [row("plant//p1", threshold=None)]
+        status, said = page.get("fleet")
+        assert status == 200
+        [found] = said["assets"]
+        assert (found["asset"], found["score"], found["threshold"]) == ("plant//p1", None, None)
+        now = time.time_ns() // 1_000_000
+        ago = (now - START) // 1000
+        page.store.write(1, result([batch(("p", ago - 60)), batch(("p", ago - 3000), score=float("nan"))]))
+        status, said = page.get("fleet", "trends")
+        low, high = said["assets"]["p"]
+        assert status == 200
+        assert [each for each in low if each is not None] == [0.5] == [each for each in high if each is not None]
