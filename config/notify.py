@@ -128,6 +128,9 @@ class HomeAssistantSettings(Section):
         "homeassistant", pattern=r"^[^+#\s]+$", description="first level of the discovery topics, as set there"
     )
     every_s: float = Field(10.0, ge=1, description="scores are published so often")
+    exclude: tuple[str, ...] = Field(
+        ("*_canary*",), description="globs on site/area/asset that are not published; by default the self-test's"
+    )
 
 
 class NotifySettings(Section):

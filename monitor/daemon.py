@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from contextlib import ExitStack, closing
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from config.classes import ResolvedClass
     from config.settings import Settings
+    from monitor.fleet import Fleet
     from monitor.page.simulator import Simulator
     from monitor.records import Command, StepResult
     from monitor.spec import LineSpec
@@ -108,7 +110,14 @@ class Daemon:
             settings.influx, self._store, token, health=lambda: self._vitals.lines(settings.daemon.id)
         )
         self._notifier = Notifier(settings.notify, settings.mqtt, self._client_id, self._store)
-        self._channels = Channels(settings, self._store, self._line)
+        self._channels = Channels(
+            settings,
+            self._store,
+            self._line,
+            client_id=self._client_id,
+            own_topic=self._own_topic,
+            look=self._look_at_fleet,
+        )
         self._remote = Remote(settings.commands, self._store, self._own_topic, self._notifier.reply)
         self._promotion = Promotion(settings, self._classes, self._shelf, self._take_line)
         self._questions = Questions(self._line, self._journal, self._store)
@@ -141,6 +150,19 @@ class Daemon:
             Asked(self._vitals.vitals, self._vitals.figures, self._door.command, self._page),
             told=lambda said: self._note({"http": said}),
         )
+
+    @cached_property
+    def _fleet(self) -> Fleet:
+        from monitor.fleet import Fleet  # noqa: PLC0415 - only where somebody wants to see it
+
+        return Fleet(self._store)
+
+    def _look_at_fleet(self) -> list[dict[str, Any]] | None:
+        """Every asset as it stands; None where the line is busy."""
+        try:
+            return self._fleet.look(self._questions.assets(fits=False), time.monotonic()).assets
+        except CommandError:
+            return None
 
     def _page(self) -> Sequence[Route]:
         """The routes of the live page."""

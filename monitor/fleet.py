@@ -219,6 +219,7 @@ def _incident(worst: AlertEvent) -> dict[str, Any]:
         "sensor": worst.sensor or (worst.top[0].sensor if worst.top else ""),
         "started": worst.started,
         "transition": str(worst.transition),  # the latest
+        "summary": worst.summary,
     }
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from config.addresses import is_loopback
 from monitor.channels.census import Census
+from monitor.channels.home import FACT, HomeAssistant
 from monitor.channels.made import made, plant_of
 from monitor.records import OutboxError
 from monitor.stages import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from config.settings import HttpSettings, Settings
     from monitor.channels.census import Asked
     from monitor.channels.sink import Ledger
@@ -30,10 +33,31 @@ class ChannelFacts(NamedTuple):
 class Channels:
     """For any thread."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, line: Asked) -> None:
-        """Nothing is read or sent before `start`."""
-        self._all = made(settings.notify, page_of(settings.http), ledger, Census(line, plant_of))
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        line: Asked,
+        *,
+        client_id: str,
+        own_topic: str,
+        look: Callable[[], Sequence[Mapping[str, Any]] | None],
+    ) -> None:
+        """Nothing is sent before `start`. `look` gives the rows of `monitor.fleet`. Raises MqttError."""
+        page = page_of(settings.http)
+        self._all = made(settings.notify, page, ledger, Census(line, plant_of))
         self._ledger = ledger
+        home = HomeAssistant(
+            settings.notify.home_assistant,
+            settings.mqtt,
+            client_id,
+            own_topic=own_topic,
+            page=settings.notify.page_url or page,
+            look=look,
+            note=ledger.note,
+            noted=ledger.remembered(FACT) or "",
+        )
+        self._home = home if home.needed else None
 
     def start(self) -> None:
         """Begin with all of them."""
@@ -41,6 +65,8 @@ class Channels:
             self._ledger.forget_channels({each.sink for each in self._all})
         for each in self._all:
             each.start()
+        if self._home is not None:
+            self._home.start()
 
     def wake(self) -> None:
         """There is something new in the outbox."""
@@ -54,14 +80,21 @@ class Channels:
             each.ask_to_stop()
         for each in self._all:
             each.stop(max(0.0, end - time.monotonic()))
+        if self._home is not None:
+            self._home.stop(max(0.1, end - time.monotonic()))
 
     def stages(self) -> list[Stage]:
         """Their threads, which have to go on."""
-        return [Stage(each.sink, each.thread, each.pulse) for each in self._all]
+        home = [] if self._home is None else [Stage(self._home.name, self._home.thread, self._home.pulse)]
+        return [*(Stage(each.sink, each.thread, each.pulse) for each in self._all), *home]
 
     def facts(self) -> list[ChannelFacts]:
         """How each does, without waiting for anything."""
-        return [ChannelFacts(each.name, each.last_error, each.sent, each.failures) for each in self._all]
+        facts = [ChannelFacts(each.name, each.last_error, each.sent, each.failures) for each in self._all]
+        home = self._home
+        if home is not None:
+            facts.append(ChannelFacts(home.name, home.last_error, home.sent, home.failures))
+        return facts
 
     def lags(self) -> dict[str, int]:
         """Transitions that each has not taken in yet. Reads the store."""

@@ -24,7 +24,7 @@ from monitor.records import OutboxError
 from monitor.stages import Pulse, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from monitor.channels.rules import Plant, Rules
     from monitor.channels.way import Way
@@ -61,6 +61,9 @@ class Ledger(Protocol):
 
     def forget_channels(self, but: Collection[str]) -> None:
         """Forget the positions and memories of channels that are no longer there. Raises OutboxError."""
+
+    def note(self, facts: Mapping[str, str]) -> None:
+        """Keep facts by name. Raises OutboxError."""
 
     def heads(self) -> tuple[int, int]:
         """The newest position of score batches, and that of transitions."""
