@@ -94,7 +94,7 @@ def test_a_faulty_sample_shows_and_a_normal_one_predicts(state: Path) -> None:
 SAMPLES = [
     ({"kind": "misfre"}, "did you mean misfire?"),
     ({"kind": "stuck"}, "say which one"),
-    ({"duration_s": 10**9}, "from 60 to 3600"),
+    ({"duration_s": 10**9}, "from 60 to 1800"),
     ({"model": "nobody's"}, "there is no model"),
 ]
 

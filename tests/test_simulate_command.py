@@ -101,6 +101,31 @@ def test_a_subscriber_receives_the_fleet_and_the_truth_apart(broker: Broker, tmp
     assert told == [{"event": "begin", **record}, {"event": "end", **record}]
 
 
+def test_faults_are_taken_by_order_where_the_user_says_where(broker: Broker, tmp_path: Path) -> None:
+    """The truth tells them like any other, from their beginning to when they were mended."""
+    topic, summary = "enginewatch/_simulator/mine", tmp_path / "books.json"
+    command = [sys.executable, "-m", "monitor.cli", "simulate", "--engines", "1", "--rate", "10", "--cold"]
+    command += ["--broker", url(broker), "--take-faults", topic, "--summary", str(summary)]
+    order = {"engine": "engine-01", "kind": "misfire"}
+
+    def replied(peer: Peer) -> int:
+        return len((peer.last(f"{topic}/state") or {}).get("replies", []))
+
+    with Peer(broker, "enginewatch/#") as peer, subprocess.Popen(command) as process:
+        wait_until(lambda: peer.last(f"{topic}/state"))
+        peer.publish(f"{topic}/order", json.dumps({"id": "1", "do": "inject", **order}).encode())
+        wait_until(lambda: replied(peer) == 1)
+        peer.publish(f"{topic}/order", json.dumps({"id": "2", "do": "mend", **order}).encode())
+        wait_until(lambda: replied(peer) == 2)
+        wait_until(lambda: len([each for each in peer.messages if each[0] == "enginewatch/_truth"]) == 2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        wait_until(lambda: [payload for name, payload, _ in peer.messages if name == f"{topic}/state"][-1] == b"")
+    (told,) = json.loads(summary.read_text())["faults"]
+    assert (told["asset"], told["kind"], told["severity"]["name"]) == ("engine-01", "misfire", "moderate")
+    assert told["start"] < told["end"]
+
+
 def test_real_time_is_kept_and_an_endless_run_ends_in_order(broker: Broker, tmp_path: Path) -> None:
     """At Ctrl-C the engines say goodbye and the books are written; no reading came before its time."""
     summary = tmp_path / "books.json"
@@ -188,6 +213,8 @@ def test_mistakes_are_one_line_exit_code_2_and_nothing_is_left(
         (["--site", "a/b"], "--site"),
         (["--truth-topic", "enginewatch/v1/a/b/telemetry"], "the monitor reads there"),
         (["--truth-topic", "a/#"], "cannot be a topic"),
+        (["--take-faults", "enginewatch/v1/a"], "the monitor reads there"),
+        (["--take-faults", "a", "--speed", "2", "--duration", "9s"], "in real time"),
         (["--speed", "10", "--duration", "endless"], "--duration"),
         (["--summary", tmp_path / "none" / "s.json"], "--summary"),
         (["--fault", "engine-01 missfire at 1s"], "did you mean misfire?"),

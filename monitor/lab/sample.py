@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from models.artifact import Header
     from simulator.faults import Fault
 
-LEAST_S, MOST_S = 60, 3_600
-MOST_TICKS = 7_200
+LEAST_S, MOST_S = 60, 1_800
+MOST_TICKS = 3_600
 PERIODS_MS = (100, 60_000)
 MOST_SEED = 2**31 - 1
 ONSET_SHARE = 0.5  # of the sample, before its fault begins

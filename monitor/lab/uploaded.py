@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monitor.lab.matched import Matched
     from simulator.recording import Recording
 
-MOST_ROWS = 20_000  # of one asset: a row takes the line about a millisecond
+MOST_ROWS = 10_000  # of one asset: a row takes the line about a millisecond
 LEAST_PERIOD_MS, MOST_PERIOD_MS = 1, 86_400_000
 ASSETS_SHOWN = 50
 

@@ -31,7 +31,7 @@ from monitor.store import Store
 if TYPE_CHECKING:
     from models.artifact import Header
 
-NICE = 15
+NICE = 10
 CPU_S = 60  # of the processor
 MOST_STORED = 1_000_000  # rows of the store, the newest, that false alarms are predicted from
 MOST_NAME = 80  # characters of a file's name

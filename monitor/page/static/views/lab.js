@@ -43,7 +43,7 @@ function request(models, faults, page, take) {
     models.map((each) => [each.id, each.in_use ? `${each.model}, in use by class ${each.id}` : `${each.id}, which no class uses`]));
 
   const file = el("input", { type: "file", name: "file", accept: ".csv,.txt,.tsv,text/csv", "aria-describedby": "lab-file-hint" });
-  const chosen = el("small", { id: "lab-file-hint" }, "A header line with the sensors' names, and a column with the time; at most 8 MB and 20,000 rows.");
+  const chosen = el("small", { id: "lab-file-hint" }, "A header line with the sensors' names, and a column with the time; at most 8 MB and 10,000 rows.");
   const drop = el("label", { class: "field drop" }, el("span", {}, "Drop a CSV file here, or choose one"), file, chosen);
   const [time, timeField] = input("time", "Column of the time", "Empty: time, timestamp and the like are found by themselves.");
   const [period, periodField] = input("period_ms", "Or: time between two rows, in ms", "Where the file has no column of times.", { type: "number", min: 1, step: 1 });
@@ -57,7 +57,7 @@ function request(models, faults, page, take) {
   const [kind, kindField] = select("kind", "Fault", [["", "none: a normal sample"], ...faults.map((each) => [each.kind, `${words.plain(each.kind)}: ${each.what}`])]);
   const [severity, severityField] = select("severity", "Severity", [["severe", "severe"], ["moderate", "moderate"], ["mild", "mild"]]);
   const [sensor, sensorField] = select("sensor", "Sensor that fails", []);
-  const [seconds, secondsField] = input("duration_s", "Length in seconds", "The fault begins in the middle.", { type: "number", min: 60, max: 3600, step: 1, value: 900, required: true });
+  const [seconds, secondsField] = input("duration_s", "Length in seconds", "The fault begins in the middle.", { type: "number", min: 60, max: 1800, step: 1, value: 900, required: true });
   const [seed, seedField] = input("seed", "Number of the engine and its drive", "The same number gives the same sample.", { type: "number", min: 0, step: 1, value: 1, required: true });
   const ofSample = el("div", { class: "stack" }, kindField, severityField, sensorField, el("div", { class: "columns" }, secondsField, seedField));
 
