@@ -271,6 +271,30 @@ button.addEventListener("click", () => {
 });
 theme();
 
+/* A browser has six connections to a daemon, for all its tabs and for pages it keeps in case somebody goes back: a page
+   that nobody sees gives its own up, and asks for the whole state when it is seen again. */
+
+const UNSEEN_MS = 60_000;
+let ending = null; // ends the stream
+let resting = 0;
+
+function listen() {
+  ending ??= api.listen("api/v1/live", take, tell);
+}
+
+function rest() {
+  ending?.();
+  ending = null;
+}
+
+addEventListener("pagehide", rest);
+addEventListener("pageshow", (event) => event.persisted && listen());
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(resting);
+  if (document.hidden) resting = setTimeout(rest, UNSEEN_MS);
+  else listen();
+});
+
 /* -- beginning --------------------------------------------------------------------------------------------------- */
 
 addEventListener("hashchange", route);
@@ -279,5 +303,5 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 setInterval(() => live.connected || notice(), 5000);
-api.listen("api/v1/live", take, tell);
+listen();
 route();

@@ -1,7 +1,7 @@
 /* One asset: how it stands and what to do, score and sensors over time, who contributes, and where it lies. */
 
 import { act } from "../actions.js";
-import { chart, purge } from "../charts.js";
+import { chart, plotly, purge } from "../charts.js";
 import { attribute, badge, el, put, text } from "../dom.js";
 import { History } from "../history.js";
 import { asked, isUtc, useUtc, when, zone } from "../times.js";
@@ -67,6 +67,7 @@ export async function show(root, [key, given], page) {
   place(nodes.score, () => scores(history), () => inWords(history));
   place(nodes.map, () => plane(map.planes[planeNow], map.time), () => "where the newest windows lie against those of the training");
   drawZone();
+  plotly().catch(() => null); // comes beside what is to be drawn; the first chart tells where it cannot be had
   await load();
 
   /* -- what is asked for ------------------------------------------------------------------------------------------ */
