@@ -13,6 +13,7 @@ from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.servers import missing
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from selenium.webdriver.remote.webelement import WebElement
 
-WAIT_S = 60.0  # only ends a test that hangs
+WAIT_S = 120.0  # only ends a test that hangs
 PICTURES = Path(os.environ.get("ENGINEWATCH_PICTURES", "build/pictures"))
 DESK = 1280, 900  # pixels
 PHONE = 390, 844
@@ -74,6 +75,24 @@ class Page:
             return False
 
         self.until(click, f"press {selector} with {text!r}")
+
+    def choose(self, selector: str, text: str) -> None:
+        """Choose what reads so among a list's."""
+
+        def select() -> bool:
+            among = Select(self.see(selector))
+            if all(each.text != text for each in among.options):
+                return False
+            among.select_by_visible_text(text)
+            return True
+
+        self.until(select, f"choose {text!r} in {selector}")
+
+    def write(self, selector: str, text: str) -> None:
+        """Write into a field, in place of what is there."""
+        field = self.see(selector)
+        field.clear()
+        field.send_keys(text)
 
     def text(self) -> str:
         """All that is to be read."""
