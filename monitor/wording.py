@@ -119,7 +119,7 @@ def anomaly(
     each = [deviation(finding, than if finding is off[0] else "") for finding in off]
     told = ", ".join(each) or "the sensors do not go together"
     lasted = f", for {duration(lasted_ms)}" if lasted_ms >= 1000 else ""  # noqa: PLR2004 - a second
-    where = f", in {regime}" if regime else ""
+    where = f", in {sensor(regime)}" if regime else ""
     beside = f"; {', '.join(normal)} normal" if normal else ""
     return f"{told}{lasted}{where}{beside}; {sureness(score, threshold)}"
 

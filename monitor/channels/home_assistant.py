@@ -80,7 +80,9 @@ def description(stream: str, asset_class: str, own: str, page: str) -> dict[str,
 def state(row: Mapping[str, Any]) -> dict[str, Any]:
     """An asset's state, of its row in `monitor.fleet`."""
     worst = row["incident"]
-    told = GOOD if worst is None else f"{wording.state(worst['kind'], worst['sensor'])}: {worst['summary']}"
+    told = GOOD if worst is None else f"{wording.state(worst['kind'])}: {worst['summary']}"
+    if worst is not None and worst["kind"] in wording.FAULTS:  # of which the words begin with the sensor
+        told = worst["summary"]
     return {
         "problem": "OFF" if worst is None else "ON",
         "score": None if row["score"] is None else float(f"{row['score']:.3g}"),

@@ -64,21 +64,25 @@ def _subject(telling: Telling, news: Sequence[Told]) -> str:
             return f"{telling.site}: no data from {silent}{of} assets"
         return f"{telling.site}: data again from {_counted(len({each.item.stream for each in news}), 'asset')}"
     if telling.form == "flood":
-        return f"{telling.site}: {_counted(len(news), 'incident')}, {_open_of(telling)}"
+        return f"{telling.site}: {_counted(len(news), 'incident')}{_open_of(telling)}"
     if telling.form == "digest":
-        return f"Held back in quiet hours: {_counted(len(news), 'incident')}, {_open_of(telling)}"
+        return f"Held back in quiet hours: {_counted(len(news), 'incident')}{_open_of(telling)}"
     if len(news) == 1:
-        item = news[0].item
-        again = "still open: " if news[0].news == "still" else ""
-        return f"{wording.asset(item.stream)}: {again}{wording.state(item.kind, item.sensor)}"
+        item, others = news[0].item, sum(each.news != "over" for each in telling.told if each is not news[0])
+        again = (
+            "still open: " if news[0].news == "still" else "over: " if news[0].news == "over" and others else ""
+        )
+        more = f", {others} more open" if others else ""
+        return f"{wording.asset(item.stream)}: {again}{wording.state(item.kind, item.sensor)}{more}"
     streams = list(dict.fromkeys(each.item.stream for each in news))
     where = wording.asset(streams[0]) if len(streams) == 1 else _counted(len(streams), "asset")
-    return f"{where}: {_counted(len(news), 'incident')}, {_open_of(telling)}"
+    return f"{where}: {_counted(len(news), 'incident')}{_open_of(telling)}"
 
 
 def _open_of(telling: Telling) -> str:
+    """How many are open, where that are not all of them."""
     count = sum(each.news != "over" for each in telling.told)
-    return f"{count} open" if count else "none open"
+    return f", {count} open" if 0 < count < len(telling.told) else ""
 
 
 def _counted(count: int, what: str) -> str:
@@ -132,6 +136,6 @@ def _in_general(item: Item) -> str:
 def _names(items: Iterable[Item]) -> str:
     """Which assets, those with something critical first."""
     ranked = sorted(items, key=lambda item: item.severity != "critical")
-    names = list(dict.fromkeys(item.stream.split("/", 2)[-1] for item in ranked))
+    names = list(dict.fromkeys(item.stream.partition("/")[2].lstrip("/") for item in ranked))
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more

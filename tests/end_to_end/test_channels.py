@@ -69,11 +69,7 @@ def test_a_daemon_that_is_killed_tells_nothing_twice_and_no_end_is_lost(
             until(lambda: len(server.requests) >= 4, why="the next incident")
             said = [(body["status"], body["alerts"][0]["labels"]["alertname"]) for _, body in server.requests]
             told = [each for number, each in enumerate(said) if number == 0 or each != said[number - 1]]
-            assert told == [
-                ("firing", "EnginewatchStale"),
-                ("resolved", "EnginewatchStale"),
-                ("firing", "EnginewatchStale"),
-            ]
+            assert told == [(status, "EnginewatchStale") for status in ("firing", "resolved", "firing")]
             ends = {
                 headers["idempotency-key"] for headers, body in server.requests if body["status"] == "resolved"
             }

@@ -1,0 +1,104 @@
+"""What people read, and what other systems are sent: subjects, texts and bodies."""
+
+from __future__ import annotations
+
+import doctest
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from monitor.channels import bodies, message, people, quiet
+from monitor.channels.rules import Plant
+from monitor.records import Transition
+from tests.channel_samples import RULES, Told, event
+
+if TYPE_CHECKING:
+    from monitor.channels.memory import Telling
+
+PAGE = "https://plant.example"
+CLEARED = Transition.CLEARED
+HOT, STUCK = event(severity="critical"), event(kind="sensor_stuck", sensor="oil_pressure")
+
+
+@pytest.mark.parametrize("module", [bodies, people, quiet])
+def test_the_examples_hold(module: object) -> None:
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]  # it is a module
+
+
+def told_at(told: Told, second: int) -> Telling:
+    """The one message of that second."""
+    (found,) = told.at(second)
+    return found
+
+
+def test_the_life_of_an_assets_incidents_in_subjects() -> None:
+    told = Told()
+    told.at(0, HOT, STUCK)
+    subjects = [message.message(told_at(told, 30), PAGE).subject]
+    told.at(60, event(CLEARED, severity="critical", time=60_000))
+    subjects.append(message.message(told_at(told, 330), PAGE).subject)
+    subjects.append(message.message(told_at(told, 20_000), PAGE).subject)
+    told.at(20_100, event(CLEARED, kind="sensor_stuck", sensor="oil_pressure"))
+    subjects.append(message.message(told_at(told, 20_300), PAGE).subject)
+    assert subjects == [
+        "[critical] p1 (plant): 2 incidents",
+        "p1 (plant): over: anomaly, 1 more open",
+        "p1 (plant): still open: oil pressure stuck",
+        "[over] p1 (plant): oil pressure stuck",
+    ]
+
+
+def test_a_text_says_what_since_when_how_grave_and_where_to_look() -> None:
+    told = Told()
+    told.at(0, HOT)
+    assert message.message(told_at(told, 30), PAGE).text == (
+        "p1 (plant): coolant temperature 14 °C above what the others explain\n"
+        "Since 1970-01-01 00:00:00 UTC, critical.\n"
+        f"{PAGE}/#/incidents/{HOT.incident_id}\n"
+    )
+    told.at(60, event(CLEARED, severity="critical", time=60_000))
+    assert message.message(told_at(told, 330), "").text == (
+        "p1 (plant): coolant temperature 14 °C above what the others explain\n"
+        "It began 1970-01-01 00:00:00 UTC, over since 1970-01-01 00:01:00 UTC: normal again after 2 min.\n"
+    )
+
+
+def test_a_site_without_data_and_a_flood_are_a_few_lines_however_many_there_are() -> None:
+    told = Told(plant=Plant({"plant": 120}))
+    told.at(0, *(event(asset=f"plant/hall/p{number}", kind="stale") for number in range(100)))
+    loss = message.message(told_at(told, 30), PAGE)
+    assert loss.subject == "plant: no data from 100 of 120 assets"
+    assert "New: 100 x silent; the first since 1970-01-01 00:00:00 UTC." in loss.text
+    assert "hall/p19 and 80 more." in loss.text
+    assert loss.text.count("\n") == 3
+
+    told = Told()
+    grave = {9: "critical"}
+    told.at(0, *(event(asset=f"plant//p{each}", severity=grave.get(each, "warning")) for each in range(11)))
+    flood = message.message(told_at(told, 30), PAGE)
+    assert flood.subject == "[critical] plant: 11 incidents"
+    assert "Assets: p9, p0, " in flood.text
+
+
+def test_a_message_lists_so_many_incidents_and_counts_the_rest() -> None:
+    told = Told(replace(RULES, group_by="site", flood=1000))
+    told.at(0, *(event(asset=f"plant//p{number}") for number in range(50)))
+    text = message.message(told_at(told, 30), PAGE).text
+    assert text.count("Since ") == message.LISTED
+    assert text.endswith(f"and 30 more: {PAGE}\n")
+
+
+def test_the_identity_of_an_alert_stays_the_same_while_its_incident_lives() -> None:
+    """And two incidents of one asset that differ in kind or sensor are two."""
+    fired, over = event(time=1_000), event(CLEARED, time=60_000)
+    assert bodies.labels(fired) == bodies.labels(over)
+    flow, load = event(kind="sensor_stuck", sensor="flow"), event(kind="sensor_stuck", sensor="load")
+    prints = {bodies.fingerprint(bodies.labels(each)) for each in (fired, flow, load)}
+    assert len(prints) == 3
+
+
+def test_an_alert_never_ends_before_it_begins() -> None:
+    """Alertmanager refuses those; a silence that ends by an old reading could be one."""
+    sent = bodies.alert(event(started=5_000), PAGE, ended=4_000)
+    assert sent["endsAt"] > sent["startsAt"]
