@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from monitor.records import AlertEvent
 
 BATCH = 500  # transitions that are taken in at once
+MOST_HELD = 10_000  # incidents that a channel remembers while nothing gets through
 IDLE_S = 5.0  # it looks again by itself this often
 FIRST_PAUSE_S = 1.0
 LOOKED_UP_S = 60.0  # that a resolver without an answer takes, and more
@@ -79,6 +80,7 @@ class Channel:
         self.way = way
         self.sent = 0  # messages that got through
         self.failures = 0  # attempts that did not
+        self.waiting = 0  # incidents that were taken in, of which there is something to tell
         self.last_error = ""  # in words, until one gets through
         self.thread = Worker(self.sink, self._run)
         self.pulse = Pulse()
@@ -90,9 +92,9 @@ class Channel:
 
     @property
     def lag(self) -> int:
-        """Transitions that are stored and not taken in yet."""
+        """Transitions that are stored and not taken in, and incidents that wait to be told of. Reads the store."""
         _, newest = self._ledger.heads()
-        return max(0, newest - self._ledger.position(self.sink))
+        return max(0, newest - self._ledger.position(self.sink)) + self.waiting
 
     def start(self) -> None:
         """Begin."""
@@ -185,7 +187,10 @@ class Teller(Channel):
     def round(self) -> float:
         """Take in what is new, and tell what is due."""
         memory = self._memory if self._memory is not None else self._recall()
-        while events := self._ledger.events_after(self._position, BATCH):
+        # While nothing gets through, what is too much to remember stays in the outbox.
+        while not (self.last_error and len(memory.items) >= MOST_HELD) and (
+            events := self._ledger.events_after(self._position, BATCH)
+        ):
             for _, event in events:
                 by.take(memory, self._rules, event, _now())
             self._remember(memory, events[-1][0])
@@ -223,6 +228,7 @@ class Teller(Channel):
             self._memory = None  # what the store holds is what counts
             raise
         self._memory, self._position = memory, position
+        self.waiting = sum(not item.told or item.ended is not None for item in memory.items.values())
 
 
 def _now() -> int:
