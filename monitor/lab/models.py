@@ -12,6 +12,7 @@ from models.artifact import CARD, MAX_CARD_BYTES, ArtifactError, load_header, re
 from monitor.assemble import line_spec
 from monitor.lab.matched import LabError
 from monitor.spec import LineSpec
+from monitor.synthetic import is_synthetic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,8 @@ def candidates(state: Path, store: Store) -> list[Candidate]:
     """All of them; those in use first. The shipped ones that no class uses have the settings that ship."""
     text = store.facts().get("line", "")
     classes = LineSpec.decode(text.encode()).classes if text else ()
-    found = [Candidate(each.name, each, state / SHELF / each.model_hash) for each in classes if each.model_hash]
+    ours = [each for each in classes if each.model_hash and not is_synthetic(each.name)]
+    found = [Candidate(each.name, each, state / SHELF / each.model_hash) for each in ours]
     used = {each.spec.model_hash for each in found}
     shipped = [_shipped(name) for name in pretrained.names()]
     return found + [each for each in shipped if each.spec.model_hash not in used]

@@ -9,7 +9,7 @@ import numpy as np
 
 from config.units import conversion
 from monitor.lab.matched import LabError, match
-from simulator.recording import RecordingError, read_recording
+from simulator.recording import MILLISECONDS_FROM, RecordingError, read_recording
 from simulator.tables import read_table
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Uploaded(NamedTuple):
 
     recording: Recording
     assets: tuple[str, ...]  # all that the file has, the first ones
-    timed: bool  # the file says when its rows were
+    timed: bool  # the file says when its rows were, by the calendar
     notes: tuple[str, ...]
 
 
@@ -72,9 +72,8 @@ def read(
             f"{len(chosen.time):,} rows of {chosen.asset}, and at most {MOST_ROWS:,} are taken: cut the file"
         )
     names = tuple(each.asset for each in found)
-    return Uploaded(
-        _in_order(chosen, header, matched), names[:ASSETS_SHOWN], matched.time is not None, matched.notes
-    )
+    timed = matched.time is not None and int(chosen.time[0]) >= MILLISECONDS_FROM
+    return Uploaded(_in_order(chosen, header, matched), names[:ASSETS_SHOWN], timed, matched.notes)
 
 
 def _chosen(found: list[Recording], asset: str) -> Recording:
