@@ -1,4 +1,4 @@
-"""What else is done at the page by hand: a sample scored in the lab, the threshold moved, the fleet gone through by keys."""
+"""What else is done at the page by hand: a sample scored in the lab, the fleet gone through by keys."""
 
 from __future__ import annotations
 
