@@ -307,10 +307,10 @@ def test_a_taken_port_is_told_and_taken_over_when_it_is_free(fake: Fake, monkeyp
     thread.start()
     try:
         until(lambda: fake.told)
-        assert fake.told == [f"127.0.0.1:{taken} cannot be bound: Address already in use"]
+        assert fake.told == [made.trouble] == [f"127.0.0.1:{taken} cannot be bound: Address already in use"]
         holder.close()
         until(lambda: made.address and not ask_quietly(made, "/livez"))
-        assert fake.told[1:] == [f"http://127.0.0.1:{taken}"]
+        assert (fake.told[1:], made.trouble) == ([f"http://127.0.0.1:{taken}"], "")
     finally:
         holder.close()
         made.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from contextlib import contextmanager
@@ -87,6 +88,7 @@ def test_unattended_it_ends_by_itself_and_accounts_for_every_value(tmp_path: Pat
     with demo(temporary, "--duration", "45", "--summary", summary) as process:
         said, errors = process.communicate(timeout=150)
     assert (process.returncode, errors) == (0, ""), said
+    assert re.search(r"(?m)^ +http://127\.0\.0\.1:\d+$", said)
     result = json.loads(summary.read_text())
     ticks = HISTORY_TICKS + 2 * 45
     silent = [fault for fault in result["faults"] if fault["kind"] == "dropout"]

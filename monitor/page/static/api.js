@@ -58,7 +58,7 @@ async function ask(path, options = {}) {
       asking = null;
     });
     const given = await asking;
-    if (given === null) throw new ApiError("this needs the token of the settings (http.token)", 401);
+    if (given === null) throw new ApiError("this needs the token of the settings (http.token): reload the page to sign in", 401);
     keep(given);
   }
 }
@@ -113,6 +113,7 @@ export function listen(path, take, tell) {
         tell(false, "the daemon ended the connection");
       } catch (error) {
         if (!ended.signal.aborted) tell(false, error instanceof ApiError ? error.message : "the connection broke off");
+        if (error.status === 401) return; // whoever looks has no token: they are not to be asked again and again
       } finally {
         attempt.abort();
         ended.signal.removeEventListener("abort", stop);

@@ -26,7 +26,7 @@
 
 import * as api from "./api.js";
 import { el, put, text } from "./dom.js";
-import { clock, duration } from "./words.js";
+import { clock } from "./words.js";
 
 /* name: first part of the address; title: in the navigation, which shows those with a title; under: whose entry it is. */
 const VIEWS = [
@@ -240,7 +240,7 @@ function notice() {
   connection.dataset.tone = live.connected ? "good" : "critical";
   text(connection, live.connected ? "live" : "not connected");
   const bar = document.getElementById("notice");
-  const trouble = live.connected ? live.summary?.trouble ?? "" : why && `Not connected since ${clock(lost)} (${duration(Date.now() - lost)}): ${why}. What is shown is of then.`;
+  const trouble = live.connected ? live.summary?.trouble ?? "" : why && `Not connected since ${clock(lost)}: ${why}. What is shown is of then.`;
   bar.hidden = !trouble;
   bar.dataset.tone = live.connected ? "warning" : "critical";
   if (trouble) text(bar, trouble);
@@ -302,6 +302,5 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address names a view
   main.focus();
 });
-setInterval(() => live.connected || notice(), 5000);
 listen();
 route();

@@ -105,8 +105,9 @@ export async function show(root, _, page) {
     }
     const over = row.score !== null && row.threshold !== null && row.score > row.threshold;
     attribute(card.score, "data-over", over ? "yes" : null);
-    text(card.score, row.score === null ? "not scored" : `${words.number(row.score)} of ${row.threshold === null ? "no threshold" : words.number(row.threshold)}`);
+    text(card.score, row.score === null ? "not scored" : `score ${words.number(row.score)} ${row.threshold === null ? "without a threshold" : `of ${words.number(row.threshold)}`}`);
     text(card.incidents, row.incidents ? incidents(row) : "");
+    card.incidents.hidden = !row.incidents;
     text(card.detail, row.regime === "all" ? "" : words.plain(row.regime));
     const { coverage } = row;
     text(card.covered, coverage ? `${words.percent(coverage.share)} scored${coverage.reason && coverage.share < 0.995 ? `, else ${words.reason(coverage.reason)}` : ""}` : "");
