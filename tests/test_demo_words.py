@@ -74,6 +74,7 @@ def test_the_truth_is_told_in_physical_units() -> None:
     assert "severe misfire: some of one cylinder's cycles do not burn (60 %)" in text
     dropout = Fault(6, "dropout", "severe", start_ms=0, sensor="map")
     assert "severe dropout of map: " in shown(words.begins(dropout, "engine-07", 0))
+    assert shown(words.begins(misfire, "engine-07", 0, by_hand=True)).rstrip().endswith("by hand")
 
 
 def test_the_status_line_tells_every_figure() -> None:

@@ -42,7 +42,7 @@ function request(models, faults, page, take) {
   const [model, modelField] = select("model", "Model",
     models.map((each) => [each.id, each.in_use ? `${each.model}, in use by class ${each.id}` : `${each.id}, which no class uses`]));
 
-  const file = el("input", { type: "file", name: "file", accept: ".csv,.txt,.tsv,text/csv", "aria-describedby": "lab-file-hint" });
+  const file = el("input", { type: "file", name: "file", accept: ".csv,.txt,.tsv,text/csv", "aria-describedby": "lab-file-hint lab-mistake" });
   const chosen = el("small", { id: "lab-file-hint" }, "A header line with the sensors' names, and a column with the time; at most 8 MB and 10,000 rows.");
   const drop = el("label", { class: "field drop" }, el("span", {}, "Drop a CSV file here, or choose one"), file, chosen);
   const [time, timeField] = input("time", "Column of the time", "Empty: time, timestamp and the like are found by themselves.");
@@ -89,10 +89,6 @@ function request(models, faults, page, take) {
   function refuse(text) {
     mistake.hidden = !text;
     put(mistake, text);
-    for (const each of [file, kind]) {
-      if (text) each.setAttribute("aria-describedby", "lab-mistake");
-      else each.removeAttribute("aria-describedby");
-    }
   }
 
   function told() {

@@ -7,6 +7,7 @@ import * as words from "../words.js";
 const SENSORS_FIRST = 3; // charts of sensors at first: those that contribute most
 const SENSORS_MOST = 8;
 const DAYS_A_MONTH = 30;
+const NOTHING = 1e-12; // a scale of powers has no zero
 
 /* Show the result of one run in `node`. `again(asset)` scores another asset of the same file. */
 export function results(node, found, model, again) {
@@ -156,14 +157,15 @@ function alarmsCard(run) {
       getSelection().selectAllChildren(setting);
     }
   });
+  const reach = known && [0.3 / known.days, 1.5 * Math.max(...known.at_most)].map(Math.log10);
   const traces = () => [
-    { x: found.floors, y: positive(known.at_least, known), mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false },
-    { x: found.floors, y: positive(known.at_most, known), name: "in 9 of 10 cases", mode: "lines", line: { width: 0 }, fill: "tonexty", fillcolor: colour("accent", 0.18) },
+    { x: found.floors, y: known.at_least.map((each) => each || NOTHING), mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false },
+    { x: found.floors, y: known.at_most, name: "in 9 of 10 cases", mode: "lines", line: { width: 0 }, fill: "tonexty", fillcolor: colour("accent", 0.18) },
     { x: found.floors, y: known.a_day.map((each) => each || null), name: "counted", mode: "lines+markers", marker: { size: 4 }, line: { color: colour("accent") } },
   ];
   const layout = () => ({
     xaxis: { type: "log", title: { text: "floor" }, tickvals: [0.25, 0.5, 1, 2, 5, 10] },
-    yaxis: { type: "log", title: { text: "a day and asset" }, dtick: 1 },
+    yaxis: { type: "log", title: { text: "a day and asset" }, dtick: 1, range: reach },
     showlegend: false,
     shapes: [{ type: "line", x0: found.floors[run.at], x1: found.floors[run.at], yref: "paper", y0: 0, y1: 1, line: { color: colour("critical"), dash: "dash" } }],
   });
@@ -192,9 +194,6 @@ function alarmsCard(run) {
     draw,
   };
 }
-
-/* A band that begins at zero cannot be drawn on a scale of powers: it begins well below the rest. */
-const positive = (bounds, known) => bounds.map((each) => each || 0.1 / Math.max(known.days, 1e-6));
 
 function prediction(known, at) {
   const where = known.source === "stored"
