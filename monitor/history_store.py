@@ -267,16 +267,18 @@ def _tail(connection: sqlite3.Connection, name: str, limit: int) -> tuple[int, l
 
 def begins(connection: sqlite3.Connection, name: str, tail_rows: int) -> int | None:
     """Where the history of an asset begins, or its rows that were not taken yet; None where there is nothing."""
-    query = (
-        "SELECT min(first) FROM (SELECT min(h.start) AS first FROM history h JOIN series s ON s.id = h.series"
-        " WHERE s.stream = ?1 UNION ALL"
-        " SELECT min(p.span) FROM piece p JOIN series s ON s.id = p.series WHERE s.stream = ?1)"
-    )
-    (first,) = connection.execute(query, (name,)).fetchone()
-    if first is not None:
-        return int(first)
-    _, newest = _tail(connection, name, tail_rows)
-    return min((int(each.rows["time"][0]) for each in newest), default=None)
+    oldest_minutes = f"{ENTRIES} ORDER BY start LIMIT 1"
+    oldest_pieces = f"{PIECES} WHERE series = ?1 AND span = (SELECT min(span) FROM piece WHERE series = ?1)"  # noqa: S608
+    times: list[int] = []
+    for series in all_series(connection, "WHERE s.stream = ?", name):
+        entries = connection.execute(oldest_minutes, (Part.MINUTES, series.id))
+        of_entries = [np.frombuffer(data, SCORES) for (data,) in checked(entries, "an entry of the history")]
+        pieces, kind = connection.execute(oldest_pieces, (series.id,)), history.rows_type(len(series.sensors))
+        of_pieces = [np.frombuffer(data, kind) for (data,) in checked(pieces, "a piece of the history")]
+        times += [int(each["time"].min()) for each in (*of_entries, *of_pieces) if len(each)]
+    if not times:
+        times = [int(each.rows["time"][0]) for each in _tail(connection, name, tail_rows)[1]]
+    return min(times, default=None)
 
 
 def trends(connection: sqlite3.Connection, start: int, end: int, points: int) -> Trends:

@@ -141,7 +141,7 @@ def test_without_a_range_it_is_the_last_hour_by_the_plant_s_clock_and_all_begins
     assert (said["from"], said["to"]) == (START + 7_000_001 - HOUR, START + 7_000_001)
     assert sum(said["score"]["rows"]) == 1
     _, everything = page.get("assets", PUMP, **{"from": 0})
-    assert everything["from"] == everything["begins"] <= START
+    assert everything["from"] == everything["begins"] == START // MINUTE * MINUTE
     assert sum(everything["score"]["rows"]) == 2
 
 
@@ -240,6 +240,7 @@ def test_the_map_places_an_average_engine_amid_the_training_windows(engine: Page
     assert len(said["time"]) == 3
     operation, deviation = said["planes"]
     assert (operation["name"], deviation["name"]) == ("operation", "deviation")
+    assert len(engine.get("assets", PUMP, "map", **{"from": 0, "to": SPAN["to"]})[1]["time"]) == 3
     for plane in (operation, deviation):
         assert 200 < len(plane["training"]["x"]) == len(plane["training"]["y"]) < 1000
         for axis in ("x", "y"):

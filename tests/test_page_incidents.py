@@ -8,6 +8,7 @@ import pytest
 
 from monitor.page import incident_facts
 from monitor.records import SensorFinding, StepResult, Transition
+from monitor.synthetic import SITE
 from tests.page_rig import Page, served
 from tests.store_samples import START, transition
 
@@ -53,6 +54,13 @@ def test_they_come_newest_first_and_by_what_is_asked_for(page: Page) -> None:
     assert (b["to"], b["state"], b["open"], b["title"]) == (None, "firing", True, "anomaly")
     assert (c["from"], c["to"], c["state"], c["title"]) == (START + 3000, START + 9000, "cleared", "silent")
     assert c["asset"] == FAN
+
+
+def test_the_canary_s_are_told_where_it_is_asked_for(page: Page) -> None:
+    """They are no trouble of the plant."""
+    write(page, *life("a", 1), *life("known", 2, stream=f"{SITE}//enginewatch"))
+    assert ids(page.get("incidents")[1]) == ids(page.get("incidents", open=1)[1]) == ["a"]
+    assert ids(page.get("incidents", asset=f"{SITE}//enginewatch")[1]) == ["known"]
 
 
 def test_page_by_page_each_comes_once(page: Page) -> None:

@@ -30,6 +30,7 @@ from monitor.history import DAY, HOUR, MINUTE, SPAN
 from monitor.history_store import Entry, Part, packed
 from monitor.records import Scores, Status, StepResult, StoredScores
 from monitor.store import Store
+from simulator.records import SENSORS as ENGINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from monitor.history import Records
     from monitor.records import Float32
 
-SENSORS = tuple(f"sensor_{number}" for number in range(15))  # as many as the shipped model has
+SENSORS = tuple(ENGINE)
 NOW = 1_760_000_400_000 // DAY * DAY  # ms
 RECORDS = {2_000: 40, 100: 340, 3: 3_000}  # rows of one: how many of them
 ASSETS, DAYS = 100, 30
@@ -162,11 +163,11 @@ def _row_pairs(rows: int, *, folded: bool = False) -> Callable[[int], Iterator[t
 # -- the page ------------------------------------------------------------------------------------------------
 
 
-def _a_day() -> Records:
-    """A day of one asset at 1 Hz: slow cycles with noise, to the digits that sensors have."""
+def _a_day(now: int) -> Records:
+    """The day before of one asset at 1 Hz: slow cycles with noise, to the digits that sensors have."""
     random, count = np.random.default_rng(7), DAY // 1000
     rows = np.empty(count, history.rows_type(len(SENSORS)))
-    rows["time"], rows["status"] = NOW - DAY + 1000 * np.arange(count), Status.SCORED
+    rows["time"], rows["status"] = now - DAY + 1000 * np.arange(count), Status.SCORED
     rows["score"], rows["threshold"] = random.gamma(2, 0.2, count), 1.5
     cycle = np.sin(np.arange(count)[:, None] / random.integers(200, 4000, len(SENSORS)))
     rows["expected"] = 50 + 20 * cycle
@@ -174,10 +175,10 @@ def _a_day() -> Records:
     return rows
 
 
-def _entries(rows: Records) -> Iterator[tuple[Part, int, bytes]]:
+def _entries(rows: Records, now: int) -> Iterator[tuple[Part, int, bytes]]:
     """What the history of an asset holds after thirty such days, of the last one the rows: part, start, data."""
     start = rows["time"] // SPAN * SPAN
-    for span in range(NOW - DAY, NOW, SPAN):
+    for span in range(now - DAY, now, SPAN):
         yield Part.ROWS, span, packed(Part.ROWS, rows[start == span])
     for parts, each in (
         ((Part.MINUTES, Part.HOURS), history.scores_of(rows)),
@@ -189,21 +190,21 @@ def _entries(rows: Records) -> Iterator[tuple[Part, int, bytes]]:
             for part, of_day, length in ((parts[0], minutes, HOUR), (parts[1], hours, DAY)):
                 shifted = of_day.copy()
                 shifted["time"] -= back * DAY
-                for first in range(NOW - (back + 1) * DAY, NOW - back * DAY, length):
+                for first in range(now - (back + 1) * DAY, now - back * DAY, length):
                     inside = (shifted["time"] >= first) & (shifted["time"] < first + length)
                     yield part, first, packed(part, shifted[inside])
 
 
-def _fill(path: Path) -> None:
-    """A store with the same history for each of the assets."""
+def fill(path: Path, now: int = NOW) -> None:
+    """A store with the same history for each of the assets, thirty days up to an hour."""
     with closing(schema.connect(path)) as connection:
         connection.executescript(f"{UNSAFE} BEGIN;")
         line, empty = ("engine", "engine", SENSORS), np.empty(0, history.rows_type(len(SENSORS)))
-        history_store.add(connection, [history.Piece(line, name, NOW, empty) for name in STREAMS])
+        history_store.add(connection, [history.Piece(line, name, now, empty) for name in STREAMS])
         connection.execute("DELETE FROM piece")
         numbers = [each.id for each in history_store.all_series(connection)]
         for part, start, data in sorted(
-            _entries(_a_day()), key=itemgetter(1)
+            _entries(_a_day(now), now), key=itemgetter(1)
         ):  # as they come: all assets at a time
             history_store.write(connection, [Entry(part, number, start, data) for number in numbers])
         connection.execute("COMMIT")
@@ -221,7 +222,7 @@ def _fill_plain(path: Path) -> None:
 
 def _page_pairs(repeats: int) -> Iterator[tuple[float, float]]:
     with _folder() as folder:
-        _fill(folder / "store.db")
+        fill(folder / "store.db")
         _fill_plain(folder / "plain.db")
         with (
             closing(Store(folder / "store.db")) as store,

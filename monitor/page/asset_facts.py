@@ -63,8 +63,7 @@ def view(
     last = store.find_incidents(INCIDENTS, asset=asked.asset)
     if known is None and begins is None and not last:
         return None
-    end = asked.end or newest(known, now) + 1
-    start = end - asked.span if asked.start is None else asked.start or min(begins or end - asked.span, end - 1)
+    start, end = bounds(asked, begins, known, now)
     found = store.asset_history(asked.asset, start, end, asked.points)
     latest = _latest(store, asked.asset)
     wanted = asked.sensors or _ranked(found, latest, usual)[:SENSORS]
@@ -93,6 +92,14 @@ def view(
         "gaps": _gaps(coverage([each for each in stretches if each.end > start], start), end),
         "coverage": _coverage(coverage([each for each in stretches if each.end > now - DAY], now - DAY)),
     }
+
+
+def bounds(asked: Asked, begins: int | None, known: Mapping[str, Any] | None, now: int) -> tuple[int, int]:
+    """From when until when an asset is asked for."""
+    end = asked.end or newest(known, now) + 1
+    if asked.start is None:
+        return end - asked.span, end
+    return asked.start or min(begins or end - asked.span, end - 1), end
 
 
 def rows_after(store: Store, asset: str, position: int) -> dict[str, Any]:

@@ -55,7 +55,8 @@ def asset_routes(sources: Sources, reader: Reader) -> list[Route]:
             return said(request, await reader.read(lambda store: asset_facts.rows_after(store, key, after)))
         if below == "map":
             span = _number(request, "span", 1, LATEST_MS) or HOUR
-            return said(request, await reader.read(lambda store: _map(store, key, _range(request), span)))
+            asked_for = asset_facts.Asked(key, *_range(request), span)
+            return said(request, await reader.read(lambda store: _map(store, asked_for)))
         start, end = _range(request)
         span = _number(request, "span", 1, LATEST_MS) or HOUR
         points = _number(request, "points", 2, asset_facts.MOST_POINTS) or asset_facts.POINTS
@@ -78,15 +79,15 @@ def asset_routes(sources: Sources, reader: Reader) -> list[Route]:
         units = {} if spec is None else dict(zip(spec.route.sensors, spec.units, strict=True))
         return asset_facts.view(store, asked, known=known, units=units, usual=usual, now=int(time.time() * 1000))
 
-    def _map(store: Store, key: str, between: tuple[int | None, int | None], span: int) -> dict[str, Any]:
-        known = _known(key)
-        if known is None and store.asset_begins(key) is None:
+    def _map(store: Store, asked: asset_facts.Asked) -> dict[str, Any]:
+        key = asked.asset
+        known, begins = _known(key), store.asset_begins(key)
+        if known is None and begins is None:
             raise _unknown(key)
         header, landscape, why = _model(_spec(key, known))
         if header is None:
             return map_facts.unplaced(why)
-        end = between[1] or asset_facts.newest(known, int(time.time() * 1000)) + 1
-        start = end - span if between[0] is None else between[0]
+        start, end = asset_facts.bounds(asked, begins, known, int(time.time() * 1000))
         found = store.asset_history(key, start, end, map_facts.POINTS)
         return map_facts.landscape_map(found, header, landscape)
 
