@@ -55,7 +55,7 @@ def test_a_text_says_what_since_when_how_grave_and_where_to_look() -> None:
     assert message.message(told_at(told, 30), PAGE).text == (
         "p1 (plant): coolant temperature 14 °C above what the others explain\n"
         "Since 1970-01-01 00:00:00 UTC, critical.\n"
-        f"{PAGE}/#/incidents/{HOT.incident_id}\n"
+        f"{PAGE}/#/incident/{HOT.incident_id}\n"
     )
     told.at(60, event(CLEARED, severity="critical", time=60_000))
     assert message.message(told_at(told, 330), "").text == (

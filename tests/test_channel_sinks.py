@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from config.notify import ChannelSettings, NotifySettings
+from monitor.channels.census import Census
 from monitor.channels.made import made
 from monitor.channels.rules import Plant
 from monitor.records import StepResult, Transition
@@ -102,6 +104,7 @@ def test_alertmanager_has_what_is_open_and_drops_what_is_over(tmp_path: Path) ->
         assert found["EnginewatchAnomaly"]["annotations"]["description"] == hot.summary
         assert found["EnginewatchAnomaly"]["generatorURL"].startswith(PAGE)
         assert found["EnginewatchSensorStuck"]["labels"]["sensor"] == "oil_pressure"
+        assert server.groups() == [({"site": "plant"}, 2)]
 
         ours.again()
         ours.happens(cleared(hot))
@@ -152,7 +155,7 @@ def test_people_get_one_mail_with_subject_words_and_link(tmp_path: Path) -> None
         text = mail.get_content()
         assert hot.summary in text
         assert "Since 1970-01-01 00:00:01 UTC" in text
-        assert f"{PAGE}/#/incidents/{hot.incident_id}" in text
+        assert f"{PAGE}/#/incident/{hot.incident_id}" in text
         ours.happens(cleared(hot))
         assert box.wait(lambda mails: len(mails) == 2)[1]["Subject"] == "[over] p1 (plant): anomaly"
 
@@ -187,6 +190,57 @@ def test_a_webhook_gets_alertmanagers_body_with_its_token(tmp_path: Path) -> Non
         _, over = server.wait(2)[1]
         assert (over["status"], over["alerts"][0]["endsAt"]) == ("resolved", "1970-01-01T00:01:01.000Z")
         assert over["alerts"][0]["fingerprint"] == alert["fingerprint"]
+
+
+def test_our_webhook_has_the_form_of_alertmanagers_own(tmp_path: Path) -> None:
+    """The real one is given an incident and sends a webhook of it: ours has every key of it, of the same type."""
+    with hook() as theirs, hook() as server, alertmanager(tmp_path, theirs.url) as real:
+        ways = (("alertmanager", real.url, theirs), ("webhook", server.url, server))
+        for to, url, heard in ways:
+            folder = tmp_path / to
+            folder.mkdir()
+            with house(folder, to=to, url=url) as ours:
+                ours.happens(event(time=1_000, started=1_000))
+                heard.wait(1)
+    (_, wanted), (_, found) = theirs.requests[0], server.requests[0]
+    form = {name: type(value) for name, value in wanted.items()}
+    assert {name: type(found.get(name)) for name in form} == form
+    (their, our) = wanted["alerts"][0], found["alerts"][0]
+    assert our.keys() >= their.keys()
+    for same in ("status", "labels", "annotations", "endsAt", "generatorURL"):
+        assert our[same] == their[same]
+    assert datetime.fromisoformat(our["startsAt"]) == datetime.fromisoformat(their["startsAt"])
+
+
+def test_a_channel_that_is_no_longer_there_is_forgotten(tmp_path: Path) -> None:
+    """Should it come back it is new: it does not begin where it once was."""
+    store = Store(tmp_path / "store.db")
+    store.remember("channel:a", 3, "{}")
+    store.remember("channel:b", 4, "{}")
+    store.forget_channels({"channel:b"})
+    assert (store.remembered("channel:a"), store.position("channel:a")) == (None, 0)
+    assert (store.remembered("channel:b"), store.position("channel:b")) == ("{}", 4)
+    store.close()
+
+
+def test_while_the_line_is_busy_the_plant_is_as_it_was() -> None:
+    class Line:
+        busy = False
+
+        def ask(self, question: Any, seconds: float) -> Any:
+            del question, seconds
+            if self.busy:
+                raise TimeoutError
+            return Plant({"plant": 3})
+
+    line = Line()
+    census = Census(line, lambda _: Plant({}))
+    line.busy = True
+    assert census() == Plant({})
+    line.busy = False
+    assert census() == Plant({"plant": 3})
+    line.busy = True
+    assert census() == Plant({"plant": 3})
 
 
 def test_what_is_open_when_a_channel_is_new_is_told_and_history_is_not(tmp_path: Path) -> None:

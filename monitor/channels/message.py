@@ -40,7 +40,7 @@ def test_message(channel: str, page: str) -> Message:
 
 def link(page: str, incident: str) -> str:
     """Where the page shows an incident; empty without a page."""
-    return f"{page}/#/incidents/{incident}" if page else ""
+    return f"{page}/#/incident/{incident}" if page else ""
 
 
 def message(telling: Telling, page: str) -> Message:

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
 START_LIMIT_S = 20.0
 CONFIG = """
-route: { receiver: hook, group_by: [site], group_wait: 1s, group_interval: 1s, repeat_interval: 1h }
-receivers: [ { name: hook } ]
+route: {{ receiver: hook, group_by: [site], group_wait: 0s, group_interval: 1s, repeat_interval: 1h }}
+receivers: [ {{ name: hook, webhook_configs: [ {hook} ] }} ]
 """
 
 
 class Alertmanager:
     """A running one. `stop` and `start` keep its port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hook: str = "") -> None:
+        """`hook` is where it sends webhooks itself."""
         self._folder = folder
+        self._config = CONFIG.format(hook=f'{{ url: "{hook}" }}' if hook else "")
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -35,7 +37,7 @@ class Alertmanager:
         """Start it and wait until it is ready."""
         program = find("prometheus-alertmanager")
         assert program is not None
-        (self._folder / "alertmanager.yml").write_text(CONFIG, encoding="utf-8")
+        (self._folder / "alertmanager.yml").write_text(self._config, encoding="utf-8")
         self._process = subprocess.Popen(
             [
                 program,
@@ -67,6 +69,11 @@ class Alertmanager:
         with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=5) as answer:  # noqa: S310 - ours
             return list(json.load(answer))
 
+    def groups(self) -> list[tuple[dict[str, str], int]]:
+        """Its groups: the labels, and how many alerts."""
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts/groups", timeout=5) as answer:  # noqa: S310 - ours
+            return [(group["labels"], len(group["alerts"])) for group in json.load(answer)]
+
     def wait(
         self, condition: Callable[[list[dict[str, Any]]], bool], limit_s: float = 15.0
     ) -> list[dict[str, Any]]:
@@ -79,11 +86,11 @@ class Alertmanager:
 
 
 @contextlib.contextmanager
-def alertmanager(folder: Path) -> Iterator[Alertmanager]:
+def alertmanager(folder: Path, hook: str = "") -> Iterator[Alertmanager]:
     """One that runs for as long as it is needed. Skips the test where it is not installed."""
     if find("prometheus-alertmanager") is None:
         missing("prometheus-alertmanager")
-    made = Alertmanager(folder)
+    made = Alertmanager(folder, hook)
     made.start()
     try:
         yield made
