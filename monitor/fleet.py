@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from monitor.records import AlertEvent, StoredScores
     from monitor.store import Store
 
-FIRST_BATCHES = 2_000  # looked through for the assets' latest rows
+FIRST_BATCHES = 2_000  # looked through for the assets' latest rows,
+FIRST_ROWS = 200_000  # and so many rows: what is silent for longer has no score to show
+BEHIND = 200  # batches; whoever has not looked for longer looks back from the newest again
 ROWS_AT_ONCE = 20_000
 COVERED_MS = 24 * 3_600_000  # that coverage is told of
-COVERAGE_S = 60.0  # between two looks at the ledger
+COVERAGE_S = 60.0  # between two looks at the ledger, at the least
+COVERAGE_SHARE = 0.01  # of a processor, that they may take
 
 # How an asset stands, in one word that is counted and coloured; any other status is a regime that is not scored.
 STATES = frozenset(
@@ -82,7 +85,7 @@ class Fleet:
         self._rates = {"values": Rate(), "scored rows": Rate()}
         self._told = -1  # the newest transition that the incidents are as of
         self._worst: dict[str, AlertEvent] = {}  # open incident of an asset
-        self._covered = -COVERAGE_S  # when the ledger was looked at
+        self._coverage_due = -math.inf  # when the ledger is looked at again
         self._coverage: dict[str, dict[str, Any]] = {}
 
     def look(self, assets: list[dict[str, Any]], now: float) -> View:
@@ -134,37 +137,44 @@ class Fleet:
 
     def _read_coverage(self, now: float) -> None:
         """How much of the last day every asset was scored, anew each minute."""
-        if now - self._covered < COVERAGE_S:
+        if now < self._coverage_due:
             return
+        began = time.perf_counter()
         since = time.time_ns() // 1_000_000 - COVERED_MS
         found = coverage(self._store.stretches(since), since)
         self._coverage = {each.asset: _covered(each) for each in found if each.total}
-        self._covered = now
+        self._coverage_due = now + max(COVERAGE_S, (time.perf_counter() - began) / COVERAGE_SHARE)
 
     def _read(self, wanted: set[str]) -> None:
         """Take in the score rows that are new; at first look back until those who are wanted have theirs."""
-        if self._position:
+        newest = self._store.heads()[0]
+        if self._position and newest - self._position <= BEHIND:
             while batches := self._store.scores_after(self._position, ROWS_AT_ONCE):
                 for batch in batches:
-                    self._take(batch, newer=True)
+                    self._take(batch, self._scores)
                 self._position = batches[-1].position
             return
-        self._position = self._store.heads()[0]
+        found: dict[str, tuple[float | None, str | None]] = {}
+        missing, rows = wanted.copy(), 0
         with closing(self._store.latest_scores()) as newest_first:
             for number, batch in enumerate(newest_first):
-                if number >= FIRST_BATCHES or not wanted - self._scores.keys():
-                    return
-                self._take(batch, newer=False)
+                if number >= FIRST_BATCHES or rows >= FIRST_ROWS or not missing:
+                    break
+                own: dict[str, tuple[float | None, str | None]] = {}
+                self._take(batch, own)
+                found = {**own, **found}
+                missing -= own.keys()
+                rows += len(batch.streams)
+        self._position = newest
+        self._scores |= found
 
-    def _take(self, batch: StoredScores, *, newer: bool) -> None:
+    def _take(self, batch: StoredScores, into: dict[str, tuple[float | None, str | None]]) -> None:
+        """Note the latest row of each asset of a batch, in which they come in the order of time."""
         contribution = np.nan_to_num(batch.rows.contribution, nan=-np.inf)  # (B, C)
         most = contribution.argmax(axis=1).tolist()  # (B,)
         known = np.isfinite(contribution.max(axis=1)).tolist()  # (B,)
-        rows = list(zip(batch.streams, batch.rows.score.tolist(), most, known, strict=True))
-        for stream, score, place, told in rows if newer else reversed(rows):
-            if newer or stream not in self._scores:
-                sensor = batch.sensors[place] if told else None
-                self._scores[stream] = (None if math.isnan(score) else score, sensor)
+        for stream, score, place, told in zip(batch.streams, batch.rows.score.tolist(), most, known, strict=True):
+            into[stream] = (None if math.isnan(score) else score, batch.sensors[place] if told else None)
 
     def _take_rates(self, books: dict[str, Any], now: float) -> dict[str, float]:
         if not books:

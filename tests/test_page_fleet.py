@@ -77,6 +77,23 @@ def test_coverage_is_of_the_last_day_with_the_main_reason_for_the_rest(store: St
     assert unknown["coverage"] is None
 
 
+@pytest.mark.parametrize("behind", [0, 200])
+def test_the_latest_score_is_the_same_for_who_follows_and_who_looks_back(
+    store: Store, behind: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each asset's newest row counts, in the batch and among batches; one without a new row keeps what it had."""
+    monkeypatch.setattr("monitor.fleet.BEHIND", behind)
+    rows = [row(name) for name in ("a", "b", "c", "never")]
+    fleet = Fleet(store)
+    store.write(1, result([batch(("a", 1), ("b", 1), score=0.1), batch(("c", 1), score=0.2)]))
+    fleet.look(rows, 0.0)
+    last = batch(("a", 4), ("b", 4), ("a", 5), score=0.4)
+    last.rows.score[2] = 0.5
+    store.write(2, result([batch(("a", 2), score=0.3), last, batch(("b", 6), score=float("nan"))]))
+    seen = {each["asset"]: each["score"] for each in fleet.look(rows, 1.0).assets}
+    assert seen == {"a": 0.5, "b": None, "c": pytest.approx(0.2), "never": None}
+
+
 @pytest.mark.parametrize("folded", [False, True])
 def test_the_hour_behind_is_there_also_before_the_history_has_it(store: Store, folded: bool) -> None:
     """Lowest and highest of each minute, by hand; the same whether the rows were folded or not."""
