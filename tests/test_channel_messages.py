@@ -64,6 +64,14 @@ def test_a_text_says_what_since_when_how_grave_and_where_to_look() -> None:
     )
 
 
+def test_a_name_cannot_pass_for_a_line_of_ours() -> None:
+    told = Told()
+    told.at(0, event(asset="plant//p1\nSubject: all is well"))
+    words = message.message(told_at(told, 30), "")
+    assert "\n" not in words.subject
+    assert words.text.count("\n") == 2
+
+
 def test_a_site_without_data_and_a_flood_are_a_few_lines_however_many_there_are() -> None:
     told = Told(plant=Plant({"plant": 120}))
     told.at(0, *(event(asset=f"plant/hall/p{number}", kind="stale") for number in range(100)))

@@ -11,12 +11,15 @@ import pytest
 
 from config.notify import ChannelSettings, NotifySettings
 from monitor.channels.census import Census
+from monitor.channels.http import HttpClient
 from monitor.channels.made import made
 from monitor.channels.rules import Plant
+from monitor.channels.way import Undelivered
 from monitor.records import StepResult, Transition
 from monitor.store import Store
 from tests.channel_samples import event
 from tests.servers.alertmanagers import alertmanager
+from tests.servers.brokers import make_certificates
 from tests.servers.hooks import hook, mailbox
 
 if TYPE_CHECKING:
@@ -190,6 +193,27 @@ def test_a_webhook_gets_alertmanagers_body_with_its_token(tmp_path: Path) -> Non
         _, over = server.wait(2)[1]
         assert (over["status"], over["alerts"][0]["endsAt"]) == ("resolved", "1970-01-01T00:01:01.000Z")
         assert over["alerts"][0]["fingerprint"] == alert["fingerprint"]
+
+
+def test_a_webhook_is_spoken_to_over_tls_if_its_authority_is_known(tmp_path: Path) -> None:
+    made_for = make_certificates(tmp_path / "certificates")
+    with hook(made_for) as server:
+        client = HttpClient("channel c", server.url, None, made_for.ca_file, 5)
+        assert client.post({"a": 1}) == 200
+        client.close()
+        for url, ca_file, words in (
+            (server.url, None, r"TLS failed \(unable to get local issuer certificate\): see its url and ca_file"),
+            (
+                server.url.replace("localhost", "127.0.0.1"),
+                made_for.ca_file,
+                "the certificate is for another name",
+            ),
+        ):
+            with pytest.raises(Undelivered, match=words):
+                HttpClient("channel c", url, None, ca_file, 5).post({})
+        assert len(server.requests) == 1
+    with hook() as plain, pytest.raises(Undelivered, match="it speaks no TLS"):
+        HttpClient("channel c", plain.url.replace("http://", "https://"), None, None, 5).post({})
 
 
 def test_our_webhook_has_the_form_of_alertmanagers_own(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ from tests.servers.peers import Peer
 if TYPE_CHECKING:
     from tests.servers.influxd import Influxd
 
-PASSWORD, TOKEN, HTTP, KEY = (f"canary-{name}-9f3a71" for name in ("password", "token", "http", "hmac"))
+PASSWORD, TOKEN, HTTP, KEY, CHANNEL = (
+    f"canary-{name}-9f3a71" for name in ("password", "token", "http", "hmac", "channel")
+)
 CANARY = re.compile(rb"canary-[a-z]+-9f3a71")
 TELEMETRY = "enginewatch/v1/plant/p1/telemetry"
 
@@ -61,6 +63,9 @@ def settings(broker: Mosquitto, folder: Path, influx: str, log: str) -> str:
         text.replace("[mqtt]", '[mqtt]\nusername = "ann"', 1)
         + f'[influx]\nurl = "{influx}"\nbucket = "engines"\nretry_min_s = 0.1\nretry_max_s = 0.5\n'
         + f'[commands]\nhmac_key_file = "{folder}/private/key"\n[http]\ntoken_file = "{folder}/private/http"\n'
+        + f'[[notify.channels]]\nname = "mail"\nurl_file = "{folder}/private/address"\n'
+        + '[[notify.channels]]\nname = "hook"\nto = "webhook"\n'
+        + f'url = "http://127.0.0.1:1/hook"\ntoken_file = "{folder}/private/http"\n'
     )
 
 
@@ -70,6 +75,7 @@ def searched(folder: Path) -> list[str]:
     return [str(file) for file in files if CANARY.search(file.read_bytes())]
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by apprise, on Python 3.11
 @pytest.mark.parametrize("log", ["json", "console"])
 def test_no_secret_is_written_anywhere(tmp_path: Path, database: Influxd, log: str) -> None:
     """By environment, secrets folder and file; with the right ones and wrong ones; and when the journal breaks."""
@@ -80,6 +86,7 @@ def test_no_secret_is_written_anywhere(tmp_path: Path, database: Influxd, log: s
     hidden.mkdir(parents=True)
     private(hidden / "key", KEY)
     private(hidden / "http", HTTP)
+    private(hidden / "address", f"mailto://ann:{CHANNEL}@127.0.0.1:1?to={CHANNEL}@b.example")
     private(hidden / "influx__token", TOKEN)
     database.configure(token=TOKEN)
     heard: list[bytes] = []
@@ -159,6 +166,7 @@ def commands(house: Path, given: dict[str, str]) -> list[bytes]:
         ("check", "--set", f"mqtt.password={PASSWORD}"),
         ("check", "--set", f"influx.url=http://me:{PASSWORD}@localhost"),
         ("assets", "list"),
+        ("alerts", "test"),
     )
     return [said(*words, folder=house, more=given) for words in calls]
 
@@ -178,6 +186,9 @@ def refused(house: Path, given: dict[str, str]) -> list[bytes]:
         f'[http]\ntoken = ["{HTTP}"]\n',
         f'[http]\ntoken = "{HTTP}"\ntoken_file = "nowhere"\nhost = "0.0.0.0"\n',
         f'[commands]\nhmac_key = "{KEY}"\n',
+        f'[[notify.channels]]\nname = "a"\nurl = "mailtoo://{CHANNEL}:{CHANNEL}@b.example/{CHANNEL}"\n',
+        f'[[notify.channels]]\nname = "a"\nurl = ["{CHANNEL}"]\n',
+        f'[[notify.channels]]\nname = "a"\nto = "webhook"\nurl = "http://me:{CHANNEL}@b.example"\n',
     ):
         wrong.write_text(text + '[[classes]]\nname = "a"\nmodel = "pretrained:engine"\n')
         wrong.chmod(0o600)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from monitor import wording
 from monitor.incident import clock
+from monitor.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -53,7 +54,8 @@ def message(telling: Telling, page: str) -> Message:
     lines = _summary(telling, news) if telling.form in {"flood", "loss"} else _each(telling.told, page)
     if telling.form in {"flood", "loss"} and page:
         lines.append(page)
-    return Message(f"{mark}{head}"[:LONGEST_SUBJECT], "\n".join(lines) + "\n", grave, over=not is_open)
+    text = "\n".join(printable(line) for line in lines)  # a name must not pass for a line of ours
+    return Message(printable(f"{mark}{head}")[:LONGEST_SUBJECT], f"{text}\n", grave, over=not is_open)
 
 
 def _subject(telling: Telling, news: Sequence[Told]) -> str:

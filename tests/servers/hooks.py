@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email
 import json
+import ssl
 import threading
 import time
 from email.policy import default
@@ -16,6 +17,8 @@ from tests.servers import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from email.message import EmailMessage
+
+    from tests.servers.brokers import Certificates
 
 
 class Hook:
@@ -37,8 +40,8 @@ class Hook:
 
 
 @contextlib.contextmanager
-def hook() -> Iterator[Hook]:
-    """A webhook that listens."""
+def hook(certificates: Certificates | None = None) -> Iterator[Hook]:
+    """A webhook that listens, over TLS where it has a certificate."""
     made = Hook()
 
     class Handler(BaseHTTPRequestHandler):
@@ -53,6 +56,11 @@ def hook() -> Iterator[Hook]:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", made.port), Handler) as server:
+        if certificates is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(certificates.cert_file, certificates.key_file)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            made.url = made.url.replace("http://127.0.0.1", "https://localhost")
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
