@@ -50,7 +50,7 @@ def test_a_fault_that_is_not_seen_in_time_is_missed_and_the_next_one_that_is_end
     watched = Watched()
     assert [watched.turn(second) for second in (100, 160, 160.5)] == ["begin", "", "end"]
     assert watched.results() == [("missed", 100, None)]
-    assert f"fault {FAULTS[0]} of 1970-01-01 00:01:40 was missed" in watched.plan.trouble
+    assert "fault low ignition voltage of 1970-01-01 00:01:40 was missed" in watched.plan.trouble
     assert watched.turn(3700) == "begin"
     assert watched.plan.fault == FAULTS[1]
     watched.hear(Transition.FIRED, 3710)

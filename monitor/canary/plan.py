@@ -39,7 +39,7 @@ class Outcome:
         """What is wrong, in words; empty where nothing is."""
         when = datetime.fromtimestamp(self.at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         if self.result == "missed":
-            return f"the canary's fault {self.fault} of {when} was missed: {self.why}"
+            return f"the canary's fault {self.fault.replace('_', ' ')} of {when} was missed: {self.why}"
         if self.result == "false":
             return f"the canary had an incident without a fault at {when}: {self.why}"
         return ""

@@ -131,13 +131,14 @@ class Canary:
         self._plan.outcomes.extend(Outcome(**each) for each in reversed(known.get("outcomes", [])))
         self._position = self._store.heads()[1]
         self._plan.open.update(each.incident_id for each in self._store.open_incidents(self._key))
+        self._report = self._plan.report()
 
     def _publish(self) -> None:
         """A reading each tick, and faults as planned, until the end."""
         grid, engine = self._grid, CanaryEngine(self._grid.period_ms)
         before = WINDOWS * grid.window_ms  # readings that are published at once, so that windows are full
         empty = self._newest + NOTED_EVERY_MS + grid.window_ms + before
-        self._plan.due = _now() + FIRST_MS
+        self._plan.due = max(_now(), empty) + FIRST_MS
         while not self._ends and (_now() < empty or not self._publisher.connected):
             self._woken.wait(grid.period_ms / 1000)
             self._woken.clear()

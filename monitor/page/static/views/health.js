@@ -85,45 +85,44 @@ const RESULTS = {
 };
 const SAID = { false: "an incident without a fault" };
 
+const SHOWN = 8; // outcomes
+
 function canary(data) {
   const { delay_s: delay } = data;
   return [
-    data.trouble ? el("p", {}, badge(words.HEALTH.failed, data.trouble)) : null,
-    el("p", { class: "dim" }, "A simulated engine with known faults, through the broker and every room: what is missed here would be missed of yours."),
+    data.trouble && el("p", {}, data.trouble),
     el("dl", { class: "figures" },
-      figure("Last delay", delay.last === undefined ? "–" : seconds(delay.last)),
-      figure("Median", delay.median === undefined ? "–" : seconds(delay.median), delay.longest === undefined ? null : `longest ${seconds(delay.longest)}`),
+      figure("Last delay", seconds(delay.last)),
+      figure("Median", seconds(delay.median), delay.longest === undefined ? null : `longest ${seconds(delay.longest)}`),
       figure(data.began === null ? "Next fault" : "Fault now", data.began === null ? words.clock(data.next) : words.plain(data.fault))),
-    data.outcomes.length > 0 && table(["Fault at", "Fault", "What came of it", "Seen after"], data.outcomes.map((each) => [
+    data.outcomes.length > 0 && table(["At", "Fault", "What came of it"], data.outcomes.slice(0, SHOWN).map((each) => [
       words.clock(each.at), words.plain(each.fault) || "none",
-      [badge(RESULTS[each.result] ?? words.HEALTH.idle, SAID[each.result] ?? each.result), each.why && el("div", { class: "dim" }, each.why)],
-      each.delay_s === null ? "–" : seconds(each.delay_s)])),
+      [badge(RESULTS[each.result] ?? words.HEALTH.idle, each.delay_s === null ? SAID[each.result] ?? each.result : `seen after ${seconds(each.delay_s)}`),
+        each.why && el("div", { class: "dim" }, each.why)]])),
+    el("p", { class: "dim" }, "A simulated engine with known faults, through the broker and every room: what is missed here would be missed of yours."),
   ];
 }
 
-const seconds = (value) => `${words.number(value, 2)} s`;
+const seconds = (value) => (value === undefined ? "–" : `${words.number(value, 2)} s`);
 
 function falseAlarms(data) {
   if (!data.length) return el("p", { class: "dim" }, "No budget was set. ", el("code", {}, "enginewatch calibrate --budget 1/asset-month"), " says what it would take.");
   return [
-    table(["Class", "Budget", "Floor", "Predicted", "Since then"], data.map((each) => [
-      each.class, each.budget,
-      each.floor_now === each.floor ? words.number(each.floor) : `${words.number(each.floor)}, now ${words.number(each.floor_now)}`,
-      predicted(each), since(each)])),
-    el("p", { class: "dim" }, "Rates are in the unit of the budget; incidents that were judged real do not count. Bounds are of 95 % each, 90 % where the data was too little to count by."),
+    data.map((each) => [
+      el("h3", {}, `${each.class}: ${each.budget}`),
+      el("dl", { class: "figures" },
+        figure("Floor", words.number(each.floor), each.floor_now === each.floor ? `was ${words.number(each.before)}` : `the daemon's is ${words.number(each.floor_now)}`),
+        figure("Predicted", each.predicted === null ? "–" : words.number(each.predicted, 2), `at most ${words.number(each.high, 2)}`),
+        since(each.since)),
+      el("p", { class: "dim" }, `Set ${words.clock(each.at)} by ${words.number(each.days)} asset-days of normal running.`)]),
+    el("p", { class: "dim" }, "Rates are in the unit of the budget; incidents that were judged real do not count."),
   ];
 }
 
-function predicted(each) {
-  const most = `at most ${words.number(each.high)}`;
-  return [each.predicted === null ? most : words.number(each.predicted),
-    el("div", { class: "dim" }, each.predicted === null ? "" : `${most}; `, `by ${words.number(each.days)} asset-days, ${words.clock(each.at)}`)];
-}
-
-function since({ since: now }) {
-  if (now.rate === null) return "nothing was scored yet";
-  return [words.number(now.rate),
-    el("div", { class: "dim" }, `${words.number(now.low)} to ${words.number(now.high)}; ${words.count(now.incidents, "incident")} in ${words.number(now.days)} asset-days`)];
+function since(now) {
+  const so_far = `${words.count(now.incidents, "incident")} in ${words.number(now.days, 2)} asset-days`;
+  if (now.rate === null) return figure("Since then", "–", "nothing was scored yet");
+  return figure("Since then", words.number(now.rate, 2), `${words.number(now.low, 2)} to ${words.number(now.high, 2)}: ${so_far}`);
 }
 
 function letters(data) {
