@@ -15,6 +15,7 @@ const DAY = 24 * HOUR;
 const RANGES = [["15m", "15 min", 15 * MINUTE], ["1h", "1 h", HOUR], ["6h", "6 h", 6 * HOUR], ["24h", "24 h", DAY], ["7d", "7 d", 7 * DAY], ["30d", "30 d", 30 * DAY], ["all", "all", null]];
 const ROW_BY_ROW = 6 * HOUR; // up to which the charts go on with every row
 const AGAIN_MS = 20_000; // after which longer ones, and what stands around the charts, are asked for anew
+const SOON_MS = 2000; // the same, where an incident began or ended
 const REST_MS = 900; // between two looks at new rows
 const FIRST = 6; // sensors that are shown at once
 const MOST_POINTS = 600;
@@ -45,7 +46,9 @@ export async function show(root, [key, given], page) {
   put(root,
     el("div", { class: "view-head" }, el("h1", {}, assetName(key)), el("span", { class: "dim" }, assetPlace(key)), nodes.badge, el("div", { class: "actions" }, actions())),
     el("section", { class: "card stack", "aria-label": "How it stands" }, nodes.now, nodes.figures),
-    el("div", { class: "view-head range" }, nodes.ranges, nodes.whole, utc),
+    el("div", { class: "view-head range" }, nodes.ranges,
+      el("div", { class: "segments", role: "group", "aria-label": "Move the range" }, el("button", { type: "button", onclick: () => move(-0.5, 1) }, "Earlier"), el("button", { type: "button", onclick: () => move(0.5, 1) }, "Later"), el("button", { type: "button", onclick: () => move(0, 0.5) }, "Closer"), el("button", { type: "button", onclick: () => move(0, 2) }, "Wider")),
+      nodes.whole, utc),
     el("section", { class: "card", "aria-labelledby": "score-title" }, el("h2", { id: "score-title" }, "Score and threshold"), nodes.score,
       el("p", { class: "key dim" }, el("i", { class: "mark line" }), "score, with its lowest and highest ", el("i", { class: "mark dashed critical" }), "threshold ", el("i", { class: "mark span warning" }), "incident ", el("i", { class: "mark span idle" }), "not scored. Drag over a chart to zoom.")),
     el("div", { class: "columns" },
@@ -125,6 +128,15 @@ export async function show(root, [key, given], page) {
     const name = wanted.name ?? `${wanted.from}-${wanted.to}`;
     window.history.replaceState(null, "", `#/asset/${encodeURIComponent(key)}/${name}`);
     load().catch(tell);
+  }
+
+  /* By how much of its length the range goes on, and how many times as long it becomes. */
+  function move(by, times) {
+    if (!history) return;
+    const length = history.to - history.from;
+    const middle = history.from + length * (0.5 + by);
+    const half = Math.max(SHORTEST, length * times) / 2;
+    go({ from: Math.max(1, Math.round(middle - half)), to: Math.round(middle + half) });
   }
 
   /* -- drawing ---------------------------------------------------------------------------------------------------- */
@@ -328,13 +340,11 @@ export async function show(root, [key, given], page) {
     if (error.name !== "AbortError") page.say(error.message, "warning");
   }
 
-  let incidents = null;
   return {
     update(live) {
       drawNow(live);
       const row = live.assets.get(key);
-      const changed = incidents !== null && row && row.incidents !== incidents;
-      incidents = row?.incidents ?? incidents;
+      const changed = row && history && row.incidents !== history.open.length && Date.now() - loaded > SOON_MS;
       if (busy || !history || range.from !== undefined) {
         if (changed && !busy) load().catch(tell);
         return;
@@ -364,6 +374,7 @@ function well(row) {
   if (row.maintenance?.begun) return `It is worked on until ${when(row.maintenance.until)}${row.maintenance.who ? ` (${row.maintenance.who})` : ""}${row.maintenance.why ? `: ${row.maintenance.why}` : ""}. Nothing is scored, nobody is alarmed.`;
   if (row.state === "watched" && row.score !== null && row.score !== undefined && row.threshold) return `Nothing is wrong: scored and judged, at ${percent(row.score / row.threshold)} of its threshold.`;
   if (row.state === "watched") return "Nothing is wrong: scored and judged.";
+  if (row.severity) return "An incident has just begun: what is wrong is being looked up.";
   return `No incident is open. ${how.means ? `It is ${row.status}: ${how.means}.` : `It is ${row.status}.`}`;
 }
 
