@@ -31,7 +31,7 @@ FIRST_ROWS = 200_000  # and so many rows: what is silent for longer has no score
 BEHIND = 200  # batches; whoever has not looked for longer looks back from the newest again
 ROWS_AT_ONCE = 20_000
 COVERED_MS = 24 * 3_600_000  # that coverage is told of
-COVERAGE_S = 60.0  # between two looks at the ledger, at the least
+COVERAGE_S = 5.0  # between two looks at the ledger, at the least
 COVERAGE_SHARE = 0.01  # of a processor, that they may take
 
 # How an asset stands, in one word that is counted and coloured; any other status is a regime that is not scored.

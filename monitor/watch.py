@@ -100,7 +100,7 @@ def stopped(now: Facts, base: Facts, quiet_s: float, patience_s: float = PATIENC
     if not values and messages and now.behind > RECORDS_BEHIND:
         return Place.JOURNAL, f"{messages} messages came, and the line is {now.behind} records behind"
     if not values or quiet_s >= patience_s:
-        place, sentence = Place.TOPICS, _silence(now, 0 if values or now.behind else messages, quiet_s)
+        place, sentence = Place.TOPICS, _silence(now, 0 if values or now.behind else messages, quiet_s, patience_s)
     elif refused == values:
         return Place.REFUSED, f"{messages} messages, {_refused(now, refused)}"
     elif refused + now.too_late - base.too_late == values:
@@ -111,11 +111,13 @@ def stopped(now: Facts, base: Facts, quiet_s: float, patience_s: float = PATIENC
     return place, f"{sentence}; {_refused(now, refused)}" if refused else sentence
 
 
-def _silence(now: Facts, others: int, quiet_s: float) -> str:
-    """Connected, and nothing comes."""
+def _silence(now: Facts, others: int, quiet_s: float, patience_s: float) -> str:
+    """Connected, and nothing comes: not yet, or for so long that somebody should look."""
     topics = ", ".join(now.topics[:TOPICS_TOLD])
     if len(now.topics) > TOPICS_TOLD:
         topics += f" and {len(now.topics) - TOPICS_TOLD} more"
+    if quiet_s < patience_s:
+        return f"connected to the broker, no readings yet on {topics}"
     beside = f" ({others} messages on others)" if others else ""
     return (
         f"connected to the broker, but 0 readings for {quiet_s:.0f} s on {topics}{beside}: "
