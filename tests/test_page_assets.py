@@ -106,14 +106,18 @@ def test_what_is_not_yet_is_null_and_the_reason_stands_beside_it(page: Page) -> 
     assert "NaN" not in json.dumps(said)
 
 
-def test_incidents_of_the_range_come_as_spans(page: Page) -> None:
-    """What ended before it, or begins behind it, or is of another asset, does not; what is open has no end."""
+def test_incidents_of_the_range_come_as_spans(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ended before it, or begins behind it, or is of another asset, does not; what is open has no end.
+
+    However many came later.
+    """
+    monkeypatch.setattr(asset_facts, "INCIDENTS", 3)
     write(page, steady(PUMP, range(600)))
     for name, at, until, more in (
         ("before", 0, 50, {}),
         ("inside", 120, 180, {"kind": "sensor_stuck", "sensor": "flow"}),
         ("open", 200, None, {}),
-        ("behind", 400, 500, {}),
+        *((f"behind {number}", 400 + number, 500, {}) for number in range(4)),
         ("other", 120, 180, {"stream": ODD}),
     ):
         started = {"started": START + 1000 * at, **more}

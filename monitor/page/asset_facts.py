@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from monitor.coverage import Coverage, Stretch
     from monitor.history_store import AssetHistory
-    from monitor.records import Float32, StoredScores
+    from monitor.records import AlertEvent, Float32, StoredScores
     from monitor.store import Store
 
 POINTS, MOST_POINTS = 400, 1_500
 SENSORS = 24  # in an answer, where it is not said which
-INCIDENTS = 300  # the latest of a range
+INCIDENTS = 300  # of a range, those that began last
 GAPS = 300  # the longest of a range
 BATCHES = 200  # looked through for the latest scored rows
 LATEST_ROWS = 20  # whose contributions are shown
@@ -60,20 +60,20 @@ def view(
     usually deviates from what is expected of it, where the model says so.
     """
     begins = store.asset_begins(asked.asset)
-    last = store.find_incidents(INCIDENTS, asset=asked.asset)
-    if known is None and begins is None and not last:
+    if known is None and begins is None and not store.find_incidents(1, asset=asked.asset):
         return None
     start, end = bounds(asked, begins, known, now)
     found = store.asset_history(asked.asset, start, end, asked.points)
     latest = _latest(store, asked.asset)
     wanted = asked.sensors or _ranked(found, latest, usual)[:SENSORS]
     stretches = store.stretches(min(start, now - DAY), asked.asset)
-    told = [incident(*each) for each in last if _overlaps(each, start, end)]
+    waiting = store.find_incidents(INCIDENTS, asset=asked.asset, is_open=True)
+    begun = store.find_incidents(INCIDENTS, asset=asked.asset, before=(end, ""))
     return {
         "asset": asked.asset,
         "name": wording.asset(asked.asset),
         "now": _now(known),
-        "open": [{**incident(*each), "to_do": to_do(each[0].kind)} for each in last if each[2]],
+        "open": [{**incident(*each), "to_do": to_do(each[0].kind)} for each in waiting],
         "begins": begins,
         "from": start,
         "to": end,
@@ -88,7 +88,7 @@ def view(
             if name not in wanted
         ],
         "contributions": latest,
-        "incidents": told,
+        "incidents": [incident(*each) for each in begun if _reaches(each, start)],
         "gaps": _gaps(coverage([each for each in stretches if each.end > start], start), end),
         "coverage": _coverage(coverage([each for each in stretches if each.end > now - DAY], now - DAY)),
     }
@@ -162,9 +162,10 @@ def _now(known: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: known.get(name) for name in names}
 
 
-def _overlaps(told: tuple[Any, str, bool], start: int, end: int) -> bool:
+def _reaches(told: tuple[AlertEvent, str, bool], start: int) -> bool:
+    """Whether an incident was not over before a time."""
     at, _, is_open = told
-    return at.started < end and (is_open or at.time >= start)
+    return is_open or at.time >= start
 
 
 def _scores(found: AssetHistory) -> dict[str, Any]:
