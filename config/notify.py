@@ -24,7 +24,9 @@ KINDS = (
 
 
 def _zone(name: str) -> str:
-    """Refuse what is no time zone."""
+    """Refuse what is no time zone. UTC needs no data of the system, which small images do not have."""
+    if name == "UTC":
+        return name
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -88,7 +89,9 @@ def rules(settings: NotifySettings, own: ChannelSettings) -> Rules:
         kinds=own.kinds,
         critical_only=own.severity == "critical",
         critical_passes=own.critical_passes,
-        quiet=quiet.hours(own.quiet_from, own.quiet_to, ZoneInfo(own.time_zone)),
+        quiet=quiet.hours(
+            own.quiet_from, own.quiet_to, UTC if own.time_zone == "UTC" else ZoneInfo(own.time_zone)
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from tests.engine_line import ENGINE, TOPIC, engine
 from tests.rig import Daemon, json_lines, plain_settings, run, until
 from tests.servers import find, free_port, missing
 from tests.servers.brokers import Mosquitto
+from tests.servers.hooks import hook
 from tests.servers.peers import Peer
 
 if TYPE_CHECKING:
@@ -95,23 +96,30 @@ def test_all_well_with_a_daemon_running_that_notices_nothing(
     tmp_path: Path, mosquitto: Mosquitto, database: Influxd
 ) -> None:
     """Each hop is good; the daemon keeps its connections, and whoever listens hears nothing of the doctor."""
-    daemon = Daemon(tmp_path, ENGINE.format(broker=mosquitto, influx=database))
-    try:
-        daemon.start()
-        with engine(mosquitto), Peer(mosquitto, "#") as peer:
-            until(lambda: daemon.books().get("rows", {}).get("scored"))
-            found = doctor(tmp_path, code=0)
-        assert set(states(found).values()) == {"ok"}, found
-        assert "engine scored one window" in found["model"]["said"]
-        assert "max_inflight_messages 20" in found["limits"]["said"]  # what mosquitto ships with
-        assert {topic.split("/")[-1] for topic, _, _ in peer.messages} <= {"telemetry", "status", "alert", "event"}
-        log = daemon.log.read_text()
-        assert log.count('"event":"mqtt_connected"') == 2  # its two connections, made once
-        assert '"event":"mqtt_disconnected"' not in log
-        assert len(database.query("SELECT * FROM enginewatch_doctor", "engines")) == 1
-        daemon.stop()
-    finally:
-        daemon.close()
+    with hook() as server:
+        channel = f'[[notify.channels]]\nname = "hook"\nto = "webhook"\nurl = "{server.url}"\n'
+        daemon = Daemon(tmp_path, ENGINE.format(broker=mosquitto, influx=database) + channel)
+        try:
+            _all_is_well(daemon, mosquitto, database)
+        finally:
+            daemon.close()
+        assert server.requests == []
+
+
+def _all_is_well(daemon: Daemon, mosquitto: Mosquitto, database: Influxd) -> None:
+    daemon.start()
+    with engine(mosquitto), Peer(mosquitto, "#") as peer:
+        until(lambda: daemon.books().get("rows", {}).get("scored"))
+        found = doctor(daemon.folder, code=0)
+    assert set(states(found).values()) == {"ok"}, found
+    assert "engine scored one window" in found["model"]["said"]
+    assert "max_inflight_messages 20" in found["limits"]["said"]  # what mosquitto ships with
+    assert {topic.split("/")[-1] for topic, _, _ in peer.messages} <= {"telemetry", "status", "alert", "event"}
+    log = daemon.log.read_text()
+    assert log.count('"event":"mqtt_connected"') == 2  # its two connections, made once
+    assert '"event":"mqtt_disconnected"' not in log
+    assert len(database.query("SELECT * FROM enginewatch_doctor", "engines")) == 1
+    daemon.stop()
 
 
 def test_the_wrong_port(tmp_path: Path) -> None:
@@ -224,7 +232,7 @@ def test_a_broker_that_drops(tmp_path: Path) -> None:
 def test_the_table_is_a_line_a_hop(tmp_path: Path) -> None:
     write(tmp_path, At("127.0.0.1", free_port()))
     lines = run("doctor", folder=tmp_path, code=1).stdout.splitlines()
-    assert len(lines) == 13
+    assert len(lines) == 14
     assert lines[2].split(maxsplit=2)[:2] == ["connect", "failed"]
 
 
