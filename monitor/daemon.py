@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from monitor.schema import StoreError
 from monitor.shelf import Shelf
 from monitor.stages import Stage, Stages, Worker
 from monitor.store import Store
+from monitor.synthetic import is_synthetic
 from monitor.upkeep import Upkeep
 from monitor.vitals import Gatherer
 from monitor.watch import Facts, Watch
@@ -360,15 +362,17 @@ class Daemon:
 
     def _facts(self) -> Facts:
         """What the rooms know at this moment."""
-        return Facts.of_books(
+        others = [each for each in self._classes if not is_synthetic(each.name)]
+        facts = Facts.of_books(
             self._line.books,
             broker=self._broker,
-            topics=tuple(topic_filters(self._settings, self._classes)),
+            topics=tuple(topic_filters(self._settings, others)),
             disk_full=self._intake.full,
             messages=self._receiver.counters.received,
             behind=self._journal.last() - self._line.position,
             unmodelled=self._unmodelled(),
         )
+        return facts if self._canary is None else replace(facts, values=self._canary.apart(facts.values))
 
     def _unmodelled(self) -> tuple[str, ...]:
         return tuple(each.name for each in self._promotion.classes if each.model is None)

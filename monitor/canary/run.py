@@ -82,6 +82,7 @@ class Canary:
         self._noted = 0
         self._unbroken = 0  # since when readings follow each other
         self._position = 0  # of the transitions
+        self._others = 0  # values that are not its own
         self._woken = threading.Event()
         self._ends = False
         self._failed = ""
@@ -110,6 +111,14 @@ class Canary:
     def report(self) -> dict[str, Any]:
         """What came of it so far."""
         return self._report | ({"trouble": self._failed} if self._failed else {})
+
+    def apart(self, values: int) -> int:
+        """Of the values that have come in all, those of others, for one thread.
+
+        Its own count as soon as they are published, and come a moment later: others' never become fewer by that.
+        """
+        self._others = max(self._others, values - self._publisher.counters.values)
+        return self._others
 
     # On its own.
 

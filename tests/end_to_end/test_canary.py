@@ -66,6 +66,9 @@ def test_a_fault_is_seen_or_missed_or_not_tried(broker: Broker, tmp_path: Path) 
         assert 'enginewatch_canary_faults_total{result="seen"} 1\n' in metrics
         assert "\nenginewatch_streams 0\n" in metrics
         assert "\nenginewatch_incidents_open 0\n" in metrics
+        assert 'enginewatch_rows_total{status="scored"} 0\n' in metrics
+        said = sees.facts()["not_scoring"]  # of the topics of others, whatever comes on its own
+        assert (said.startswith("connected to the broker"), "_canary" in said) == (True, False)
         top = json.loads(run("top", "--json", folder=sees.folder).stdout)
         assert (top["assets"], top["canary"]) == ([], f"canary: seen after {found['sees']['delay_s']:.1f} s")
         health = answer(sees.facts()["http"], "/api/v1/health")[1]
