@@ -15,7 +15,7 @@ from monitor.health import Vitals
 from monitor.page import live
 from monitor.page.live import Hub
 from monitor.web import bounded
-from tests.http_rig import number
+from tests.http_rig import ask, number
 from tests.page_rig import Page, served
 from tests.rig import until
 
@@ -64,6 +64,8 @@ def event(answer: HTTPResponse) -> tuple[str, Any]:
 def test_first_comes_the_state_and_then_only_what_changed(page: Page) -> None:
     with listening(page) as answer:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
+        assert page.port is not None
+        assert ask(page.port, "/api/v1/live", "HEAD")[:2] == (200, "")  # of the stream there is no head alone
         name, said = event(answer)
         assert name == "state"
         assert said["summary"]["watched"] == "1 of 2 assets is watched; 1 not running"

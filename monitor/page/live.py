@@ -18,7 +18,7 @@ import msgspec
 import structlog
 from anyio import CapacityLimiter, to_thread
 from starlette.exceptions import HTTPException
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from monitor.door import CommandError
 from monitor.fleet import Fleet
@@ -95,14 +95,17 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self.listeners = 0
 
-    def respond(self, request: Request) -> StreamingResponse:
+    def respond(self, request: Request) -> Response:
         """The stream, for one who listens. Raises HTTPException where too many do."""
         if self.listeners >= LISTENERS:
             raise HTTPException(
                 HTTPStatus.SERVICE_UNAVAILABLE, f"{LISTENERS} pages listen already", {"Retry-After": "30"}
             )
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
         goes_on: Callable[[], None] = request.scope["state"]["goes_on"]
-        return StreamingResponse(self._told(goes_on), media_type="text/event-stream")
+        headers = {"X-Accel-Buffering": "no"}  # nginx would keep what we say until it has enough of it
+        return StreamingResponse(self._told(goes_on), headers=headers, media_type="text/event-stream")
 
     async def now(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Summary and rows as of the latest look; looks where nobody listens."""
