@@ -16,7 +16,7 @@ from monitor.page.numbers import one, short
 from monitor.records import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from monitor.coverage import Coverage, Stretch
     from monitor.history_store import AssetHistory
@@ -65,10 +65,12 @@ def view(
     start, end = bounds(asked, begins, known, now)
     found = store.asset_history(asked.asset, start, end, asked.points)
     latest = _latest(store, asked.asset)
-    wanted = asked.sensors or _ranked(found, latest, usual)[:SENSORS]
     stretches = store.stretches(min(start, now - DAY), asked.asset)
     waiting = store.find_incidents(INCIDENTS, asset=asked.asset, is_open=True)
     begun = store.find_incidents(INCIDENTS, asset=asked.asset, before=(end, ""))
+    within = [each for each in begun if _reaches(each, start)]
+    faulty = {at.sensor for at, _, _ in within}
+    wanted = asked.sensors or _ranked(found, faulty, latest, usual)[:SENSORS]
     return {
         "asset": asked.asset,
         "name": wording.asset(asked.asset),
@@ -88,7 +90,7 @@ def view(
             if name not in wanted
         ],
         "contributions": latest,
-        "incidents": [incident(*each) for each in begun if _reaches(each, start)],
+        "incidents": [incident(*each) for each in within],
         "gaps": _gaps(coverage([each for each in stretches if each.end > start], start), end),
         "coverage": _coverage(coverage([each for each in stretches if each.end > now - DAY], now - DAY)),
     }
@@ -194,8 +196,10 @@ def _sensor(
     }
 
 
-def _ranked(found: AssetHistory, latest: Mapping[str, Any] | None, usual: Mapping[str, float]) -> list[str]:
-    """Sensors, those first that have most to do with the latest scores; else those that deviated most."""
+def _ranked(
+    found: AssetHistory, faulty: Collection[str], latest: Mapping[str, Any] | None, usual: Mapping[str, float]
+) -> list[str]:
+    """Sensors: those at fault first, then those that have most to do with the latest scores, or deviated most."""
     said = {} if latest is None else {each["name"]: each["contribution"] or 0.0 for each in latest["of"]}
     readings = found.readings
     off = np.abs(np.nan_to_num(readings.mean - readings.expected)).max(axis=0, initial=0)  # (C,)
@@ -203,7 +207,11 @@ def _ranked(found: AssetHistory, latest: Mapping[str, Any] | None, usual: Mappin
         name: value / usual[name] if usual.get(name) else 0.0
         for name, value in zip(found.sensors, off.tolist(), strict=True)
     }
-    return sorted(found.sensors, key=lambda name: (-said.get(name, 0.0), -furthest[name], name))
+
+    def order(name: str) -> tuple[bool, float, float, str]:
+        return name not in faulty, -said.get(name, 0.0), -furthest[name], name
+
+    return sorted(found.sensors, key=order)
 
 
 def _latest(store: Store, asset: str) -> dict[str, Any] | None:

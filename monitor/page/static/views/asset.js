@@ -85,18 +85,19 @@ export async function show(root, [key, given], page) {
     return query;
   }
 
-  async function load() {
+  /* The charts, with the sensors that are shown; `anew` with those that have most to say by now. */
+  async function load(anew = false) {
     const mine = (number_ += 1);
     busy = true;
     loaded = Date.now();
     try {
       const query = question();
       query.set("points", String(Math.max(100, Math.min(MOST_POINTS, Math.round((nodes.score.clientWidth || 600) / 2)))));
-      if (history) for (const each of history.sensors.slice(0, Math.max(shownSensors, FIRST))) query.append("sensor", each.name);
+      if (history && !anew) for (const each of history.sensors.slice(0, Math.max(shownSensors, FIRST))) query.append("sensor", each.name);
       const path = `api/v1/assets/${encodeURIComponent(key)}`;
       const [found, placed] = await Promise.all([page.get(`${path}?${query}`), page.get(`${path}/map?${question()}`)]);
       if (mine !== number_) return;
-      const order = history?.sensors.map((each) => each.name);
+      const order = anew ? null : history?.sensors.map((each) => each.name);
       history = new History(found);
       if (order) history.sensors.sort((one, other) => order.indexOf(one.name) - order.indexOf(other.name));
       map = placed;
@@ -346,10 +347,10 @@ export async function show(root, [key, given], page) {
       const row = live.assets.get(key);
       const changed = row && history && row.incidents !== history.open.length && Date.now() - loaded > SOON_MS;
       if (busy || !history || range.from !== undefined) {
-        if (changed && !busy) load().catch(tell);
+        if (changed && !busy) load(true).catch(tell);
         return;
       }
-      if (changed || Date.now() - loaded > AGAIN_MS) load().catch(tell);
+      if (changed || Date.now() - loaded > AGAIN_MS) load(changed).catch(tell);
       else if (range.span !== null && range.span <= ROW_BY_ROW && Date.now() - rested > REST_MS) goOn().catch(tell);
     },
     close() {
