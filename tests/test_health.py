@@ -65,6 +65,10 @@ def test_what_stops_readings_is_not_ready(vitals: Vitals, word: str) -> None:
     [
         (replace(WELL, influx="nothing answers"), "InfluxDB gets nothing, the rows are kept: nothing answers"),
         (replace(WELL, notify="refused"), "subscribers get no alerts, they are kept: refused"),
+        (
+            replace(WELL, channels={"a": "", "b": "channel b: refused"}),
+            "kept until it gets through: channel b: refused",
+        ),
         (replace(WELL, unmodelled=("pump", "fan")), "no model yet, so nothing is scored of class pump, fan"),
     ],
 )
@@ -89,6 +93,25 @@ def test_prometheus_reads_what_the_books_say() -> None:
     assert all(each.documentation for each in families)
     counters = [each for each in families if each.type == "counter"]
     assert all(sample.name.endswith("_total") for each in counters for sample in each.samples)
+
+
+def test_a_channel_that_does_not_get_through_can_be_told_from_one_that_does() -> None:
+    vitals = replace(WELL, channels={"a": "", "b": "channel b: refused"})
+    figures = Figures(channel_messages={"a": 3, "b": 0}, channel_failures={"a": 0, "b": 7})
+    found = {
+        (sample.name, sample.labels["channel"]): sample.value
+        for family in text_string_to_metric_families(exposition(metrics(vitals, figures)))
+        for sample in family.samples
+        if "channel" in sample.labels
+    }
+    assert found == {
+        ("enginewatch_channel_degraded", "a"): 0,
+        ("enginewatch_channel_degraded", "b"): 1,
+        ("enginewatch_channel_messages_total", "a"): 3,
+        ("enginewatch_channel_messages_total", "b"): 0,
+        ("enginewatch_channel_failures_total", "a"): 0,
+        ("enginewatch_channel_failures_total", "b"): 7,
+    }
 
 
 def test_what_is_not_known_yet_is_left_out_and_no_zero() -> None:
