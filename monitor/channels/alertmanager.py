@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from monitor.channels.http import HttpClient
-    from monitor.channels.memory import Telling
     from monitor.channels.rules import Plant, Rules
     from monitor.channels.sink import Ledger
     from monitor.records import AlertEvent
@@ -29,14 +28,10 @@ ALERTS_AT_ONCE = 500  # in a request
 
 
 class AlertmanagerWay:
-    """A `Way`, as far as tests and reachability go."""
+    """The other side: it takes alerts and no messages."""
 
     def __init__(self, client: HttpClient) -> None:
         self.client = client
-
-    def tell(self, telling: Telling) -> None:
-        """Alerts are no messages: `Alertmanager` sends them itself."""
-        raise NotImplementedError
 
     def test(self) -> str:
         """Send an alert that ends by itself."""

@@ -59,7 +59,7 @@ def _channel(
     )
 
 
-def way(own: ChannelSettings, page: str) -> Way:
+def way(own: ChannelSettings, page: str) -> Way | AlertmanagerWay:
     """The way of one channel. Its secrets are read; what is wrong with them is told by whoever uses it."""
     section = f"channel {own.name}"
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from monitor.channels.rules import Plant, Rules
-    from monitor.channels.way import Way
+    from monitor.channels.way import Other, Way
     from monitor.records import AlertEvent
 
 BATCH = 500  # transitions that are taken in at once
@@ -70,14 +71,14 @@ class Ledger(Protocol):
         """The newest position of score batches, and that of transitions."""
 
 
-class Channel:
+class Channel(ABC):
     """What every channel has in common: a thread, a position, its error in words. `name` is the settings'."""
 
-    def __init__(self, name: str, way: Way, ledger: Ledger, *, retry_max_s: float, timeout_s: float) -> None:
+    def __init__(self, name: str, other: Other, ledger: Ledger, *, retry_max_s: float, timeout_s: float) -> None:
         """Nothing is read or sent before `start`."""
         self.name = name
         self.sink = f"channel:{name}"
-        self.way = way
+        self._other = other
         self.sent = 0  # messages that got through
         self.failures = 0  # attempts that did not
         self.waiting = 0  # incidents that were taken in, of which there is something to tell
@@ -115,16 +116,16 @@ class Channel:
         if self.thread.ident is not None:
             self.thread.join(timeout_s)
 
+    @abstractmethod
     def round(self) -> float:
         """One turn; returns for how many seconds there is nothing to do. Raises Undelivered and OutboxError."""
-        raise NotImplementedError
 
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
                 self._turn()
         finally:
-            self.way.close()
+            self._other.close()
 
     def _turn(self) -> None:
         self.pulse.turn()
@@ -179,6 +180,7 @@ class Teller(Channel):
     ) -> None:
         """`plant` says what there is beside incidents; it is asked on the channel's thread."""
         super().__init__(name, way, ledger, retry_max_s=retry_max_s, timeout_s=timeout_s)
+        self._way = way
         self._rules = rules
         self._plant = plant
         self._memory: Memory | None = None
@@ -200,7 +202,7 @@ class Teller(Channel):
             if self._stopping.is_set():
                 break
             self._sending()
-            self.way.tell(telling)
+            self._way.tell(telling)
             self.sent += 1
             by.told(memory, telling, _now())
             self._remember(memory, self._position)

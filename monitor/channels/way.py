@@ -16,11 +16,8 @@ class Undelivered(Exception):  # noqa: N818 - it says what is so
         self.retry_after = retry_after
 
 
-class Way(Protocol):
-    """A way on which messages leave. Each raises Undelivered."""
-
-    def tell(self, telling: Telling) -> None:
-        """Send a message; return once the other side has taken it."""
+class Other(Protocol):
+    """The other side of a channel. Each raises Undelivered."""
 
     def test(self) -> str:
         """Send one that is marked as a test; returns what was answered, in words."""
@@ -30,3 +27,10 @@ class Way(Protocol):
 
     def close(self) -> None:
         """Close what is open."""
+
+
+class Way(Other, Protocol):
+    """One that takes messages."""
+
+    def tell(self, telling: Telling) -> None:
+        """Send a message; return once the other side has taken it. Raises Undelivered."""
