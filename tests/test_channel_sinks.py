@@ -195,6 +195,17 @@ def test_a_webhook_gets_alertmanagers_body_with_its_token(tmp_path: Path) -> Non
         assert over["alerts"][0]["fingerprint"] == alert["fingerprint"]
 
 
+def test_a_message_that_is_not_taken_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    with hook() as server, house(tmp_path, to="webhook", url=server.url) as ours:
+        server.refused = "'asset': 'p1'"
+        ours.happens(event(time=1_000), event(asset="plant//p2", time=1_000))
+        while not any("'p2'" in str(body) for _, body in list(server.requests)):
+            ours.channel.thread.join(0.01)
+        server.refused = "nothing"
+        while ours.channel.sent < 2:
+            ours.channel.thread.join(0.01)
+
+
 def test_a_webhook_is_spoken_to_over_tls_if_its_authority_is_known(tmp_path: Path) -> None:
     made_for = make_certificates(tmp_path / "certificates")
     with hook(made_for) as server:

@@ -185,6 +185,7 @@ class Teller(Channel):
         self._plant = plant
         self._memory: Memory | None = None
         self._position = 0
+        self._refused: set[str] = set()  # keys of messages that are due and did not get through
 
     def round(self) -> float:
         """Take in what is new, and tell what is due."""
@@ -198,11 +199,17 @@ class Teller(Channel):
             self._remember(memory, events[-1][0])
         if not memory.items and not memory.groups:
             return IDLE_S
-        for telling in by.due(memory, self._rules, self._plant(), _now()):
+        due = by.due(memory, self._rules, self._plant(), _now())
+        # One message that the other side does not take must not hold up the others.
+        for telling in sorted(due, key=lambda each: each.key in self._refused):
             if self._stopping.is_set():
                 break
             self._sending()
-            self._way.tell(telling)
+            try:
+                self._way.tell(telling)
+            except Undelivered:
+                self._refused = {each.key for each in due if each.key in self._refused} | {telling.key}
+                raise
             self.sent += 1
             by.told(memory, telling, _now())
             self._remember(memory, self._position)
