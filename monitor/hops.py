@@ -103,7 +103,7 @@ def _line(vitals: Vitals, figures: Figures, beside: Beside) -> Iterator[Hop]:
         "reads values out of them",
         beside,
         rate="values",
-        light=f"the latest refusal: {refused[1]} (on {refused[0]})" if refused else "",
+        light=f"refused on {refused[0]}: {refused[1]}" if refused else "",
         said=f"{letters} dead letters are kept" if letters else "",
     )
     dead = "; ".join(livez(vitals)[1]["reasons"])  # type: ignore[arg-type]  # they are texts

@@ -36,7 +36,7 @@ def test_all_is_well_and_in_order() -> None:
         (Vitals(broker="refused"), Figures(), BESIDE, "broker", "failed", "refused; broker.plant:1883"),
         (Vitals(paused=True), Figures(), BESIDE, "receive", "failed", "paused, because the line is too far"),
         (Vitals(disk_full=True), Figures(), BESIDE, "journal", "failed", "the disk is full"),
-        (Vitals(), Figures(books=BOOKS), BESIDE, "decode", "degraded", "the latest refusal: not JSON (on pl"),
+        (Vitals(), Figures(books=BOOKS), BESIDE, "decode", "degraded", "refused on plant/x: not JSON"),
         (Vitals(threads=[Thread("line", alive=False)]), Figures(), BESIDE, "line", "failed", "the thread li"),
         (Vitals(unmodelled=["pump"]), Figures(), BESIDE, "line", "degraded", "no model yet for class pump"),
         (Vitals(), Figures(backlog_records=999), BESIDE, "line", "degraded", "999 records behind"),

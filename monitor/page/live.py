@@ -178,7 +178,7 @@ def _event(name: str, data: Any) -> bytes:
 
 def _summary(view: View, trouble: str) -> dict[str, Any]:
     return {
-        "trouble": trouble or view.trouble,
+        "trouble": trouble or (f"not connected to the broker: {view.broker}" if view.broker else view.trouble),
         "watched": view.watched,
         "broker": view.broker,
         "incidents": view.incidents,
