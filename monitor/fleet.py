@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monitor.coverage import coverage
-from monitor.demo.watch import Rate
 from monitor.influx import EVENTS, SCORES
 from monitor.notify import SINK
+from monitor.rate import Rate
 from monitor.synthetic import is_synthetic
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from monitor.demo.watch import LASTING_S, Rate, Watch
+from monitor.demo.watch import LASTING_S, Watch
+from monitor.rate import Rate
 from monitor.store import Store
 
 if TYPE_CHECKING:

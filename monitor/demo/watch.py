@@ -14,6 +14,7 @@ from monitor.demo.books import stored_values
 from monitor.demo.words import State
 from monitor.mqtt import Link
 from monitor.notify import SINK
+from monitor.rate import Rate
 from monitor.records import AlertEvent
 from monitor.schema import StoreError
 from monitor.store import Store
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 COUNTED = 10_000  # a lag is counted up to here
 LASTING_S = 3.0  # from which on trouble is told
-RATE_S = 5.0  # over which a rate is taken
 
 
 class Listener(Link):
@@ -60,27 +60,6 @@ class Listener(Link):
     def news(self) -> list[tuple[int, AlertEvent]]:
         """What came since the last call."""
         return [self._news.popleft() for _ in range(len(self._news))]
-
-
-class Rate:
-    """How fast a count grows, from its latest changes."""
-
-    def __init__(self) -> None:
-        self._counts: deque[tuple[float, int]] = deque()
-
-    def take(self, now: float, count: int) -> float | None:
-        """The rate a second; None before there are two counts."""
-        counts = self._counts
-        if not counts or counts[-1][1] != count:
-            counts.append((now, count))
-        elif now - counts[-1][0] > RATE_S:  # it stands still
-            counts.clear()
-            counts.append((now, count))
-            return 0.0
-        while len(counts) > 2 and now - counts[0][0] > RATE_S:  # noqa: PLR2004 - a rate needs two
-            counts.popleft()
-        (began, first), (ended, last) = counts[0], counts[-1]
-        return (last - first) / (ended - began) if ended > began else None
 
 
 class Watch:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from monitor.demo.watch import Rate
 from monitor.health import readyz
 from monitor.hops import hops
 from monitor.page.reader import said
 from monitor.printable import printable
+from monitor.rate import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
