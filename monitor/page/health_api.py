@@ -8,6 +8,7 @@ GET /api/v1/health  {time, status, reasons, version, started, hops, threads, mod
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from monitor.records import DeadLetter
     from monitor.store import Store
 
-LETTERS = 2_000  # the latest ones, which are looked at
+LETTERS = 500  # the latest ones, which are looked at
+LETTERS_S = 5.0  # between two looks: each may be long
 REASONS = 20  # that are told
 SAMPLES = 3  # of each
 LONGEST = 300  # characters of a payload, a topic or a reason
@@ -44,6 +46,8 @@ class Health:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._letters: list[DeadLetter] = []
+        self._letters_due = -math.inf
         self._rates = {name: Rate() for name in ("messages", "records", "values", "rows", "lines")}
 
     def look(self, store: Store) -> dict[str, Any]:
@@ -66,10 +70,16 @@ class Health:
             "threads": vitals.threads,
             "levels": {name: level._asdict() for name, level in beside.levels.items()},
             "models": sources.models(),
-            "letters": by_reason(store.dead_letters(LETTERS), figures.dead_letters_kept),
+            "letters": by_reason(self._latest(store), figures.dead_letters_kept),
             "learning": json.loads(facts.get("books", "{}")).get("learning", {}),
             **{name: section(store) for name, section in sources.sections.items()},
         }
+
+    def _latest(self, store: Store) -> list[DeadLetter]:
+        now = time.monotonic()
+        if now >= self._letters_due:
+            self._letters, self._letters_due = store.dead_letters(LETTERS), now + LETTERS_S
+        return self._letters
 
     def _take(self, figures: Figures) -> Mapping[str, float | None]:
         books, now = figures.books, time.monotonic()
