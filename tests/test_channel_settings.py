@@ -8,6 +8,9 @@ import pytest
 
 from config.load import load
 from config.mistakes import SettingsError
+from config.notify import KINDS
+from monitor import wording
+from monitor.records import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +79,11 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, lines: list[str], 
     assert place.startswith(f"{path}:")
     assert told in sentence
     assert HIDDEN not in line
+
+
+def test_every_kind_of_incident_can_be_chosen_and_has_words() -> None:
+    assert set(KINDS) == set(Kind)
+    assert wording.STATES.keys() | wording.FAULTS.keys() == set(Kind)
 
 
 def test_a_file_with_an_address_must_be_closed_to_others(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from datetime import datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,9 +13,10 @@ import pytest
 from config.notify import ChannelSettings, NotifySettings
 from monitor.channels.census import Census
 from monitor.channels.http import HttpClient
-from monitor.channels.made import made
+from monitor.channels.made import made, plant_of
 from monitor.channels.rules import Plant
 from monitor.channels.way import Undelivered
+from monitor.maintenance import Plan
 from monitor.records import StepResult, Transition
 from monitor.store import Store
 from tests.channel_samples import event
@@ -256,6 +258,15 @@ def test_a_channel_that_is_no_longer_there_is_forgotten(tmp_path: Path) -> None:
     assert (store.remembered("channel:a"), store.position("channel:a")) == (None, 0)
     assert (store.remembered("channel:b"), store.position("channel:b")) == ("{}", 4)
     store.close()
+
+
+def test_the_plant_is_what_the_line_knows() -> None:
+    """An asset that two classes have heard is one; a maintenance that has not begun yet is none."""
+    state: Any = SimpleNamespace(
+        classes=[SimpleNamespace(keys=["a//1", "a//2", "b//1"]), SimpleNamespace(keys=["a//2"])],
+        plans={"a//1": Plan(0, 9, begun=True), "b//1": Plan(5, 9)},
+    )
+    assert plant_of(state) == Plant({"a": 2, "b": 1}, frozenset({"a//1"}))
 
 
 def test_while_the_line_is_busy_the_plant_is_as_it_was() -> None:
