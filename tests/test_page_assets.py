@@ -14,6 +14,7 @@ import pytest
 from config.shipped import model_folder
 from models.artifact import load_header
 from models.landscape_file import LANDSCAPE
+from monitor.health import Vitals
 from monitor.history import HOUR, MINUTE
 from monitor.page import asset_facts, map_facts
 from monitor.page.numbers import short
@@ -197,7 +198,10 @@ def test_what_cannot_be_told_is_refused_in_words(page: Page) -> None:
         {"points": "1²"}, {"sensor": ["a"] * 300},
     ):  # fmt: skip
         assert page.get("assets", PUMP, **query)[0] == 400
-    page.busy = True
+    assert page.get("assets", PUMP)[1]["now"] is not None
+    page.vitals = Vitals(phase="replaying the journal")
+    assert page.get("assets", PUMP)[1]["now"] is None
+    page.vitals, page.busy = Vitals(), True
     assert page.get("assets", PUMP)[1]["now"] is None
     assert page.get("assets", PUMP, "map")[0] == 200
     assert page.get("assets", "plant//nobody", "map")[0] == 404

@@ -81,7 +81,7 @@ def asset_routes(sources: Sources, reader: Reader) -> list[Route]:
 
     def _map(store: Store, asked: asset_facts.Asked) -> dict[str, Any]:
         key = asked.asset
-        known, begins = _known(key), store.asset_begins(key)
+        known, begins = _known(key, fits=False), store.asset_begins(key)
         if known is None and begins is None:
             raise _unknown(key)
         header, landscape, why = _model(_spec(key, known))
@@ -91,10 +91,12 @@ def asset_routes(sources: Sources, reader: Reader) -> list[Route]:
         found = store.asset_history(key, start, end, map_facts.POINTS)
         return map_facts.landscape_map(found, header, landscape)
 
-    def _known(key: str) -> dict[str, Any] | None:
-        """The asset as the line knows it now; None where it does not, or is busy."""
+    def _known(key: str, *, fits: bool = True) -> dict[str, Any] | None:
+        """The asset as the line knows it now; None where it does not, or cannot be asked."""
+        if sources.vitals.vitals().phase:  # it replays, and would be waited for in vain
+            return None
         try:
-            return next((row for row in sources.assets() if row["asset"] == key), None)
+            return next((row for row in sources.assets(fits=fits) if row["asset"] == key), None)
         except CommandError:
             return None
 
