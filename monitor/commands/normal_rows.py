@@ -20,11 +20,11 @@ from monitor.records import Status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.records import Bool, Float32, Int64, StoredScores, UInt8
+    from monitor.records import Bool, Float32, Int32, Int64, StoredScores, UInt8
     from monitor.spec import ClassSpec
     from monitor.store import Store
 
-MOST_ROWS = 20_000_000  # that are held in memory; the oldest are left out
+MOST_ROWS = 16_000_000  # that are held in memory, three asset-months at 2 Hz; the oldest are left out
 REAL, FALSE = "real", "false"
 FOREVER = 2**62
 SAME = 0.01  # a threshold that stands still for this share of an asset's rows was a floor, or the cap
@@ -49,7 +49,7 @@ class _Rows:
     """Rows (N,) of a class, in the order in which they were stored, the latest batch first."""
 
     names: list[str]
-    code: Int64  # the number of each row's asset
+    code: Int32  # the number of each row's asset
     time: Int64
     status: UInt8
     score: Float32
@@ -120,7 +120,7 @@ def _stands_still(threshold: Float32) -> Bool:
 
 def _read(store: Store, spec: ClassSpec, most: int) -> _Rows | None:
     number: dict[str, int] = {}
-    parts: list[tuple[Int64, Int64, UInt8, Float32, Float32, Float32]] = []
+    parts: list[tuple[Int32, Int64, UInt8, Float32, Float32, Float32]] = []
     count, more = 0, False
     with closing(store.latest_scores()) as newest_first:
         for stored in newest_first:
@@ -139,8 +139,8 @@ def _read(store: Store, spec: ClassSpec, most: int) -> _Rows | None:
 
 def _part(
     stored: StoredScores, spec: ClassSpec, number: dict[str, int]
-) -> tuple[Int64, Int64, UInt8, Float32, Float32, Float32]:
-    code = np.array([number.setdefault(name, len(number)) for name in stored.streams], np.int64)
+) -> tuple[Int32, Int64, UInt8, Float32, Float32, Float32]:
+    code = np.array([number.setdefault(name, len(number)) for name in stored.streams], np.int32)
     levels = dict(zip(spec.regime.names, spec.threshold.regime_levels, strict=False))
     level = np.array([levels.get(name, 1.0) for name in stored.regimes], np.float32)[stored.rows.regime]
     rows = stored.rows
