@@ -81,7 +81,7 @@ export function scores(history) {
         band(x, low, high, colour("accent", 0.25)),
         line("score", x, mean, { line: { color: colour("accent"), width: 1.8 }, hoverinfo: "all", hovertemplate: "score %{y:.3g}<extra></extra>" }),
         line("threshold", x, threshold, { line: { color: colour("critical"), width: 1.6, dash: "dash" }, hoverinfo: "all", hovertemplate: "threshold %{y:.3g}<extra></extra>" }),
-        line("status", x, high.map((each) => each ?? 0), { line: { width: 0 }, hoverinfo: "all", text: said, hovertemplate: "%{text}<extra></extra>" }),
+        line("status", x, said.map((words, at) => (words ? high[at] ?? 0 : null)), { line: { width: 0 }, hoverinfo: "all", text: said, hovertemplate: "%{text}<extra></extra>" }),
       ];
     },
     layout() {
