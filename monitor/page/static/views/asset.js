@@ -36,7 +36,7 @@ export async function show(root, [key, given], page) {
 
   const nodes = {
     badge: el("span"), now: el("div", { class: "stack" }), figures: el("dl", { class: "figures" }),
-    score: el("div", { class: "chart", role: "img" }), sensors: el("div", { class: "sensors" }), more: el("button", { type: "button", hidden: true, onclick: showMore }),
+    score: el("div", { class: "chart", role: "img" }), sensors: el("div", { class: "sensors" }), none: el("p", { class: "dim", hidden: true }, "No row of it lies in this range: take a longer one, or wait for its first."), more: el("button", { type: "button", hidden: true, onclick: showMore }),
     bars: el("div"), map: el("div", { class: "chart map", role: "img" }), mapWords: el("p", { class: "dim" }),
     mapKey: el("p", { class: "key dim" }, el("i", { class: "mark dot" }), "training ", el("i", { class: "mark diamond" }), "this asset, the stronger the newer ", el("i", { class: "mark ring" }), "newest"), planes: el("div", { class: "segments", role: "group", "aria-label": "What the map shows" }),
     ranges: el("div", { class: "segments", role: "group", "aria-label": "Range" }), whole: el("span", { class: "dim" }), gaps: el("div"), past: el("div"),
@@ -56,7 +56,7 @@ export async function show(root, [key, given], page) {
       el("section", { class: "card", "aria-labelledby": "map-title" }, el("div", { class: "view-head" }, el("h2", { id: "map-title" }, "Against the training windows"), nodes.planes), nodes.map, nodes.mapKey, nodes.mapWords)),
     el("section", { "aria-labelledby": "sensors-title" }, el("h2", { id: "sensors-title" }, "Sensors"),
       el("p", { class: "key dim" }, el("i", { class: "mark line" }), "actual ", el("i", { class: "mark dotted" }), "expected by the other sensors ", el("i", { class: "mark span idle" }), "where 99 of 100 training windows were ", el("i", { class: "mark span warning" }), "incident; of the sensor itself, dashed"),
-      nodes.sensors, el("p", { class: "row" }, nodes.more)),
+      nodes.none, nodes.sensors, el("p", { class: "row" }, nodes.more)),
     el("div", { class: "columns" },
       el("section", { class: "card", "aria-labelledby": "past-title" }, el("h2", { id: "past-title" }, "Incidents in this range"), nodes.past),
       el("section", { class: "card", "aria-labelledby": "gaps-title" }, el("h2", { id: "gaps-title" }, "Not scored, and why"), nodes.gaps)));
@@ -195,6 +195,7 @@ export async function show(root, [key, given], page) {
 
   function drawSensors() {
     const wanted = history.sensors.slice(0, shownSensors);
+    nodes.none.hidden = wanted.length > 0;
     const there = new Map([...nodes.sensors.children].map((node) => [node.dataset.sensor, node]));
     const panels = wanted.map((each) => {
       const panel = there.get(each.name) ?? panelOf(each);
