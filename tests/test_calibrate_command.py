@@ -5,7 +5,11 @@ Three of five rows make an incident pending, five ticks later it fires: six rows
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import socket
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +20,7 @@ from config.edit import with_floor
 from config.load import load
 from monitor.calibration import Calibration, note, report
 from monitor.cli import main
+from monitor.door import SOCKET
 from monitor.records import Transition
 from monitor.spec import LineSpec
 from monitor.store import Store
@@ -150,6 +155,26 @@ def test_the_floor_is_written_into_the_settings_and_noted(
     store.close()
     assert (known["budget"], known["floor"], known["before"]) == ("1000/asset-day", 0.5, 1.0)
     assert known["since"] == {"incidents": 0, "days": 0, "rate": None, "low": None, "high": None}
+
+
+def test_the_daemon_that_listens_there_is_sent_sighup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Here it is this process itself."""
+    write(tmp_path)
+    (tmp_path / "pump.toml").write_text(ASSET)
+    file = tmp_path / "enginewatch.toml"
+    file.write_text(SETTINGS)
+    came = threading.Event()
+    before = signal.signal(signal.SIGHUP, lambda *_: came.set())
+    try:
+        with socket.socket(socket.AF_UNIX) as door, contextlib.chdir(tmp_path):
+            door.bind(SOCKET)
+            door.listen()
+            call = ["calibrate", "--state", str(tmp_path), "--budget", "900/asset-day", "--apply"]
+            assert main([*call, "--config", str(file)]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert came.is_set()
+    assert "the daemon was asked to reload it" in capsys.readouterr().err
 
 
 def test_a_floor_from_elsewhere_is_not_written_over(

@@ -10,6 +10,7 @@ from config.canary import NAME
 from monitor.canary.engine import CanaryEngine
 from monitor.canary.plan import FAULTS, Plan
 from monitor.decode import ClassRoute, Decoder, encode_telemetry
+from monitor.discovery.capture import Capture, Captured
 from monitor.records import AlertEvent, Message, Transition
 from monitor.synthetic import SITE
 from simulator.records import SENSORS
@@ -122,3 +123,11 @@ def test_only_its_own_daemon_takes_a_canary() -> None:
     assert [each.streams for each in decoded.readings] == [[f"{SITE}//main"], ["plant//main"]]
     assert (decoded.ignored, decoded.dead_letters) == (1, [])
     assert NAME == SITE
+
+
+def test_nobody_is_told_to_watch_a_canary() -> None:
+    """`enginewatch init` takes it for what it is: of our own making."""
+    capture = Capture()
+    for site in (SITE, "plant"):
+        capture.add(Captured(f"enginewatch/v1/{site}/main/telemetry", b"{}", START))
+    assert (capture.ours, list(capture.topics)) == (1, ["enginewatch/v1/plant/main/telemetry"])
