@@ -23,7 +23,7 @@ MESSAGE_COST = 300  # bytes of memory beside topic and payload
 REPEATS = 2  # messages that make a topic one that repeats
 ENOUGH = 20  # messages of a topic, from which on nothing new is expected of it
 # What Enginewatch publishes by itself, and the broker's own.
-OURS = re.compile(r"^[^/]+/(_monitor/.*|v1/_canary/.*|v1/.*/alert(/event)?)$")
+OURS = re.compile(r"^[^/]+/((_monitor|_publisher)/.*|v1/_canary/.*|v1/.*/alert(/event)?)$")
 
 
 @dataclass(frozen=True, slots=True)

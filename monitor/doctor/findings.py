@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monitor.doctor.facts import Finding, State
@@ -178,6 +179,8 @@ def score(daemon: DaemonFacts) -> Finding:
     if now.scored > base.scored:
         said = f"{_count(now.scored - base.scored, 'row')} scored in {daemon.waited_s:.0f} s"
         return Finding("score", OK, f"{said}, {now.scored} since the daemon's beginning")
+    if not now.streams:  # what was taken is of no asset: it is the canary's
+        now = replace(now, values=base.values + now.refused - base.refused + now.too_late - base.too_late)
     quiet = daemon.waited_s if now.values == base.values else 0.0
     place, sentence = stopped(now, base, quiet, daemon.waited_s)
     passes = place in PASSES or place is Place.MODEL
