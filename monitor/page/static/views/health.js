@@ -90,7 +90,6 @@ const SHOWN = 8; // outcomes
 function canary(data) {
   const { delay_s: delay } = data;
   return [
-    data.trouble && el("p", {}, data.trouble),
     el("dl", { class: "figures" },
       figure("Last delay", seconds(delay.last)),
       figure("Median", seconds(delay.median), delay.longest === undefined ? null : `longest ${seconds(delay.longest)}`),
