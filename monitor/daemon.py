@@ -7,19 +7,16 @@ import threading
 import time
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from config.secret import secret
-from monitor import calibration
 from monitor.assemble import beside_filters, topic_filters
 from monitor.canary import canary_of
 from monitor.channels.all import Channels
 from monitor.deadline import Deadline
 from monitor.door import REPLY_S, CommandError, Door
-from monitor.hops import Beside
 from monitor.influx import InfluxSink
 from monitor.intake import Intake
 from monitor.journal import Journal, JournalError
@@ -33,6 +30,7 @@ from monitor.records import Change
 from monitor.remote import Remote
 from monitor.schema import StoreError
 from monitor.shelf import Shelf
+from monitor.showing import Showing
 from monitor.stages import Stage, Stages, Worker
 from monitor.store import Store
 from monitor.synthetic import is_synthetic
@@ -49,8 +47,6 @@ if TYPE_CHECKING:
 
     from config.classes import ResolvedClass
     from config.settings import Settings
-    from monitor.fleet import Fleet
-    from monitor.page.simulator import Simulator
     from monitor.records import Command, StepResult
     from monitor.spec import LineSpec
     from monitor.systemd import ServiceManager
@@ -118,17 +114,17 @@ class Daemon:
             self._line,
             client_id=self._client_id,
             own_topic=self._own_topic,
-            look=self._look_at_fleet,
+            look=self._fleet,
         )
         self._remote = Remote(settings.commands, self._store, self._own_topic, self._notifier.reply)
         self._promotion = Promotion(settings, self._classes, self._shelf, self._take_line)
-        self._questions = Questions(self._line, self._journal, self._store)
+        questions = Questions(self._line, self._journal, self._store)
         self._door = Door(
             folder,
             submit=self._submit,
             store=self._store,
             models=self._promotion.answer,
-            questions=self._questions.by_name(),
+            questions=questions.by_name(),
         )
         self._canary = canary_of(settings, self._classes, self._client_id, self._store, away=lambda: self._broker)
         self._upkeep = Upkeep(settings, self._store, folder, backlog=self._backlog)
@@ -145,7 +141,18 @@ class Daemon:
             unmodelled=self._unmodelled,
             canary=self._canary.report if self._canary is not None else None,
         )
-        self._simulator: Simulator | None = None  # a fleet that takes faults from the page, where there is one
+        self._showing = Showing(
+            settings,
+            client_id=self._client_id,
+            store=self._store,
+            line=self._line,
+            shelf=self._shelf,
+            questions=questions,
+            promotion=self._promotion,
+            upkeep=self._upkeep,
+            vitals=self._vitals,
+            canary=self._canary,
+        )
         self._http = HttpPort(
             settings.http,
             secret(settings.http.token, settings.http.token_file),
@@ -153,65 +160,11 @@ class Daemon:
             told=lambda said: self._note({"http": said}),
         )
 
-    @cached_property
-    def _fleet(self) -> Fleet:
-        from monitor.fleet import Fleet  # noqa: PLC0415 - only where somebody wants to see it
-
-        return Fleet(self._store)
-
-    def _look_at_fleet(self) -> list[dict[str, Any]] | None:
-        """Every asset as it stands; None where the line is busy."""
-        try:
-            return self._fleet.look(self._questions.assets(fits=False), time.monotonic()).assets
-        except CommandError:
-            return None
+    def _fleet(self) -> list[dict[str, Any]] | None:
+        return self._showing.fleet()
 
     def _page(self) -> Sequence[Route]:
-        """The routes of the live page."""
-        from monitor.page.routes import routes  # noqa: PLC0415 - with the server, where there is one
-        from monitor.page.simulator import Simulator  # noqa: PLC0415 - as above
-        from monitor.page.sources import Sources  # noqa: PLC0415 - as above
-
-        topic = self._settings.http.simulator_topic
-        if topic:
-            self._simulator = Simulator(self._settings.mqtt, f"{self._client_id}-page", topic)
-            self._simulator.start()
-        sources = Sources(
-            store=self._store,
-            assets=self._questions.assets,
-            vitals=self._vitals,
-            spec=lambda: self._line.state.spec,
-            model_folder=self._shelf.place,
-            folder=self._settings.daemon.state_dir,
-            beside=self._beside,
-            models=self._models,
-            simulator=self._simulator,
-            sections=self._sections(),
-        )
-        return routes(sources)
-
-    def _sections(self) -> dict[str, Callable[[Store], object]]:
-        """Further parts of what health tells."""
-        canary = self._canary
-        promised: dict[str, Callable[[Store], object]] = {"false_alarms": calibration.report}
-        return promised if canary is None else {"canary": lambda _: canary.report(), **promised}
-
-    def _beside(self) -> Beside:
-        """What health tells of the hops."""
-        mqtt = self._settings.mqtt
-        return Beside(
-            broker=f"{mqtt.host}:{mqtt.port}",
-            http=self._http.address,
-            influx=bool(self._settings.influx.url),
-            levels=self._upkeep.levels,
-        )
-
-    def _models(self) -> list[dict[str, Any]]:
-        """The model of every class."""
-        return [
-            {"class": each.name, "model": each.model_name or None, "hash": each.model_hash, "window": each.window}
-            for each in self._promotion.classes
-        ]
+        return self._showing.routes(lambda: self._http.address)
 
     def run(self, another: Callable[[], bool]) -> int | None:
         """Run until `stop`, or until `another` daemon shall follow, which is asked twice a second.
@@ -393,8 +346,7 @@ class Daemon:
             self._receiver.stop(share(0.4))  # the last acknowledgements leave with it
         self._door.stop()
         self._http.stop()  # it needs a moment, which the others take anyway
-        if self._simulator is not None:
-            self._simulator.stop(share(0.2))
+        self._showing.stop(share(0.2))
         self._line.stop(share(0.5))
         self._join("line", share(0.9))
         self._influx.stop(min(DRAIN_S, share(0.6)) if self._failure is None else FAILED_DRAIN_S)
