@@ -24,9 +24,9 @@ $(VENV)/.installed: pyproject.toml
 	$(PIP) -e '.[train,evaluate,dev]'
 	touch $@
 
-# Two at a time, for two cores: what one waits for, the other computes. Who is done takes over from the other.
+# Three at a time, also on two cores: while some wait, others compute. Who is done takes over from the others.
 test: setup
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(BIN)/pytest --numprocesses 3 --dist worksteal
 
 # The page in a real Chromium. Pictures of every view, dark and light, are kept in build/pictures.
 browser: setup
