@@ -17,6 +17,7 @@ MOST_DECIMALS = 6
 JUST, WELL = 1.5, 3.0  # times the threshold up to which a score is just above it, and well above it
 MINUTE = 60_000  # milliseconds
 STATES = {"anomaly": "anomaly", "stale": "silent", "blind": "not watched", "limit": "beyond its limits"}
+BY_SENSORS = {"anomaly", "limit"}  # kinds that are found by several sensors
 FAULTS = {
     "sensor_range": "out of range",
     "sensor_stuck": "stuck",
@@ -142,6 +143,23 @@ def state(kind: str, faulty: str = "") -> str:
     if kind in FAULTS:
         return f"{sensor(faulty)} {FAULTS[kind]}"
     return STATES.get(kind, kind.replace("_", " "))
+
+
+def title(kind: str, faulty: str = "", top: Sequence[SensorFinding] = ()) -> str:
+    """An incident in a few words: what kind of trouble it is, and of which sensor.
+
+    Of what is found by several sensors it is the first of them, the one that has most to do with it.
+
+    >>> from monitor.records import SensorFinding
+    >>> title("anomaly", top=[SensorFinding("temp_c", "°C", 104.2, 90.3, 4.0)]), title("anomaly"), title("stale")
+    ('anomaly: temp', 'anomaly', 'silent')
+    >>> title("sensor_stuck", "oil_pressure")
+    'oil pressure stuck'
+    """
+    words = state(kind, faulty)
+    if kind not in BY_SENSORS or not top:
+        return words
+    return f"{words}: {sensor(top[0].sensor, top[0].unit)}"
 
 
 def asset(stream: str) -> str:

@@ -43,7 +43,7 @@ def test_the_life_of_an_assets_incidents_in_subjects() -> None:
     subjects.append(message.message(told_at(told, 20_300), PAGE).subject)
     assert subjects == [
         "[critical] p1 (plant): 2 incidents",
-        "p1 (plant): over: anomaly, 1 more open",
+        "p1 (plant): over: anomaly: coolant temperature, 1 more open",
         "p1 (plant): still open: oil pressure stuck",
         "[over] p1 (plant): oil pressure stuck",
     ]

@@ -156,13 +156,13 @@ def test_people_get_one_mail_with_subject_words_and_link(tmp_path: Path) -> None
         hot = event(time=1_000, started=1_000, severity="critical")
         ours.happens(hot)
         (mail,) = box.wait(lambda mails: len(mails) == 1)
-        assert mail["Subject"] == "[critical] p1 (plant): anomaly"
+        assert mail["Subject"] == "[critical] p1 (plant): anomaly: coolant temperature"
         text = mail.get_content()
         assert hot.summary in text
         assert "Since 1970-01-01 00:00:01 UTC" in text
         assert f"{PAGE}/#/incident/{hot.incident_id}" in text
         ours.happens(cleared(hot))
-        assert box.wait(lambda mails: len(mails) == 2)[1]["Subject"] == "[over] p1 (plant): anomaly"
+        assert box.wait(lambda mails: len(mails) == 2)[1]["Subject"] == "[over] p1 (plant): anomaly: coolant temperature"
 
 
 @PEOPLE

@@ -131,7 +131,7 @@ def test_incidents_of_the_range_come_as_spans(page: Page, monkeypatch: pytest.Mo
     told = {each["id"]: (each["from"], each["to"], each["title"], each["sensor"]) for each in said["incidents"]}
     assert told == {
         "inside": (START + 120_000, START + 180_000, "flow stuck", "flow"),
-        "open": (START + 200_000, None, "anomaly", ""),
+        "open": (START + 200_000, None, "anomaly: flow", ""),
     }
     assert [each["id"] for each in said["open"]] == ["open"]
     assert [each["name"] for each in said["sensors"]] == ["flow", "load"]  # who is at fault, then who contributes

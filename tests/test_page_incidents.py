@@ -50,10 +50,10 @@ def test_they_come_newest_first_and_by_what_is_asked_for(page: Page) -> None:
     assert ids(page.get("incidents", asset=FAN)[1]) == ["c"]
     assert ids(page.get("incidents", kind="anomaly", open=0)[1]) == ["a"]
     assert page.get("incidents", asset="nobody")[1] == {"incidents": [], "next": None}
-    (c, b, _) = page.get("incidents")[1]["incidents"]
-    assert (b["to"], b["state"], b["open"], b["title"]) == (None, "firing", True, "anomaly")
+    (c, b, a) = page.get("incidents")[1]["incidents"]
+    assert (b["to"], b["state"], b["open"], b["title"]) == (None, "firing", True, "anomaly: flow")
     assert (c["from"], c["to"], c["state"], c["title"]) == (START + 3000, START + 9000, "cleared", "silent")
-    assert c["asset"] == FAN
+    assert (c["asset"], a["title"]) == (FAN, "anomaly: flow")
 
 
 def test_the_canary_s_are_told_where_it_is_asked_for(page: Page) -> None:

@@ -21,6 +21,7 @@ class Item(msgspec.Struct):
     summary: str
     came: int  # when the channel came to know of it, by its own time
     group: str  # what it is told together with
+    title: str = ""  # empty in what was kept before there were titles
     score: float | None = None
     threshold: float | None = None
     acknowledged: bool = False

@@ -75,7 +75,7 @@ def _subject(telling: Telling, news: Sequence[Told]) -> str:
             "still open: " if news[0].news == "still" else "over: " if news[0].news == "over" and others else ""
         )
         more = f", {others} more open" if others else ""
-        return f"{wording.asset(item.stream)}: {again}{wording.state(item.kind, item.sensor)}{more}"
+        return f"{wording.asset(item.stream)}: {again}{item.title or wording.state(item.kind, item.sensor)}{more}"
     streams = list(dict.fromkeys(each.item.stream for each in news))
     where = wording.asset(streams[0]) if len(streams) == 1 else _counted(len(streams), "asset")
     return f"{where}: {_counted(len(news), 'incident')}{_open_of(telling)}"

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from monitor import wording
 from monitor.channels.memory import Group, Item, Memory, Telling, Told
 from monitor.records import Kind, Transition
 
@@ -105,6 +106,7 @@ def _open(memory: Memory, rules: Rules, fired: AlertEvent, now: int) -> None:
         summary=fired.summary,
         came=now,
         group=_group(rules, fired),
+        title=wording.title(fired.kind, fired.sensor, fired.top),
         score=fired.score,
         threshold=fired.threshold,
     )

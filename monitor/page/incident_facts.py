@@ -55,7 +55,7 @@ def incident(at: AlertEvent, verdict: str, is_open: bool) -> dict[str, Any]:
         "name": wording.asset(at.stream),
         "kind": at.kind,
         "sensor": at.sensor,
-        "title": wording.state(at.kind, at.sensor),
+        "title": wording.title(at.kind, at.sensor, at.top),
         "severity": at.severity,
         "state": STATES.get(at.transition, at.transition.value),
         "open": is_open,
