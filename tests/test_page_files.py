@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from monitor.web.server import HttpPort
 
+WIDTH = 120  # characters of a line
 TOKEN = "sixteen letters, or more"  # noqa: S105 - a test's own
 
 
@@ -86,6 +87,7 @@ def test_no_script_and_no_asset_comes_from_elsewhere(made: HttpPort) -> None:
         assert hosts <= {"http://www.w3.org/2000/svg"}, path
         assert "import(" not in text.replace("import(entry.module)", ""), path
         assert not re.search(r"innerHTML|outerHTML|AdjacentHTML|document\.write|\beval\(|new Function", text), path
+        assert max(map(len, text.splitlines())) <= WIDTH, path
         if path.suffix == ".html":
             assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", text), path
 

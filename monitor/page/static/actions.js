@@ -6,47 +6,55 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const WHO = "enginewatch.who";
 const FOR = [
-  { value: HOUR, label: "1 hour" }, { value: 8 * HOUR, label: "8 hours" }, { value: DAY, label: "1 day" },
-  { value: 3 * DAY, label: "3 days" }, { value: 7 * DAY, label: "1 week" },
-].map(({ value, label }) => ({ value: String(value), label }));
+  [HOUR, "1 hour"], [8 * HOUR, "8 hours"], [DAY, "1 day"], [3 * DAY, "3 days"], [7 * DAY, "1 week"],
+].map(([value, label]) => ({ value: String(value), label }));
 const MOST_TEXT = 1000; // characters that the daemon takes
+const MOST_NAME = 100;
 
-/* By action: the question that is asked, and what of the answers the command has. `about` is {incident, asset, name}. */
+/* By action: the question that is asked about what is called `name`, and what of the answers the command has. */
 const ACTIONS = {
   acknowledge: ({ name }) => ({
-    title: `Acknowledge: ${name}`, action: "Acknowledge",
+    title: `Acknowledge: ${name}`,
+    action: "Acknowledge",
     text: "Others see that somebody looks after it. It stays open until the engine runs as usual again.",
     fields: [why("Note")],
   }),
   shelve: ({ name }) => ({
-    title: `Shelve: ${name}`, action: "Shelve",
+    title: `Shelve: ${name}`,
+    action: "Shelve",
     text: "Nobody hears of it until then; afterwards it is open again, unless it is over.",
     fields: [{ name: "for", label: "For", type: "select", options: FOR, value: String(8 * HOUR) }, why("Why")],
     command: (values) => ({ until: Date.now() + Number(values.for) }),
   }),
   comment: ({ name }) => ({
-    title: `Comment on: ${name}`, action: "Comment",
+    title: `Comment on: ${name}`,
+    action: "Comment",
     fields: [why("Comment", true)],
   }),
   real: ({ name }) => ({
-    title: `A real fault: ${name}`, action: "It was real",
+    title: `A real fault: ${name}`,
+    action: "It was real",
     text: "Models are trained without the time of real faults, and thresholds are judged by them.",
     fields: [why("What was it?")],
     command: () => ({ action: "verdict", verdict: "real" }),
   }),
   false: ({ name }) => ({
-    title: `A false alarm: ${name}`, action: "It was false",
+    title: `A false alarm: ${name}`,
+    action: "It was false",
     text: "The time of a false alarm counts as normal when a model is trained.",
     fields: [why("Why did it look like one?")],
     command: () => ({ action: "verdict", verdict: "false" }),
   }),
   accept: ({ name }) => ({
-    title: `Accept as the new normal: ${name}`, action: "Accept",
-    text: "Its open incident ends, and its threshold is learned anew from how it runs now. Use this after a repair or a change, not for a fault.",
+    title: `Accept as the new normal: ${name}`,
+    action: "Accept",
+    text: "Its open incident ends, and its threshold is learned anew from how it runs now. "
+      + "Use this after a repair or a change, not for a fault.",
     fields: [why("What was changed?")],
   }),
   maintenance: ({ name }) => ({
-    title: `Maintenance: ${name}`, action: "Begin maintenance",
+    title: `Maintenance: ${name}`,
+    action: "Begin maintenance",
     text: "While it is worked on nothing of it is scored, and nobody is alarmed.",
     fields: [
       { name: "from", label: "From", type: "datetime-local", value: toInput(Date.now()), required: true },
@@ -59,7 +67,8 @@ const ACTIONS = {
     },
   }),
   maintained: ({ name }) => ({
-    title: `End maintenance: ${name}`, action: "End maintenance",
+    title: `End maintenance: ${name}`,
+    action: "End maintenance",
     text: "It is scored again from now on.",
     fields: [why("Note")],
   }),
@@ -70,7 +79,18 @@ function why(label, required = false) {
   return { name: "why", label, type: "textarea", required, maxlength: MOST_TEXT };
 }
 
-export function remembered() {
+function who() {
+  return {
+    name: "who",
+    label: "Your name",
+    value: remembered(),
+    required: true,
+    maxlength: MOST_NAME,
+    hint: "It stands beside what you say, and is kept in this browser.",
+  };
+}
+
+function remembered() {
   try {
     return localStorage.getItem(WHO) ?? "";
   } catch {
@@ -86,7 +106,8 @@ function remember(name) {
   }
 }
 
-/* Ask, and carry out. Returns whether it was done; what the daemon replied is told by `page.command`. */
+/* Ask, and carry out. `about` is {incident, asset, name}. Returns whether it was done; what the daemon replied is told
+   by `page.command`. */
 export async function act(page, action, about) {
   return (await together(page, action, [about], about.name)) > 0;
 }
@@ -96,7 +117,7 @@ export async function together(page, action, several, name) {
   const question = ACTIONS[action]({ name });
   const values = await page.confirm({
     ...question,
-    fields: [...question.fields, { name: "who", label: "Your name", value: remembered(), required: true, maxlength: 100, hint: "It stands beside what you say, and is kept in this browser." }],
+    fields: [...question.fields, who()],
   });
   if (values === null) return 0;
   remember(values.who);
@@ -104,7 +125,8 @@ export async function together(page, action, several, name) {
   for (const about of several) {
     const of = OF_ASSETS.has(action) || !about.incident ? { asset: about.asset } : { incident: about.incident };
     try {
-      const answer = await page.command({ action, ...of, who: values.who, why: values.why ?? "", ...question.command?.(values) });
+      const said = { who: values.who, why: values.why ?? "", ...question.command?.(values) };
+      const answer = await page.command({ action, ...of, ...said });
       done += answer.done ? 1 : 0;
     } catch (error) {
       page.say(error.message, "critical");

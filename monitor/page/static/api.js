@@ -58,7 +58,9 @@ async function ask(path, options = {}) {
       asking = null;
     });
     const given = await asking;
-    if (given === null) throw new ApiError("this needs the token of the settings (http.token): reload the page to sign in", 401);
+    if (given === null) {
+      throw new ApiError("this needs the token of the settings (http.token): reload the page to sign in", 401);
+    }
     keep(given);
   }
 }
@@ -138,8 +140,14 @@ async function events(reader, take, stop) {
     while ((end = rest.indexOf("\n\n")) >= 0) {
       const lines = rest.slice(0, end).split("\n");
       rest = rest.slice(end + 2);
-      const named = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
+      const named = Object.fromEntries(lines.map(field));
       if (named.event) take(named.event, JSON.parse(named.data));
     }
   }
+}
+
+/* A line of an event, as name and value. */
+function field(line) {
+  const at = line.indexOf(":");
+  return [line.slice(0, at), line.slice(at + 1).trim()];
 }

@@ -15,10 +15,11 @@
      post(path, body, {type}) JSON of a POST; a body of another type than JSON is sent as it is.
      command(fields)          POST /api/v1/commands with id, who and ts added -> {done, reply}; what came of it is said.
      live                     the latest state: {summary, assets: Map(key -> row), connected, changed: Set(keys)}
+     mistake(error, tone)     the same for what was thrown, but not for what the closing view gave up; "warning" without
      say(text, tone)          tells it in a corner, and to screen readers; tone "good", "warning" or "critical"
      confirm({title, text, fields, action}) -> values of the fields by name, or null where it was left
-                              fields: [{name, label, type, value, options, required, hint}]; type is "text" (without one),
-                              "textarea", "select" with options [{value, label}], "number", "datetime-local"
+                              fields: [{name, label, type, value, options, required, hint}]; type is "text" (without
+                              one), "textarea", "select" with options [{value, label}], "number", "datetime-local"
      go(hash)                 another view: "#/asset/…"
      title(text)              of the document
      signal                   AbortSignal that ends with the view
@@ -28,7 +29,8 @@ import * as api from "./api.js";
 import { el, put, text } from "./dom.js";
 import { clock } from "./words.js";
 
-/* name: first part of the address; title: in the navigation, which shows those with a title; under: whose entry it is. */
+/* name: first part of the address; title: in the navigation, which shows those with a title; under: whose entry it
+   is. */
 const VIEWS = [
   { name: "fleet", title: "Fleet", module: "./views/fleet.js" },
   { name: "asset", under: "fleet", module: "./views/asset.js" },
@@ -116,7 +118,8 @@ function offered(signal) {
     live,
     signal,
     say,
-    confirm,
+    mistake,
+    confirm: (question) => confirm(question, signal),
     get: (path, options = {}) => api.get(path, { signal, ...options }),
     post: (path, body, options = {}) => api.post(path, body, options),
     command,
@@ -146,26 +149,35 @@ function say(words, tone = "good") {
   setTimeout(() => toast.remove(), TOAST_MS);
 }
 
-/* A dialog of the browser's own: the keyboard stays in it, Escape leaves it. */
-function confirm({ title, text: words = "", fields = [], action = "OK" }) {
+function mistake(error, tone = "warning") {
+  if (error.name !== "AbortError") say(error.message, tone);
+}
+
+/* A dialog of the browser's own: the keyboard stays in it, Escape leaves it, and so does the end of its view. */
+function confirm({ title, text: words = "", fields = [], action = "OK" }, signal = null) {
   return new Promise((resolve) => {
     const inputs = new Map(fields.map((field) => [field.name, input(field)]));
     const form = el("form", { novalidate: false },
       el("h2", { id: "dialog-title" }, title),
       words && el("p", {}, words),
       fields.map((field) => el("label", { class: "field" },
-        el("span", {}, field.label), inputs.get(field.name), field.hint && el("small", {}, field.hint))),
+        el("span", {}, field.label),
+        inputs.get(field.name),
+        field.hint && el("small", {}, field.hint))),
       el("div", { class: "actions" },
-        el("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Cancel"),
+        el("button", { type: "button", class: "quiet", onclick: () => leave() }, "Cancel"),
         el("button", { type: "submit", class: "primary" }, action)));
     const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, form);
+    const leave = () => dialog.close();
     let values = null;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       values = Object.fromEntries([...inputs].map(([name, node]) => [name, node.value]));
       dialog.close();
     });
+    signal?.addEventListener("abort", leave);
     dialog.addEventListener("close", () => {
+      signal?.removeEventListener("abort", leave);
       dialog.remove();
       resolve(values);
     });
@@ -177,7 +189,8 @@ function confirm({ title, text: words = "", fields = [], action = "OK" }) {
 function input({ name, type = "text", value = "", options = [], required = false, ...rest }) {
   const { label, hint, ...further } = rest;
   if (type === "select") {
-    const among = options.map((each) => el("option", { value: each.value, selected: each.value === value }, each.label));
+    const among = options.map((each) =>
+      el("option", { value: each.value, selected: each.value === value }, each.label));
     return el("select", { name, required, ...further }, among);
   }
   if (type === "textarea") return el("textarea", { name, required, rows: 3, value, ...further });
@@ -190,7 +203,8 @@ api.onTokenWanted(async (again) => {
     title: "Sign in",
     text: again
       ? "The daemon does not take that token."
-      : "Others can reach this port, so the daemon wants a token. It is http.token of its settings, and is kept in this tab alone.",
+      : "Others can reach this port, so the daemon wants a token. "
+        + "It is http.token of its settings, and is kept in this tab alone.",
     fields: [{ name: "token", label: "Token", type: "password", required: true }],
     action: "Sign in",
   });
@@ -240,7 +254,8 @@ function notice() {
   connection.dataset.tone = live.connected ? "good" : "critical";
   text(connection, live.connected ? "live" : "not connected");
   const bar = document.getElementById("notice");
-  const trouble = live.connected ? live.summary?.trouble ?? "" : why && `Not connected since ${clock(lost)}: ${why}. What is shown is of then.`;
+  const away = why && `Not connected since ${clock(lost)}: ${why}. What is shown is of then.`;
+  const trouble = live.connected ? live.summary?.trouble ?? "" : away;
   bar.hidden = !trouble;
   bar.dataset.tone = live.connected ? "warning" : "critical";
   if (trouble) text(bar, trouble);

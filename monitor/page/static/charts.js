@@ -21,7 +21,8 @@ export function plotly() {
 }
 
 /* A text as plotly.js shows it letter by letter. */
-export const escaped = (words) => String(words).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+export const escaped = (words) =>
+  String(words).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 /* A colour of the theme as the browser draws it now: "text", "dim", "line", "surface", "accent", "good", "warning",
    "critical", "idle", "busy". With `alpha` below 1 it lets through what lies below. */
@@ -69,11 +70,14 @@ async function draw(library, node) {
 /* The layout with the theme's colours below what it says itself. */
 function themed(layout) {
   const axis = {
-    gridcolor: colour("line"), linecolor: colour("line"), zerolinecolor: colour("line"), tickfont: { color: colour("dim") },
+    gridcolor: colour("line"),
+    linecolor: colour("line"),
+    zerolinecolor: colour("line"),
+    tickfont: { color: colour("dim") },
     automargin: true,
   };
-  const axes = Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name));
-  const named = Object.fromEntries([...new Set(["xaxis", "yaxis", ...axes])].map((name) => [name, { ...axis, ...layout[name] }]));
+  const names = new Set(["xaxis", "yaxis", ...Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))]);
+  const axes = Object.fromEntries([...names].map((name) => [name, { ...axis, ...layout[name] }]));
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
@@ -81,8 +85,13 @@ function themed(layout) {
     hovermode: "x unified",
     ...layout,
     font: { color: colour("text"), size: 12, family: getComputedStyle(document.body).fontFamily, ...layout.font },
-    hoverlabel: { bgcolor: colour("surface"), bordercolor: colour("line"), font: { color: colour("text") }, ...layout.hoverlabel },
-    ...named,
+    hoverlabel: {
+      bgcolor: colour("surface"),
+      bordercolor: colour("line"),
+      font: { color: colour("text") },
+      ...layout.hoverlabel,
+    },
+    ...axes,
   };
 }
 

@@ -3,6 +3,7 @@
 
 const OF_SCORES = ["low", "mean", "high", "threshold"];
 const OF_SENSORS = ["low", "mean", "high", "expected"];
+const NEWEST = 0.2; // of a contribution, by the newest rows
 
 export class History {
   constructor(given) {
@@ -87,18 +88,29 @@ export class History {
     of[field][at] = known.sum / known.count;
   }
 
-  /* What each sensor contributes to the newest scores: the mean of the rows, as the daemon tells it of the latest. */
+  /* What each sensor contributes to the newest scores: the mean of the rows, smoothed by what it was before. */
   contribute(rows) {
-    const named = Object.entries(rows.sensors).map(([name, { contribution }]) => {
-      const there = contribution.filter((each) => each !== null);
-      return { name, contribution: there.length ? there.reduce((sum, each) => sum + each, 0) / there.length : null };
-    });
-    if (!named.some((each) => each.contribution !== null)) return;
-    const before = new Map((this.contributions?.of ?? []).map((each) => [each.name, each.contribution]));
-    const smooth = (name, now) => (before.get(name) === null || before.get(name) === undefined ? now : now === null ? null : 0.8 * before.get(name) + 0.2 * now);
+    const named = Object.entries(rows.sensors).map(([name, { contribution }]) => ({ name, now: mean(contribution) }));
+    if (!named.some(({ now }) => now !== null)) return;
+    const { rows: seen = 0, of = [] } = this.contributions ?? {};
+    const before = new Map(of.map((each) => [each.name, each.contribution]));
     this.contributions = {
-      time: rows.time.at(-1), rows: (this.contributions?.rows ?? 0) + rows.time.length,
-      of: named.map(({ name, contribution }) => ({ name, contribution: smooth(name, contribution) })).sort((one, other) => (other.contribution ?? -1) - (one.contribution ?? -1)),
+      time: rows.time.at(-1),
+      rows: seen + rows.time.length,
+      of: named
+        .map(({ name, now }) => ({ name, contribution: smooth(before.get(name) ?? null, now) }))
+        .sort((one, other) => (other.contribution ?? -1) - (one.contribution ?? -1)),
     };
   }
+}
+
+/* The mean of what is there; null where nothing is. */
+function mean(values) {
+  const there = values.filter((each) => each !== null);
+  return there.length ? there.reduce((sum, each) => sum + each, 0) / there.length : null;
+}
+
+function smooth(before, now) {
+  if (before === null || now === null) return now;
+  return (1 - NEWEST) * before + NEWEST * now;
 }

@@ -35,11 +35,13 @@ export const drawn = (time) => (utc ? time : time - new Date(time).getTimezoneOf
 
 /* … and a moment of a chart as it was: "2026-11-30 20:15:07.5" or a number. */
 export function asked(shown) {
-  const there = typeof shown === "number" ? shown : Date.parse(`${String(shown).replace(" ", "T")}${/\d:\d/.test(shown) ? "" : "T00:00"}Z`);
+  const there = typeof shown === "number" ? shown : parsed(String(shown));
   if (utc) return there;
   const near = there + new Date(there).getTimezoneOffset() * 60_000;
   return there + new Date(near).getTimezoneOffset() * 60_000;
 }
+
+const parsed = (words) => Date.parse(`${words.replace(" ", "T")}${/\d:\d/.test(words) ? "" : "T00:00"}Z`);
 
 /* A moment for an <input type="datetime-local">, and back; these are always by the browser's own clock. */
 export function toInput(time) {

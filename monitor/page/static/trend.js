@@ -55,8 +55,8 @@ export function trend() {
   const usual = svg("path", { class: "trend-usual" });
   const above = svg("path", { class: "trend-above" });
   const line = svg("path", { class: "trend-threshold" });
-  const node = svg("svg", { class: "trend", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
-    usual, above, line);
+  const box = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" };
+  const node = svg("svg", { class: "trend", ...box, "aria-hidden": "true" }, usual, above, line);
   return { node, draw: (minutes, threshold) => draw(minutes, threshold, { usual, above, line }) };
 }
 
@@ -76,7 +76,8 @@ function draw({ low, high }, threshold, { usual, above, line }) {
     const most = before ? Math.max(high[at], low[at - 1]) : high[at];
     const left = (step * (at - from)).toFixed(1);
     const box = (start, end) => `M${left} ${y(start)}V${(y(end) - 1.5).toFixed(1)}h${step.toFixed(1)}V${y(start)}z`;
-    if (threshold === null || least < threshold) below += box(least, threshold === null ? most : Math.min(most, threshold));
+    if (threshold === null) below += box(least, most);
+    else if (least < threshold) below += box(least, Math.min(most, threshold));
     if (threshold !== null && most > threshold) over += box(Math.max(least, threshold), most);
   }
   attribute(usual, "d", below || "M0 0");

@@ -79,6 +79,9 @@ export function number(value, digits = 3) {
   return value.toLocaleString("en-GB", { minimumFractionDigits: 0, maximumFractionDigits: places });
 }
 
+/* A unit as it is shown: a ratio (unit "1", as UCUM writes it) has none to read. */
+export const unitOf = (unit) => (unit === "1" ? "" : unit ?? "");
+
 export const withUnit = (value, unit, digits = 3) =>
   value === null || value === undefined ? "–" : `${number(value, digits)}${unit ? ` ${unit}` : ""}`;
 
@@ -141,4 +144,8 @@ export function assetName(key) {
   return String(key).split("/").filter(Boolean).at(-1) ?? String(key);
 }
 export const assetPlace = (key) => String(key).split("/").slice(0, -1).filter(Boolean).join(" / ");
+
+/* Where an asset's view is; `range` as it reads it. */
+export const assetAddress = (key, range = "") =>
+  `#/asset/${encodeURIComponent(key)}${range && `/${range}`}`;
 export const site = (key) => String(key).split("/")[0];

@@ -1,15 +1,20 @@
 /* The fleet: every asset, worst first. Cards are made once and touched only where something changed and they are in
    sight, so that a thousand of them stay fluid. Their order changes only while nobody points at them. */
 
-import { attribute, badge, el, figure, put, text } from "../dom.js";
+import { attribute, badge, el, figure, put, shape, text } from "../dom.js";
 import { Minutes, trend } from "../trend.js";
 import * as words from "../words.js";
 
+const SECOND_MS = 1000;
 const ORDERED_MS = 2000; // between two changes of the order
 const NEAR = 0.8; // of its threshold: such assets come first among the watched ones, until they fall below
 const NEAR_NO_MORE = 0.65;
+const WHOLE = 0.995; // of a day that was scored: what is missing has to be told only below
 const RANK = new Map(Object.keys(words.STATES).map((name, at) => [name, at]));
 const kept = { search: "", state: "", class: "", site: "" }; // filters, while the page is open
+
+/* By what chips filter, and what of a row that is. */
+const OF_CHIPS = { state: (row) => row.state, class: (row) => row.class, site: (row) => words.site(row.asset) };
 
 export async function show(root, _, page) {
   const cards = new Map(); // key -> card
@@ -17,16 +22,23 @@ export async function show(root, _, page) {
   const counters = el("dl", { class: "figures" });
   const said = el("p", { class: "dim", role: "status" });
   const empty = el("div", { class: "empty", hidden: true });
-  const chips = { state: el("div", { class: "chips", role: "group", "aria-label": "State" }), class: group("Class"), site: group("Site") };
+  const chips = { state: group("State"), class: group("Class"), site: group("Site") };
   const search = el("input", {
-    type: "search", placeholder: "Search ( / )", "aria-label": "Search assets by name", value: kept.search,
-    oninput: () => { kept.search = search.value; filter(); },
+    type: "search",
+    placeholder: "Search ( / )",
+    "aria-label": "Search assets by name",
+    value: kept.search,
+    oninput: () => {
+      kept.search = search.value;
+      filter();
+    },
   });
   put(root,
     el("div", { class: "view-head" }, el("h1", {}, "Fleet"), said),
     el("div", { class: "card" }, counters),
     el("div", { class: "filters" }, search, chips.state, chips.class, chips.site),
-    empty, grid);
+    empty,
+    grid);
 
   const seen = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
@@ -40,8 +52,12 @@ export async function show(root, _, page) {
   let trends = null;
   let pointed = false;
   let ordered = -ORDERED_MS;
-  grid.addEventListener("pointerenter", (event) => { pointed = event.pointerType === "mouse"; });
-  grid.addEventListener("pointerleave", () => { pointed = false; });
+  grid.addEventListener("pointerenter", (event) => {
+    pointed = event.pointerType === "mouse";
+  });
+  grid.addEventListener("pointerleave", () => {
+    pointed = false;
+  });
   grid.addEventListener("keydown", step);
   const onKey = (event) => {
     if (event.key === "/" && !event.target.closest("input, textarea, select, dialog")) {
@@ -50,21 +66,34 @@ export async function show(root, _, page) {
     }
   };
   document.addEventListener("keydown", onKey);
-  const clock = setInterval(() => { for (const card of cards.values()) if (card.inSight) heard(card); }, 1000);
+  const clock = setInterval(() => {
+    for (const card of cards.values()) if (card.inSight) heard(card);
+  }, SECOND_MS);
   page.get("api/v1/fleet/trends").then((found) => {
     trends = found;
     for (const card of cards.values()) begin(card);
-  }).catch((error) => { if (error.name !== "AbortError") page.say(`No trends of the last hour: ${error.message}`, "warning"); });
+  }).catch((error) => {
+    if (error.name !== "AbortError") page.say(`No trends of the last hour: ${error.message}`, "warning");
+  });
 
   /* -- cards */
 
   function make(row) {
     const picture = trend();
-    const link = el("a", { class: "asset", href: `#/asset/${encodeURIComponent(row.asset)}` }, words.assetName(row.asset));
+    const link = el("a", { class: "asset", href: words.assetAddress(row.asset) }, words.assetName(row.asset));
     const card = {
-      row, picture, link, near: false, inSight: false, stale: true, minutes: null,
-      badge: el("span", {}), score: el("span", { class: "number" }), detail: el("span", { class: "detail" }),
-      heard: el("span", { class: "dim number" }), incidents: el("span", { class: "count-incidents" }), covered: el("span", { class: "dim number" }),
+      row,
+      picture,
+      near: false,
+      inSight: false,
+      stale: true,
+      minutes: null,
+      badge: el("span"),
+      score: el("span", { class: "number" }),
+      heard: el("span", { class: "dim number" }),
+      incidents: el("span", { class: "count-incidents" }),
+      detail: el("span", { class: "detail" }),
+      covered: el("span", { class: "dim number" }),
     };
     card.node = el("li", { class: "asset-card", dataset: { key: row.asset } },
       el("div", { class: "asset-head" }, link, card.badge),
@@ -101,16 +130,16 @@ export async function show(root, _, page) {
     attribute(card.node, "data-tone", state.tone);
     if (card.shown !== `${row.state} ${row.status}`) {
       card.shown = `${row.state} ${row.status}`;
-      put(card.badge, badge(state, row.state === "resting" || row.state === "warming" ? words.plain(row.status) : state.word));
+      const further = row.state === "resting" || row.state === "warming";
+      put(card.badge, badge(state, further ? words.plain(row.status) : state.word));
     }
     const over = row.score !== null && row.threshold !== null && row.score > row.threshold;
     attribute(card.score, "data-over", over ? "yes" : null);
-    text(card.score, row.score === null ? "not scored" : `score ${words.number(row.score)} ${row.threshold === null ? "without a threshold" : `of ${words.number(row.threshold)}`}`);
+    text(card.score, scored(row));
     text(card.incidents, row.incidents ? incidents(row) : "");
     card.incidents.hidden = !row.incidents;
     text(card.detail, row.regime === "all" ? "" : words.plain(row.regime));
-    const { coverage } = row;
-    text(card.covered, coverage ? `${words.percent(coverage.share)} scored${coverage.reason && coverage.share < 0.995 ? `, else ${words.reason(coverage.reason)}` : ""}` : "");
+    text(card.covered, covered(row));
     heard(card);
     if (card.minutes) card.picture.draw(card.minutes, row.threshold);
   }
@@ -154,8 +183,15 @@ export async function show(root, _, page) {
     fillChips();
     const { summary } = page.live;
     empty.hidden = count > 0;
-    if (!cards.size) put(empty, el("h2", {}, "No asset was heard yet"), el("p", {}, summary?.trouble || "As soon as readings arrive, every asset has its place here."));
-    else if (!count) put(empty, el("h2", {}, "No asset matches"), el("button", { type: "button", onclick: clear }, "Show all"));
+    if (!cards.size) {
+      put(empty,
+        el("h2", {}, "No asset was heard yet"),
+        el("p", {}, summary?.trouble || "As soon as readings arrive, every asset has its place here."));
+    } else if (!count) {
+      put(empty,
+        el("h2", {}, "No asset matches"),
+        el("button", { type: "button", onclick: clear }, "Show all"));
+    }
   }
 
   function clear() {
@@ -165,36 +201,49 @@ export async function show(root, _, page) {
   }
 
   function fillChips() {
-    const of = {
-      state: (row) => row.state, class: (row) => row.class, site: (row) => words.site(row.asset),
-    };
-    for (const [name, value] of Object.entries(of)) {
+    for (const [name, value] of Object.entries(OF_CHIPS)) {
       const counts = new Map();
-      for (const card of cards.values()) if (matches(card, name)) counts.set(value(card.row), (counts.get(value(card.row)) ?? 0) + 1);
+      for (const card of cards.values()) {
+        const of = value(card.row);
+        if (matches(card, name)) counts.set(of, (counts.get(of) ?? 0) + 1);
+      }
       if (kept[name] && !counts.has(kept[name])) counts.set(kept[name], 0);
-      const entries = [...counts].sort(([one], [two]) => (name === "state" ? RANK.get(one) - RANK.get(two) : one < two ? -1 : 1));
+      const entries = [...counts].sort(([one], [two]) => {
+        if (name === "state") return RANK.get(one) - RANK.get(two);
+        return one < two ? -1 : 1;
+      });
       chips[name].hidden = entries.length < 2 && !kept[name];
       const told = JSON.stringify([entries, kept[name]]);
       if (chips[name].dataset.told === told) continue; // so that a focused one stays
-      const focused = chips[name].contains(document.activeElement) ? document.activeElement.dataset.value : null;
+      const { activeElement } = document;
+      const focused = chips[name].contains(activeElement) ? activeElement.dataset.value : null;
       chips[name].dataset.told = told;
       put(chips[name], entries.map(([each, count]) => chip(name, each, count)));
-      if (focused !== null) [...chips[name].children].find((each) => each.dataset.value === focused)?.focus();
+      if (focused === null) continue;
+      [...chips[name].children].find((each) => each.dataset.value === focused)?.focus();
     }
   }
 
   function chip(name, value, count) {
     const state = name === "state" ? words.state(value) : null;
     return el("button", {
-      type: "button", class: "chip", "aria-pressed": String(kept[name] === value), dataset: { value, ...(state && { tone: state.tone }) },
-      onclick: () => { kept[name] = kept[name] === value ? "" : value; filter(); },
-    }, state && badgeShape(state), state ? state.word : value, el("span", { class: "count" }, count));
+      type: "button",
+      class: "chip",
+      "aria-pressed": String(kept[name] === value),
+      dataset: { value, ...(state && { tone: state.tone }) },
+      onclick: () => {
+        kept[name] = kept[name] === value ? "" : value;
+        filter();
+      },
+    },
+      state && shape(state.shape),
+      state ? state.word : value,
+      el("span", { class: "count" }, count));
   }
 
   /* Arrow keys go from card to card. */
   function step(event) {
-    const among = [...cards.values()].filter((card) => !card.node.hidden).map((card) => card.node)
-      .sort((one, two) => (one.compareDocumentPosition(two) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
+    const among = [...grid.children].filter((node) => !node.hidden);
     const at = among.indexOf(event.target.closest("li"));
     const across = among.filter((node) => node.offsetTop === among[0].offsetTop).length;
     const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across }[event.key];
@@ -210,9 +259,11 @@ export async function show(root, _, page) {
     const lags = Object.entries(summary.lags ?? {});
     const shares = [...cards.values()].map((card) => card.row.coverage?.share).filter((share) => share !== undefined);
     const mean = shares.length ? shares.reduce((sum, share) => sum + share, 0) / shares.length : null;
+    const tone = summary.incidents ? "critical" : "good";
     put(counters,
       figure("Assets", words.number(cards.size, 9)),
-      figure("Open incidents", el("span", { dataset: { tone: summary.incidents ? "critical" : "good" }, class: "toned" }, words.number(summary.incidents ?? null, 9))),
+      figure("Open incidents",
+        el("span", { class: "toned", dataset: { tone } }, words.number(summary.incidents ?? null, 9))),
       figure("Readings a second", words.number(summary.values_per_s ?? null, 4)),
       figure("Scored rows a second", words.number(summary.rows_per_s ?? null, 4)),
       figure("Scored of the last 24 h", words.percent(mean)),
@@ -259,6 +310,19 @@ export async function show(root, _, page) {
   };
 }
 
+/* Its score beside its threshold. */
+function scored({ score, threshold }) {
+  if (score === null) return "not scored";
+  return `score ${words.number(score)} ${threshold === null ? "without a threshold" : `of ${words.number(threshold)}`}`;
+}
+
+/* How much of the last day it was scored, and why not more. */
+function covered({ coverage }) {
+  if (!coverage) return "";
+  const { share, reason } = coverage;
+  return `${words.percent(share)} scored${reason && share < WHOLE ? `, else ${words.reason(reason)}` : ""}`;
+}
+
 /* What is wrong, in short: the worst incident, and how many more there are. */
 function incidents({ incidents: many, incident }) {
   if (!incident) return words.count(many, "incident");
@@ -268,4 +332,3 @@ function incidents({ incidents: many, incident }) {
 
 const SINKS = { mqtt: "subscribers", influx: "InfluxDB" };
 const group = (label) => el("div", { class: "chips", role: "group", "aria-label": label });
-const badgeShape = (state) => badge(state).firstElementChild;

@@ -1,18 +1,22 @@
 /* One incident: what is wrong, its sensors against what was expected, its life, and past ones that are like it. */
 
 import { act } from "../actions.js";
-import { badge, el, put } from "../dom.js";
+import { badge, el, figure, put } from "../dom.js";
 import { when } from "../times.js";
-import { assetName, count, duration, kind, LIVES, number, percent, plain, withUnit } from "../words.js";
+import {
+  assetAddress, assetName, count, duration, kind, LIVES, number, percent, plain, unitOf, withUnit,
+} from "../words.js";
 import { addressOf, lifeOf, severityOf, VERDICTS, waits } from "./incidents.js";
 
 const EVERY_MS = 2000;
+const BESIDE_MS = 120_000; // at the least, that the charts show before and after it
 
 export async function show(root, [id], page) {
   let incident = null;
   let looked = 0;
   let looking = false;
   let drawn = "";
+  const facts = el("dl", { class: "figures" });
   await look();
 
   async function look() {
@@ -23,6 +27,7 @@ export async function show(root, [id], page) {
     } finally {
       looking = false;
     }
+    put(facts, figures(incident));
     const now = JSON.stringify(incident);
     if (now === drawn) return; // the focus stays where it is
     drawn = now;
@@ -30,92 +35,144 @@ export async function show(root, [id], page) {
   }
 
   function draw() {
-    const { asset, open } = incident;
-    page.title(`${incident.title} of ${assetName(asset)}`);
+    const { asset, name, open, title, verdict } = incident;
+    page.title(`${title} of ${assetName(asset)}`);
     put(root,
-      el("nav", { "aria-label": "Where this is" }, el("a", { href: "#/incidents" }, "Incidents"), " / ", el("a", { href: `#/asset/${encodeURIComponent(asset)}` }, incident.name)),
+      el("nav", { "aria-label": "Where this is" },
+        el("a", { href: "#/incidents" }, "Incidents"), " / ",
+        el("a", { href: assetAddress(asset) }, name)),
       el("div", { class: "view-head" },
-        el("h1", {}, `${assetName(asset)}: ${incident.title || kind(incident.kind)}`),
+        el("h1", {}, `${assetName(asset)}: ${title || kind(incident.kind)}`),
         badge(open ? severityOf(incident) : lifeOf(incident), open ? incident.severity : lifeOf(incident).word),
         open && incident.state !== "firing" && badge(lifeOf(incident)),
-        incident.verdict && badge(LIVES.verdict, VERDICTS[incident.verdict] ?? incident.verdict)),
+        verdict && badge(LIVES.verdict, VERDICTS[verdict] ?? verdict)),
       el("section", { class: "card stack", "aria-label": "What is wrong" },
         el("p", { class: "said" }, incident.summary),
         incident.to_do && el("p", { class: "dim" }, incident.to_do),
-        el("dl", { class: "figures" },
-          figure("Began", when(incident.from)),
-          open ? figure("For", duration(Date.now() - incident.from)) : figure("Ended", when(incident.to), `after ${duration(incident.to - incident.from)}`),
-          incident.score !== null && figure("Score at firing", number(incident.score), `threshold ${number(incident.threshold)}`),
-          incident.until && figure("Shelved until", when(incident.until))),
+        facts,
         actions()),
-      el("div", { class: "columns" }, sensors(), life()), alike());
+      el("div", { class: "columns" },
+        incident.top.length ? sensors(incident) : noSensors(incident),
+        life(incident)),
+      alike(incident));
   }
 
   function actions() {
-    const about = { incident: incident.id, asset: incident.asset, name: `${incident.title} of ${assetName(incident.asset)}` };
-    const button = (action, words, attributes = {}) => el("button", { type: "button", ...attributes, onclick: async () => { if (await act(page, action, about)) await look(); } }, words);
+    const { asset, open, verdict } = incident;
+    const about = { incident: incident.id, asset, name: `${incident.title} of ${assetName(asset)}` };
+    const button = (action, words, attributes = {}) =>
+      el("button", { type: "button", ...attributes, onclick: () => carryOut(action, about) }, words);
+    const given = (each) => ({ "aria-pressed": verdict === each ? "true" : null });
     return el("div", { class: "row" },
       waits(incident) && button("acknowledge", "Acknowledge", { class: "primary" }),
-      incident.open && button("shelve", "Shelve …"),
+      open && button("shelve", "Shelve …"),
       button("comment", "Comment …"),
-      button("real", "Real fault …", { "aria-pressed": incident.verdict === "real" ? "true" : null }),
-      button("false", "False alarm …", { "aria-pressed": incident.verdict === "false" ? "true" : null }),
-      incident.open && incident.kind === "anomaly" && button("accept", "Accept as new normal …"),
-      incident.open && button("maintenance", "Maintenance …"),
-      el("a", { class: "button", href: `#/asset/${encodeURIComponent(incident.asset)}/${around(incident)}` }, "Show in the charts"));
+      button("real", "Real fault …", given("real")),
+      button("false", "False alarm …", given("false")),
+      open && incident.kind === "anomaly" && button("accept", "Accept as new normal …"),
+      open && button("maintenance", "Maintenance …"),
+      el("a", { class: "button", href: assetAddress(asset, around(incident)) }, "Show in the charts"));
   }
 
-  function sensors() {
-    if (!incident.top.length) return el("section", { class: "card" }, el("h2", {}, "Sensors"), el("p", { class: "dim" }, incident.sensor ? `It is about ${plain(incident.sensor)} itself: nothing is expected of a sensor that is at fault.` : "No sensor stands out: it is about the whole asset."));
-    return el("section", { class: "card", "aria-labelledby": "sensors-title" }, el("h2", { id: "sensors-title" }, "What it was found by"),
-      el("div", { class: "table" }, el("table", {},
-        el("thead", {}, el("tr", {}, ["Sensor", "Actual", "Expected", "Off by", "Score"].map((each, at) => el("th", { scope: "col", class: at ? "number" : null }, each)))),
-        el("tbody", {}, incident.top.map((each) => el("tr", {},
-          el("th", { scope: "row" }, each.words),
-          el("td", { class: "number" }, withUnit(each.actual, unit(each), 4)), el("td", { class: "number" }, withUnit(each.expected, unit(each), 4)),
-          el("td", { class: "number" }, each.actual === null || each.expected === null ? "–" : `${each.actual > each.expected ? "+" : "−"}${withUnit(Math.abs(each.actual - each.expected), unit(each))}`),
-          el("td", { class: "number" }, number(each.contribution))))))));
-  }
-
-  function life() {
-    return el("section", { class: "card", "aria-labelledby": "life-title" }, el("h2", { id: "life-title" }, "Life"),
-      el("ol", { class: "life" }, incident.life.map((each) => {
-        const known = LIVES[each.transition] ?? { ...LIVES.commented, word: each.transition };
-        const words = each.transition === "verdict" ? VERDICTS[each.summary] ?? each.summary : each.why || (["fired", "cleared"].includes(each.transition) ? each.summary : "");
-        return el("li", { dataset: { tone: known.tone } },
-          el("div", { class: "row" }, badge(known, each.transition === "fired" ? "fired" : known.word), el("time", { class: "dim number", datetime: new Date(each.time).toISOString() }, when(each.time)), each.who && el("span", {}, `by ${each.who}`), each.until && el("span", {}, `until ${when(each.until)}`)),
-          words && el("p", {}, words), each.transition === "verdict" && each.why && el("p", {}, each.why));
-      })));
-  }
-
-  function alike() {
-    return el("section", { class: "card", "aria-labelledby": "alike-title" }, el("h2", { id: "alike-title" }, "Similar past incidents of this asset"),
-      incident.similar.length
-        ? el("div", { class: "table" }, el("table", {},
-          el("caption", {}, `Alike is how much the same sensors were off by the same shares to the same side: 100 % is all of it, below ${percent(incident.alike)} is not told.`),
-          el("thead", {}, el("tr", {}, ["Alike", "What", "Began", "Lasted", "Verdict"].map((each, at) => el("th", { scope: "col", class: at ? null : "number" }, each)))),
-          el("tbody", {}, incident.similar.map((each) => el("tr", {},
-            el("td", { class: "number" }, percent(each.likeness)),
-            el("td", { class: "what" }, el("a", { href: addressOf(each) }, each.title), el("p", {}, each.summary)),
-            el("td", { class: "time" }, when(each.from)), el("td", { class: "time" }, each.to === null ? "open" : duration(each.to - each.from)),
-            el("td", {}, VERDICTS[each.verdict] ?? "none given"))))))
-        : el("p", { class: "dim" }, incident.looked_through ? `None: ${count(incident.looked_through, "incident")} before it ${incident.looked_through === 1 ? "was" : "were"} looked through.` : "None: it is the first of this asset."));
+  async function carryOut(action, about) {
+    try {
+      if (await act(page, action, about)) await look();
+    } catch (error) {
+      page.mistake(error);
+    }
   }
 
   return {
     update() {
-      if (looking || Date.now() - looked < EVERY_MS) return;
-      look().catch((error) => error.name === "AbortError" || page.say(error.message, "warning"));
+      if (!looking && Date.now() - looked >= EVERY_MS) look().catch(page.mistake);
     },
   };
 }
 
-const unit = (each) => (each.unit === "1" ? "" : each.unit);
-const figure = (label, value, detail = null) => el("div", { class: "figure" }, el("dt", {}, label), el("dd", {}, value, detail && el("small", {}, detail)));
+function figures({ from, to, open, score, threshold, until }) {
+  return [
+    figure("Began", when(from)),
+    open
+      ? figure("For", duration(Date.now() - from))
+      : figure("Ended", when(to), `after ${duration(to - from)}`),
+    score !== null && figure("Score at firing", number(score), `threshold ${number(threshold)}`),
+    until && figure("Shelved until", when(until)),
+  ];
+}
+
+function noSensors({ sensor }) {
+  const why = sensor
+    ? `It is about ${plain(sensor)} itself: nothing is expected of a sensor that is at fault.`
+    : "No sensor stands out: it is about the whole asset.";
+  return el("section", { class: "card" }, el("h2", {}, "Sensors"), el("p", { class: "dim" }, why));
+}
+
+function sensors({ top }) {
+  return card("sensors", "What it was found by",
+    el("div", { class: "table" }, el("table", {},
+      el("thead", {}, el("tr", {}, ["Sensor", "Actual", "Expected", "Off by", "Score"].map((each, at) =>
+        el("th", { scope: "col", class: at ? "number" : null }, each)))),
+      el("tbody", {}, top.map((each) => el("tr", {},
+        el("th", { scope: "row" }, each.words),
+        el("td", { class: "number" }, withUnit(each.actual, unitOf(each.unit), 4)),
+        el("td", { class: "number" }, withUnit(each.expected, unitOf(each.unit), 4)),
+        el("td", { class: "number" }, offBy(each)),
+        el("td", { class: "number" }, number(each.contribution))))))));
+}
+
+function offBy({ actual, expected, unit }) {
+  if (actual === null || expected === null) return "–";
+  return `${actual > expected ? "+" : "−"}${withUnit(Math.abs(actual - expected), unitOf(unit))}`;
+}
+
+function life({ life: moments }) {
+  return card("life", "Life", el("ol", { class: "life" }, moments.map(moment)));
+}
+
+function moment(each) {
+  const { transition, time, who, until } = each;
+  const known = LIVES[transition] ?? { ...LIVES.commented, word: transition };
+  return el("li", { dataset: { tone: known.tone } },
+    el("div", { class: "row" },
+      badge(known, transition === "fired" ? "fired" : known.word),
+      el("time", { class: "dim number", datetime: new Date(time).toISOString() }, when(time)),
+      who && el("span", {}, `by ${who}`),
+      until && el("span", {}, `until ${when(until)}`)),
+    said(each).filter(Boolean).map((words) => el("p", {}, words)));
+}
+
+/* What was said at a moment of its life: the verdict and its reason, the reason of all else, or how it stood. */
+function said({ transition, summary, why }) {
+  if (transition === "verdict") return [VERDICTS[summary] ?? summary, why];
+  return [why || (["fired", "cleared"].includes(transition) ? summary : "")];
+}
+
+function alike({ alike: least, looked_through: through, similar }) {
+  return card("alike", "Similar past incidents of this asset", similar.length
+    ? el("div", { class: "table" }, el("table", {},
+      el("caption", {}, "Alike is how much the same sensors were off by the same shares to the same side: "
+        + `100 % is all of it, below ${percent(least)} is not told.`),
+      el("thead", {}, el("tr", {}, ["Alike", "What", "Began", "Lasted", "Verdict"].map((each, at) =>
+        el("th", { scope: "col", class: at ? null : "number" }, each)))),
+      el("tbody", {}, similar.map((each) => el("tr", {},
+        el("td", { class: "number" }, percent(each.likeness)),
+        el("td", { class: "what" }, el("a", { href: addressOf(each) }, each.title), el("p", {}, each.summary)),
+        el("td", { class: "time" }, when(each.from)),
+        el("td", { class: "time" }, each.to === null ? "open" : duration(each.to - each.from)),
+        el("td", {}, VERDICTS[each.verdict] ?? "none given"))))))
+    : el("p", { class: "dim" }, through
+      ? `None: ${count(through, "incident")} before it ${through === 1 ? "was" : "were"} looked through.`
+      : "None: it is the first of this asset."));
+}
+
+const card = (name, title, ...children) =>
+  el("section", { class: "card", "aria-labelledby": `${name}-title` },
+    el("h2", { id: `${name}-title` }, title),
+    ...children);
 
 /* The time around an incident, as the address of an asset's view has it. */
-export function around({ from, to }) {
+function around({ from, to }) {
   const end = to ?? Date.now();
-  const beside = Math.max(120_000, (end - from) / 2);
+  const beside = Math.max(BESIDE_MS, (end - from) / 2);
   return `${Math.round(from - beside)}-${Math.round(end + beside)}`;
 }

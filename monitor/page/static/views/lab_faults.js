@@ -8,18 +8,27 @@ const EVERY_MS = 2000;
 /* {node, close()}. The node stays hidden where no simulated fleet takes orders. */
 export function faultPanel(page) {
   const engine = el("select", { name: "engine" });
-  const severity = el("select", { name: "severity" }, ["severe", "moderate", "mild"].map((each) => el("option", { value: each }, each)));
+  const severity = el("select", { name: "severity" },
+    ["severe", "moderate", "mild"].map((each) => el("option", { value: each }, each)));
   const sensor = el("select", { name: "sensor" });
-  const away = el("p", { class: "dim", role: "status", hidden: true }, "The simulated fleet is not there just now.");
+  const away = el("p", { class: "dim", role: "status", hidden: true },
+    "The simulated fleet is not there just now.");
   const kinds = el("div", { class: "stack" });
   const injected = el("div", { class: "stack" });
   const there = el("div", { class: "stack" },
-    el("div", { class: "row" }, field("Engine", engine), field("Severity", severity), field("Sensor, for its faults", sensor)),
-    kinds, injected);
+    el("div", { class: "row" },
+      field("Engine", engine),
+      field("Severity", severity),
+      field("Sensor, for its faults", sensor)),
+    kinds,
+    injected);
   const node = el("section", { class: "card stack", hidden: true, "aria-labelledby": "lab-faults" },
     el("h2", { id: "lab-faults" }, "Break an engine of the demo"),
-    el("p", { class: "dim" }, "A fault begins at once and stays until it is mended. Enginewatch is not told of it: look how long it takes."),
-    away, there);
+    el("p", { class: "dim" },
+      "A fault begins at once and stays until it is mended. "
+      + "Enginewatch is not told of it: look how long it takes."),
+    away,
+    there);
 
   async function order(button, fields) {
     button.disabled = true;
@@ -28,7 +37,7 @@ export function faultPanel(page) {
       page.say(reply, done ? "good" : "warning");
       await look();
     } catch (error) {
-      page.say(error.message, "critical");
+      page.mistake(error, "critical");
     } finally {
       button.disabled = false;
     }
@@ -39,14 +48,26 @@ export function faultPanel(page) {
     put(sensor, found.sensors.map((each) => el("option", { value: each }, words.plain(each))));
     const group = (title, onSensor) => el("div", { role: "group", "aria-label": title },
       el("h3", {}, title),
-      el("div", { class: "chips" }, found.faults.filter((each) => each.on_sensor === onSensor).map((each) => {
-        const button = el("button", { type: "button", class: "chip", title: each.what }, words.plain(each.kind));
-        button.addEventListener("click", () => order(button, {
-          do: "inject", engine: engine.value, kind: each.kind, severity: severity.value, sensor: onSensor ? sensor.value : "",
-        }));
-        return button;
-      })));
+      el("div", { class: "chips" },
+        found.faults.filter((each) => each.on_sensor === onSensor).map((each) => breaking(each))));
     put(kinds, group("Faults of the engine", false), group("Faults of a sensor", true));
+  }
+
+  /* The button of one kind of fault. */
+  function breaking({ kind, what, on_sensor: onSensor }) {
+    const button = el("button", {
+      type: "button",
+      class: "chip",
+      title: what,
+      onclick: () => order(button, {
+        do: "inject",
+        engine: engine.value,
+        kind,
+        severity: severity.value,
+        sensor: onSensor ? sensor.value : "",
+      }),
+    }, words.plain(kind));
+    return button;
   }
 
   let offered = "";
@@ -77,10 +98,19 @@ export function faultPanel(page) {
     const of = fault.sensor ? ` of ${words.plain(fault.sensor)}` : "";
     const what = `${words.plain(fault.kind)}${of} (${fault.severity})`;
     const key = [...page.live.assets.keys()].find((each) => words.assetName(each) === fault.engine);
-    const button = el("button", { type: "button", "aria-label": `Mend ${what} of ${fault.engine}` }, "Mend");
-    button.addEventListener("click", () => order(button, { do: "mend", engine: fault.engine, kind: fault.kind, sensor: fault.sensor }));
-    return el("li", { class: "row" }, button,
-      key ? el("a", { href: `#/asset/${encodeURIComponent(key)}` }, fault.engine) : fault.engine,
+    const button = el("button", {
+      type: "button",
+      "aria-label": `Mend ${what} of ${fault.engine}`,
+      onclick: () => order(button, {
+        do: "mend",
+        engine: fault.engine,
+        kind: fault.kind,
+        sensor: fault.sensor,
+      }),
+    }, "Mend");
+    return el("li", { class: "row" },
+      button,
+      key ? el("a", { href: words.assetAddress(key) }, fault.engine) : fault.engine,
       el("span", {}, `${what} since ${words.clock(fault.since)}`));
   }
 
