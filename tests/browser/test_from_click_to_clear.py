@@ -22,6 +22,7 @@ def test_a_fault_is_injected_found_acknowledged_and_cleared(page: Page, engine: 
     page.see(".wrong")
     page.see(".js-plotly-plot .main-svg")
     page.picture("an-engine-that-misfires")
+    assert keeps_the_focus(page, ".wrong button", ".wrong .since")
 
     page.press(".wrong a", "Everything of it")
     page.press("button", "Acknowledge")
@@ -39,3 +40,34 @@ def test_a_fault_is_injected_found_acknowledged_and_cleared(page: Page, engine: 
     page.see(".life li", "cleared")
     page.see(".life li", "by Ada")
     page.picture("an-incident-that-is-over")
+
+
+def test_what_is_chosen_stays_chosen_and_a_question_ends_with_its_view(page: Page, engine: str) -> None:
+    """The list of incidents goes on meanwhile; going back leaves no dialog over another view."""
+    page.open("#/lab")
+    page.choose("[name=engine]", engine)
+    page.press("button.chip", "misfire")
+    page.press("nav a", "Incidents")
+    box = f"[aria-labelledby=open-title] input[aria-label*='{engine}']"
+    page.press(box)
+    assert page.see("button", "Acknowledge 1 selected").is_enabled()
+    assert keeps_the_focus(
+        page, box, f"[aria-labelledby=open-title] tr:has(input[aria-label*='{engine}']) .lasted"
+    )
+    assert page.see(box).is_selected()
+
+    page.press("button", "Acknowledge 1 selected")
+    page.see("dialog [name=who]")
+    page.driver.back()
+    page.see(".lab-form")
+    assert page.find("dialog") == []
+    page.press(f"button[aria-label$='{engine}']", "Mend")
+
+
+def keeps_the_focus(page: Page, selector: str, clock: str) -> bool:
+    """Whether what has the focus keeps it while a time beside it goes on."""
+    focused = page.see(selector)
+    page.driver.execute_script("arguments[0].focus()", focused)
+    before = page.see(clock).text
+    page.until(lambda: page.see(clock).text != before, "the time goes on")
+    return bool(page.driver.switch_to.active_element == focused)

@@ -37,6 +37,18 @@ export function put(node, ...children) {
   return node;
 }
 
+/* The children of a node are these, in this order. Those that are in their place already are not touched, so that what
+   has the focus keeps it. */
+export function arrange(node, children) {
+  const wanted = new Set(children);
+  for (const child of [...node.children]) if (!wanted.has(child)) child.remove();
+  let at = node.firstElementChild;
+  for (const child of children) {
+    if (child === at) at = at.nextElementSibling;
+    else node.insertBefore(child, at);
+  }
+}
+
 /* The text of a node, touched only where it is another one. */
 export function text(node, value) {
   const wanted = value === null || value === undefined ? "" : String(value);

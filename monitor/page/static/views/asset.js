@@ -5,7 +5,7 @@
 
 import { act } from "../actions.js";
 import { chart, plotly, purge } from "../charts.js";
-import { attribute, badge, el, put, text } from "../dom.js";
+import { arrange, attribute, badge, el, put, text } from "../dom.js";
 import { History } from "../history.js";
 import { asked, isUtc, useUtc, when, zone } from "../times.js";
 import { assetAddress, assetName, plain, state, unitOf } from "../words.js";
@@ -209,7 +209,7 @@ export async function show(root, [key, given], page) {
     for (const [name, panel] of there) {
       if (!wanted.some((each) => each.name === name)) drop(panel);
     }
-    if (panels.some((panel, at) => nodes.sensors.children[at] !== panel)) put(nodes.sensors, panels);
+    arrange(nodes.sensors, panels);
     const left = history.sensors.length - wanted.length + history.others.length;
     nodes.more.hidden = left <= 0;
     text(nodes.more, left === 1 ? "One more sensor" : `${left} more sensors`);

@@ -1,7 +1,7 @@
 /* The fleet: every asset, worst first. Cards are made once and touched only where something changed and they are in
    sight, so that a thousand of them stay fluid. Their order changes only while nobody points at them. */
 
-import { attribute, badge, el, figure, put, shape, text } from "../dom.js";
+import { arrange, attribute, badge, el, figure, put, shape, text } from "../dom.js";
 import { Minutes, trend } from "../trend.js";
 import * as words from "../words.js";
 
@@ -160,11 +160,7 @@ export async function show(root, _, page) {
     const wanted = [...cards.values()].sort((one, two) =>
       (RANK.get(one.row.state) ?? 99) - (RANK.get(two.row.state) ?? 99)
       || two.near - one.near || (one.row.asset < two.row.asset ? -1 : 1));
-    let at = grid.firstElementChild;
-    for (const { node } of wanted) {
-      if (node === at) at = at.nextElementSibling;
-      else grid.insertBefore(node, at);
-    }
+    arrange(grid, wanted.map(({ node }) => node));
   }
 
   const matches = ({ row }, but = "") =>

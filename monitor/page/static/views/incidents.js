@@ -1,7 +1,7 @@
 /* All incidents: open ones first, with what can be said of several at once; then past ones, page by page. */
 
 import { together } from "../actions.js";
-import { badge, el, put, text } from "../dom.js";
+import { arrange, badge, el, put, text } from "../dom.js";
 import { when } from "../times.js";
 import {
   assetAddress, assetName, assetPlace, count, duration, KINDS, kind, LIVES, SEVERITIES,
@@ -51,11 +51,12 @@ export async function show(root, _, page) {
   },
     el("option", { value: "" }, "every kind"),
     Object.entries(KINDS).map(([value, words]) => el("option", { value }, words)));
-  const openList = list(row, el("th", { class: "choose" }, el("input", {
+  const all = el("input", {
     type: "checkbox",
     "aria-label": "Select all",
-    onchange: (event) => choose(open.filter(fits).filter(waits), event.target.checked),
-  })));
+    onchange: () => choose(open.filter(fits).filter(waits), all.checked),
+  });
+  const openList = list(row, el("th", { class: "choose" }, all));
   const pastList = list(row);
   put(root,
     el("div", { class: "view-head" },
@@ -138,8 +139,7 @@ export async function show(root, _, page) {
     const boxes = [...openList.node.querySelectorAll("input[data-incident]")];
     for (const box of boxes) box.checked = chosen.has(box.dataset.incident);
     const among = boxes.filter((box) => !box.disabled);
-    const all = openList.node.querySelector("th input");
-    if (all) all.checked = among.length > 0 && among.every((box) => box.checked);
+    all.checked = among.length > 0 && among.every((box) => box.checked);
   }
 
   function choose(incidents, wanted) {
@@ -192,24 +192,32 @@ function further(each) {
   return `${lifeOf(each).word}${by}${each.until ? ` until ${when(each.until)}` : ""}`;
 }
 
-/* A table of incidents, {node, draw(incidents, why there are none)}. Its rows are made anew only where they say
-   something else, so that what has the focus keeps it; how long they last goes on. */
+/* A table of incidents, {node, draw(incidents, why there are none)}. A row is made anew only where it says something
+   else, so that what has the focus keeps it; how long incidents last goes on. */
 function list(row, choose = null) {
-  const node = el("div", { class: "table" });
   const heads = ["What", "Asset", "Began", choose ? "For" : "Lasted", "State"];
-  const head = el("thead", {}, el("tr", {}, choose, heads.map((each) => el("th", { scope: "col" }, each))));
-  let told = "";
+  const body = el("tbody");
+  const table = el("table", { class: "incidents" },
+    el("thead", {}, el("tr", {}, choose, heads.map((each) => el("th", { scope: "col" }, each)))),
+    body);
+  const why = el("p", { class: "dim" });
+  let rows = new Map(); // id -> {told, node}
+
+  function rowOf(each) {
+    const told = JSON.stringify(each);
+    const known = rows.get(each.id);
+    return known?.told === told ? known : { told, node: row(each, choose) };
+  }
+
   return {
-    node,
+    node: el("div", { class: "table" }, table, why),
     draw(incidents, none) {
-      const now = JSON.stringify([incidents, none]);
-      if (now !== told) {
-        told = now;
-        put(node, incidents.length
-          ? el("table", { class: "incidents" }, head, el("tbody", {}, incidents.map((each) => row(each, choose))))
-          : el("p", { class: "dim" }, none));
-      }
-      [...node.querySelectorAll(".lasted")].forEach((cell, at) => text(cell, lasted(incidents[at])));
+      table.hidden = !incidents.length;
+      why.hidden = incidents.length > 0;
+      text(why, none);
+      rows = new Map(incidents.map((each) => [each.id, rowOf(each)]));
+      arrange(body, incidents.map(({ id }) => rows.get(id).node));
+      for (const each of incidents) text(rows.get(each.id).node.querySelector(".lasted"), lasted(each));
     },
   };
 }
