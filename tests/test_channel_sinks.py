@@ -162,7 +162,8 @@ def test_people_get_one_mail_with_subject_words_and_link(tmp_path: Path) -> None
         assert "Since 1970-01-01 00:00:01 UTC" in text
         assert f"{PAGE}/#/incident/{hot.incident_id}" in text
         ours.happens(cleared(hot))
-        assert box.wait(lambda mails: len(mails) == 2)[1]["Subject"] == "[over] p1 (plant): anomaly: coolant temperature"
+        (_, mail) = box.wait(lambda mails: len(mails) == 2)
+        assert mail["Subject"] == "[over] p1 (plant): anomaly: coolant temperature"
 
 
 @PEOPLE
