@@ -27,7 +27,7 @@
 
 import * as api from "./api.js";
 import { el, put, text } from "./dom.js";
-import { clock } from "./words.js";
+import { when } from "./times.js";
 
 /* name: first part of the address; title: in the navigation, which shows those with a title; under: whose entry it
    is. */
@@ -254,7 +254,7 @@ function notice() {
   connection.dataset.tone = live.connected ? "good" : "critical";
   text(connection, live.connected ? "live" : "not connected");
   const bar = document.getElementById("notice");
-  const away = why && `Not connected since ${clock(lost)}: ${why}. What is shown is of then.`;
+  const away = why && `Not connected since ${when(lost)}: ${why}. What is shown is of then.`;
   const trouble = live.connected ? live.summary?.trouble ?? "" : away;
   bar.hidden = !trouble;
   bar.dataset.tone = live.connected ? "warning" : "critical";

@@ -91,3 +91,10 @@ export function badge(state, words = state.word) {
 export function figure(label, value, detail = null) {
   return el("div", { class: "figure" }, el("dt", {}, label), el("dd", {}, value, detail && el("small", {}, detail)));
 }
+
+/* A card that has its title as its name. `name` is what no other card of the view is called. */
+export function card(name, title, ...children) {
+  return el("section", { class: "card", "aria-labelledby": `${name}-title` },
+    el("h2", { id: `${name}-title` }, title),
+    ...children);
+}

@@ -1,4 +1,4 @@
-/* Moments by the clock of whoever looks, or in UTC, as they chose; for charts and for what stands beside them. */
+/* Moments by the clock of whoever looks, or in UTC, as they chose: in all views, and in charts. */
 
 const KEY = "enginewatch.utc";
 let utc = false;

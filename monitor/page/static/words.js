@@ -130,15 +130,6 @@ export function ago(time, now = Date.now()) {
   return ms < 2000 ? "now" : `${duration(ms)} ago`;
 }
 
-/* A moment by the clock of whoever looks: the date only where it is not today. */
-export function clock(time, { seconds = true } = {}) {
-  if (time === null || time === undefined) return "–";
-  const at = new Date(time);
-  const hours = at.toLocaleTimeString("en-GB", seconds ? {} : { hour: "2-digit", minute: "2-digit" });
-  const today = new Date().toDateString() === at.toDateString();
-  return today ? hours : `${at.toLocaleDateString("en-CA")} ${hours}`;
-}
-
 /* site/area/asset without an empty area, as people read it. */
 export function assetName(key) {
   return String(key).split("/").filter(Boolean).at(-1) ?? String(key);

@@ -1,6 +1,6 @@
 /* The elements of an asset's view, in their order; what stands in them is put there by asset.js. */
 
-import { el, put } from "../dom.js";
+import { card, el, put } from "../dom.js";
 import { assetName, assetPlace } from "../words.js";
 
 const MINUTE = 60_000;
@@ -99,8 +99,3 @@ export function frame(root, key, on) {
 const press = (words, onclick, attributes = {}) => el("button", { type: "button", ...attributes, onclick }, words);
 const segments = (label, buttons = []) => el("div", { class: "segments", role: "group", "aria-label": label }, buttons);
 const mark = (name) => el("i", { class: `mark ${name}` });
-
-const card = (name, title, ...children) =>
-  el("section", { class: "card", "aria-labelledby": `${name}-title` },
-    el("h2", { id: `${name}-title` }, title),
-    ...children);

@@ -2,6 +2,7 @@
    an entry in SECTIONS each: {name: the section's key in the answer, title, draw(data, page) -> nodes}. */
 
 import { badge, el, figure, put } from "../dom.js";
+import { when } from "../times.js";
 import * as words from "../words.js";
 
 const EVERY_MS = 2000;
@@ -49,7 +50,7 @@ export async function show(root, _, page) {
     }
     put(facts,
       figure("Version", found.version),
-      figure("Runs for", words.duration(found.time - found.started), `since ${words.clock(found.started)}`),
+      figure("Runs for", words.duration(found.time - found.started), `since ${when(found.started)}`),
       figure("Dead letters", words.number(found.letters.kept, 9)));
     put(hops, found.hops.map(hop));
     for (const section of sections) {
@@ -86,7 +87,7 @@ function hop(each) {
     el("div", {},
       el("p", { class: "dim" }, each.does),
       each.said && el("p", {}, each.said),
-      over && el("p", { class: "dim" }, `Last error ${words.clock(each.error_at)}: ${each.error}`)),
+      over && el("p", { class: "dim" }, `Last error ${when(each.error_at)}: ${each.error}`)),
     el("p", { class: "number hop-numbers" }, numbers));
 }
 
@@ -105,12 +106,12 @@ function canary(data) {
       figure("Last delay", seconds(delay.last)),
       figure("Median", seconds(delay.median), longest),
       data.began === null
-        ? figure("Next fault", words.clock(data.next))
+        ? figure("Next fault", when(data.next))
         : figure("Fault now", words.plain(data.fault))),
     data.outcomes.length > 0 && table(
       ["At", "Fault", "What came of it"],
       data.outcomes.slice(0, SHOWN).map((each) => [
-        words.clock(each.at),
+        when(each.at),
         words.plain(each.fault) || "none",
         outcome(each),
       ])),
@@ -144,7 +145,7 @@ function falseAlarms(data) {
         figure("Predicted", words.number(each.predicted, 2), `at most ${words.number(each.high, 2)}`),
         since(each.since)),
       el("p", { class: "dim" },
-        `Set ${words.clock(each.at)} by ${words.number(each.days)} asset-days of normal running.`),
+        `Set ${when(each.at)} by ${words.number(each.days)} asset-days of normal running.`),
     ]),
     el("p", { class: "dim" }, "Rates are in the unit of the budget; incidents that were judged real do not count."),
   ];
@@ -171,10 +172,10 @@ function letters(data) {
     data.reasons.map((each) => el("details", { class: "letters" },
       el("summary", {},
         el("strong", {}, each.reason),
-        ` ${words.count(each.letters, "letter")}, the latest ${words.clock(each.latest)}`),
+        ` ${words.count(each.letters, "letter")}, the latest ${when(each.latest)}`),
       each.samples.map((sample) => el("figure", {},
         el("figcaption", { class: "dim" },
-          `${words.clock(sample.time)} on `,
+          `${when(sample.time)} on `,
           el("code", {}, sample.topic)),
         el("pre", {}, el("code", {}, sample.payload || "(empty)")))))),
     data.further > 0 && el("p", { class: "dim" }, `and ${words.count(data.further, "further reason")}`),

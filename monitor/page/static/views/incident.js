@@ -1,7 +1,7 @@
 /* One incident: what is wrong, its sensors against what was expected, its life, and past ones that are like it. */
 
 import { act } from "../actions.js";
-import { badge, el, figure, put } from "../dom.js";
+import { badge, card, el, figure, put } from "../dom.js";
 import { when } from "../times.js";
 import {
   assetAddress, assetName, count, duration, kind, LIVES, number, percent, plain, unitOf, withUnit,
@@ -164,11 +164,6 @@ function alike({ alike: least, looked_through: through, similar }) {
       ? `None: ${count(through, "incident")} before it ${through === 1 ? "was" : "were"} looked through.`
       : "None: it is the first of this asset."));
 }
-
-const card = (name, title, ...children) =>
-  el("section", { class: "card", "aria-labelledby": `${name}-title` },
-    el("h2", { id: `${name}-title` }, title),
-    ...children);
 
 /* The time around an incident, as the address of an asset's view has it. */
 function around({ from, to }) {

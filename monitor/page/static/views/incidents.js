@@ -1,7 +1,7 @@
 /* All incidents: open ones first, with what can be said of several at once; then past ones, page by page. */
 
 import { together } from "../actions.js";
-import { arrange, badge, el, put, text } from "../dom.js";
+import { arrange, badge, card, el, put, text } from "../dom.js";
 import { when } from "../times.js";
 import {
   assetAddress, assetName, assetPlace, count, duration, KINDS, kind, LIVES, SEVERITIES,
@@ -68,10 +68,7 @@ export async function show(root, _, page) {
         many,
         el("div", { class: "actions" }, bulk)),
       openList.node),
-    el("section", { class: "card", "aria-labelledby": "past-title" },
-      el("h2", { id: "past-title" }, "Past"),
-      pastList.node,
-      el("p", { class: "row" }, more)));
+    card("past", "Past", pastList.node, el("p", { class: "row" }, more)));
 
   await Promise.all([lookOpen(), lookBack(true)]);
 

@@ -1,6 +1,7 @@
 /* A button for every fault that a simulated fleet can have: injects it into one engine, and mends it again. */
 
 import { el, put } from "../dom.js";
+import { when } from "../times.js";
 import * as words from "../words.js";
 
 const EVERY_MS = 2000;
@@ -111,7 +112,7 @@ export function faultPanel(page) {
     return el("li", { class: "row" },
       button,
       key ? el("a", { href: words.assetAddress(key) }, fault.engine) : fault.engine,
-      el("span", {}, `${what} since ${words.clock(fault.since)}`));
+      el("span", {}, `${what} since ${when(fault.since)}`));
   }
 
   let timer = null;

@@ -2,6 +2,7 @@
 
 import { purge } from "../charts.js";
 import { badge, el, figure, put } from "../dom.js";
+import { when } from "../times.js";
 import * as words from "../words.js";
 import { alarmsCard, distributionCard, scoreCard } from "./lab_floor.js";
 import { sensorsCard } from "./lab_sensors.js";
@@ -75,16 +76,16 @@ function heading({ fault, asset, simulated }) {
 }
 
 function incident({ kind, sensor, named, fired, cleared }, { timed, chart, fault }) {
-  const when = (time) => (timed ? words.clock(time) : `${words.number((time - chart.time[0]) / 1000, 6)} s`);
+  const at = (time) => (timed ? when(time) : `${words.number((time - chart.time[0]) / 1000, 6)} s`);
   const late = fault && fired >= fault.start;
   return el("li", { class: "row" },
     badge(sensor ? words.SEVERITIES.warning : words.SEVERITIES.critical, words.kind(kind)),
     el("span", {},
       sensor && `${words.plain(sensor)} `,
-      `at ${when(fired)}`,
+      `at ${at(fired)}`,
       late && `, ${words.duration(fired - fault.start)} after the fault's onset`,
       named.length > 0 && `: ${named.map(words.plain).join(", ")}`,
-      cleared !== null && `; cleared at ${when(cleared)}`));
+      cleared !== null && `; cleared at ${at(cleared)}`));
 }
 
 /* The place of a number among ascending ones. */
