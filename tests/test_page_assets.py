@@ -149,6 +149,8 @@ def test_without_a_range_it_is_the_last_hour_by_the_plant_s_clock_and_all_begins
     _, everything = page.get("assets", PUMP, **{"from": 0})
     assert everything["from"] == everything["begins"] == START // MINUTE * MINUTE
     assert sum(everything["score"]["rows"]) == 2
+    _, longer = page.get("assets", PUMP, span=24 * HOUR)
+    assert longer["from"] == longer["begins"]
 
 
 def test_new_rows_come_behind_a_position_with_their_regime_and_contributions(page: Page) -> None:

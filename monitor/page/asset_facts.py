@@ -38,7 +38,7 @@ class Asked:
     """Which part of an asset's life is asked for."""
 
     asset: str
-    start: int | None  # event time; None = `span` before the end, 0 = where its history begins
+    start: int | None  # event time; None = `span` before the end, 0 = all of its history
     end: int | None  # None = what is newest of it
     span: int = HOUR
     points: int = POINTS
@@ -97,11 +97,12 @@ def view(
 
 
 def bounds(asked: Asked, begins: int | None, known: Mapping[str, Any] | None, now: int) -> tuple[int, int]:
-    """From when until when an asset is asked for."""
+    """From when until when an asset is asked for; a range by its length begins with the first row at the earliest."""
     end = asked.end or newest(known, now) + 1
-    if asked.start is None:
-        return end - asked.span, end
-    return asked.start or min(begins or end - asked.span, end - 1), end
+    if asked.start:
+        return asked.start, end
+    start = end - asked.span if asked.start is None or begins is None else begins
+    return min(max(start, begins or start), end - 1), end
 
 
 def rows_after(store: Store, asset: str, position: int) -> dict[str, Any]:

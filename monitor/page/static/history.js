@@ -34,12 +34,17 @@ export class History {
     return rows.time.length > 0;
   }
 
-  /* The number of the bucket that a time belongs to; new ones are added, and as many of the oldest go. */
+  /* The number of the bucket that a time belongs to; new ones are added, and as many of the oldest go. A chart that
+     begins with the asset's first row grows, until it is asked for anew. */
   bucket(time) {
     const first = this.time[0];
     let at = Math.floor((time - first) / this.width);
     if (at < 0) return -1;
     while (at >= this.time.length) this.push();
+    if (this.begins !== null && this.from <= this.begins) {
+      this.to = Math.max(this.to, this.time.at(-1) + this.width);
+      return at;
+    }
     const most = Math.max(2, Math.ceil((this.to - this.from) / this.width) + 1);
     while (this.time.length > most) {
       this.shift();
