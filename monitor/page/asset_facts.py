@@ -97,7 +97,7 @@ def view(
 
 
 def bounds(asked: Asked, begins: int | None, known: Mapping[str, Any] | None, now: int) -> tuple[int, int]:
-    """From when until when an asset is asked for; a range by its length begins with the first row at the earliest."""
+    """From when until when an asset is asked for; a length of time begins with the first row at the earliest."""
     end = asked.end or newest(known, now) + 1
     if asked.start:
         return asked.start, end
