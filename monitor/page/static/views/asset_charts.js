@@ -47,8 +47,8 @@ function band(x, low, high, fill) {
 
 function layout(history, unit, shapes) {
   return {
-    height: 190,
-    margin: { l: 52, r: 10, t: 6, b: 28 },
+    height: 202,
+    margin: { l: 52, r: 10, t: 6, b: 40 }, // below is room for hours and the day
     dragmode: "zoom",
     showlegend: false,
     xaxis: { type: "date", range: [drawn(history.from), drawn(history.to)], showgrid: false, fixedrange: false },
