@@ -40,7 +40,7 @@ PAGE = "https://plant.example/engines"
 class House:
     """A store and the channels that read it, which can be taken down and set up again."""
 
-    def __init__(self, folder: Path, **channel: Any) -> None:
+    def __init__(self, folder: Path, *, retry_max_s: float = 1, **channel: Any) -> None:
         self.store = Store(folder / "store.db")
         self.settings = NotifySettings(
             page_url=PAGE,
@@ -48,7 +48,7 @@ class House:
             group_interval_s=0.2,
             repeat_interval_s=3600,
             resend_s=0.3,
-            retry_max_s=1,
+            retry_max_s=retry_max_s,
             channels=(ChannelSettings(name="c", timeout_s=5, **channel),),
         )
         self.plant = Plant({"plant": 20})
@@ -207,6 +207,34 @@ def test_a_message_that_is_not_taken_does_not_hold_up_the_others(tmp_path: Path)
         server.refused = "nothing"
         while ours.channel.sent < 2:
             ours.channel.thread.join(0.01)
+
+
+def test_a_message_that_is_refused_waits_alone(tmp_path: Path) -> None:
+    """It is to be tried again in 50 minutes; what comes up meanwhile is told at once, and the reason stands."""
+    with hook() as server, house(tmp_path, to="webhook", url=server.url, retry_max_s=3600) as ours:
+        server.refused, server.retry_after = "'asset': 'p1'", "3000"
+        ours.happens(event(time=1_000))
+        while not ours.channel.last_error:
+            ours.channel.thread.join(0.01)
+        ours.happens(event(asset="plant//p2", time=1_000))
+        server.wait(2)
+        while not ours.channel.sent:
+            ours.channel.thread.join(0.01)
+        ours.happens(event(asset="plant//p3", time=1_000))
+        assert [body["groupLabels"]["asset"] for _, body in server.wait(3)] == ["p1", "p2", "p3"]
+        assert ours.channel.last_error == "channel c: does not take the message (400)"
+
+
+def test_no_answer_silences_a_channel_for_longer_than_the_settings_say(tmp_path: Path) -> None:
+    """It asks for 3,000 years, for which no thread can wait."""
+    with hook() as server, house(tmp_path, to="webhook", url=server.url) as ours:
+        server.status, server.retry_after = 503, "99999999999"
+        ours.happens(event(time=1_000))
+        while not ours.channel.last_error:
+            ours.channel.thread.join(0.01)
+        server.status = 200
+        server.wait(2)
+        assert ours.channel.thread.is_alive()
 
 
 def test_a_webhook_is_spoken_to_over_tls_if_its_authority_is_known(tmp_path: Path) -> None:

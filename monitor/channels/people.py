@@ -8,8 +8,8 @@ import socket
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
+from monitor.channels.masked import is_host, masked
 from monitor.channels.message import Message, message, test_message
 from monitor.channels.way import Undelivered
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from monitor.channels.memory import Telling
 
-LEAST_SECRET = 3  # characters of a piece of an address that are not told
 LONGEST_REASON = 300
 
 
@@ -46,7 +45,7 @@ class People:
         """Whether the host can be reached, where the address names one: more cannot be known without sending."""
         service = self._made()
         host = getattr(service, "smtp_host", None) or service.host
-        if not isinstance(host, str) or not _is_host(host):
+        if not isinstance(host, str) or not is_host(host):
             return f"the address is good for {service.service_name}; whether it works, only a message can tell"
         port = service.port or (443 if service.secure else 80)
         try:
@@ -129,27 +128,3 @@ def _reason(said: list[str], url: str) -> str:
     # The library shortens addresses, which leaves pieces of pieces.
     words = re.sub(r"\S+://\S+", "it", masked(" ".join(said[0].split()), url))[:LONGEST_REASON].strip(" :")
     return f" ({words})" if words else ""
-
-
-def masked(text: str, url: str) -> str:
-    """A text without the pieces of an address; a host's name may be told.
-
-    >>> masked("POST https://ntfy.example/engines failed for tok3n", "ntfys://tok3n@ntfy.example/engines")
-    'POST https://ntfy.example/*** failed for ***'
-    """
-    for piece in sorted(_pieces(url), key=len, reverse=True):
-        text = text.replace(piece, "***")
-    return text
-
-
-def _is_host(text: str) -> bool:
-    """Whether it is a host's name: many services have a token in its place."""
-    return "." in text or text == "localhost"
-
-
-def _pieces(url: str) -> Iterator[str]:
-    host = (urlsplit(url).hostname or "").lower()
-    for piece in re.split(r"[/@:?&=,]+", url.partition("://")[2]):
-        for form in {piece, unquote(piece)}:
-            if len(form) >= LEAST_SECRET and not form.isdecimal() and (form.lower() != host or not _is_host(host)):
-                yield form

@@ -3,8 +3,8 @@
 * Its position in the outbox and what it remembers are written in one transaction. What was sent and not remembered
   is sent again with the same key.
 * A channel that is new begins with the incidents that are open, and not with the history.
-* What does not get through is kept and tried again for ever, with a pause that grows up to notify.retry_max_s; the
-  reason is told once.
+* What does not get through is kept and tried again for ever, with a pause that grows up to notify.retry_max_s,
+  whatever the other side asks for; the reason is told once. A message that is refused by itself holds up no other.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ MOST_HELD = 10_000  # incidents that a channel remembers while nothing gets thro
 IDLE_S = 5.0  # it looks again by itself this often
 FIRST_PAUSE_S = 1.0
 LOOKED_UP_S = 60.0  # that a resolver without an answer takes, and more
+FEW = 5  # messages that are refused by themselves, before the others wait for the next round
 
 log = structlog.get_logger()
 
@@ -87,7 +88,9 @@ class Channel(ABC):
         self.pulse = Pulse()
         self._ledger = ledger
         self._timeout_s = timeout_s
+        self._retry_max_s = retry_max_s
         self._retry = Backoff(FIRST_PAUSE_S, retry_max_s)
+        self._again_at = 0.0  # time.monotonic(): when what was refused is tried again
         self._wake = threading.Event()
         self._stopping = threading.Event()
 
@@ -127,34 +130,39 @@ class Channel(ABC):
         finally:
             self._other.close()
 
+    def _refusing(self) -> bool:
+        """Whether something was refused by itself and waits to be tried again, while all else gets through."""
+        return False
+
     def _turn(self) -> None:
         self.pulse.turn()
+        bell = self._wake
         try:
-            pause = self.round()
+            pause = min(self.round(), IDLE_S)
         except Undelivered as trouble:
             self.failures += 1
-            pause = max(self._retry.next(), trouble.retry_after)
+            pause = max(self._retry.next(), min(trouble.retry_after, self._retry_max_s))
+            self._again_at = time.monotonic() + pause
             self._tell(str(trouble))
-            self.pulse.turn(pause)
-            self._stopping.wait(pause)
-            return
+            bell = self._wake if trouble.alone else self._stopping
         except OutboxError as error:
-            pause = self._retry.next()
+            pause = min(self._retry.next(), IDLE_S)
             self._tell(str(error))
         except Exception as error:  # noqa: BLE001 - a dead thread would end the daemon; the next round tries again
             self.failures += 1
-            pause = self._retry.next()
+            pause = min(self._retry.next(), IDLE_S)
             self._tell(f"channel {self.name} failed by itself: {type(error).__name__}: {error}")
         else:
-            self._retry.reset()
-            self._tell("")
-        self.pulse.turn(min(pause, IDLE_S))
-        self._wake.wait(min(pause, IDLE_S))
+            if not self._refusing():
+                self._retry.reset()
+                self._tell("")
+        self.pulse.turn(pause)
+        bell.wait(pause)
         self._wake.clear()
 
     def _sending(self) -> None:
         """Before a request: it may take its time."""
-        self.pulse.turn(2 * self._timeout_s + LOOKED_UP_S)
+        self.pulse.turn(4 * self._timeout_s + LOOKED_UP_S)
 
     def _tell(self, error: str) -> None:
         if error != self.last_error and error:
@@ -201,20 +209,36 @@ class Teller(Channel):
             return IDLE_S
         due = by.due(memory, self._rules, self._plant(), _now())
         # One message that the other side does not take must not hold up the others.
+        self._refused &= {each.key for each in due}
+        now_all = time.monotonic() >= self._again_at
+        troubles: list[Undelivered] = []
         for telling in sorted(due, key=lambda each: each.key in self._refused):
-            if self._stopping.is_set():
+            if self._stopping.is_set() or len(troubles) == FEW:
                 break
+            if telling.key in self._refused and not now_all:
+                continue
             self._sending()
             try:
                 self._way.tell(telling)
-            except Undelivered:
-                self._refused = {each.key for each in due if each.key in self._refused} | {telling.key}
-                raise
+            except Undelivered as trouble:
+                self._refused.add(telling.key)
+                if not trouble.alone:
+                    raise
+                troubles.append(trouble)
+                continue
+            self._refused.discard(telling.key)
             self.sent += 1
             by.told(memory, telling, _now())
             self._remember(memory, self._position)
+        if troubles:
+            raise troubles[0]
+        if self._refused:
+            return max(0.0, self._again_at - time.monotonic())
         soonest = by.next_due(memory)
         return IDLE_S if soonest is None else max(0.0, (soonest - _now()) / 1000)
+
+    def _refusing(self) -> bool:
+        return bool(self._refused)
 
     def _recall(self) -> Memory:
         """What was remembered, or what a new channel begins with. Read again after a failure to note it."""

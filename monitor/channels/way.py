@@ -9,11 +9,15 @@ if TYPE_CHECKING:
 
 
 class Undelivered(Exception):  # noqa: N818 - it says what is so
-    """It did not get through, and why, in words. It is tried again, after `retry_after` seconds or later."""
+    """It did not get through, and why, in words. It is tried again, after `retry_after` seconds or later.
 
-    def __init__(self, sentence: str, retry_after: float = 0.0) -> None:
+    `alone`: the other side is there and does not take this message; it may take another one.
+    """
+
+    def __init__(self, sentence: str, retry_after: float = 0.0, *, alone: bool = False) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
+        self.alone = alone
 
 
 class Other(Protocol):

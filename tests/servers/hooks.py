@@ -29,6 +29,7 @@ class Hook:
         self.url = f"http://127.0.0.1:{self.port}/hook"
         self.requests: list[tuple[dict[str, str], dict[str, Any]]] = []  # headers by lower-case name, and the body
         self.status = 200
+        self.retry_after = ""  # what it asks for where it does not take a message
         self.refused = "nothing"  # messages with this in them are answered by 400
 
     def wait(self, count: int, limit_s: float = 15.0) -> list[tuple[dict[str, str], dict[str, Any]]]:
@@ -50,6 +51,8 @@ def hook(certificates: Certificates | None = None) -> Iterator[Hook]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             made.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
             self.send_response(400 if made.refused in str(body) else made.status)
+            if made.retry_after:
+                self.send_header("Retry-After", made.retry_after)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
