@@ -291,7 +291,7 @@ class Daemon:
                 self._fail("store", StoreError(self._journal.damaged or self._store.damaged))
             for name, seconds in stages.look(time.monotonic()).items():
                 log.error("stage_stuck", stage=name, for_s=round(seconds), remedy="restart the daemon")
-            if not stages.stuck:
+            if stages.works:
                 self._manager.ping()
             self._look(watch)
             self._upkeep.turn(time.monotonic())

@@ -29,6 +29,7 @@ class Thread:
     name: str
     alive: bool
     stuck_s: float = 0.0  # seconds since its last turn, where that is too long
+    needed: bool = True  # readings are not taken in, scored and kept without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +78,18 @@ class Figures:
 
 
 def livez(vitals: Vitals) -> tuple[bool, dict[str, object]]:
-    """Whether every thread is there and turns. A daemon for which this is false should be started anew."""
+    """Whether all threads are there, and those turn that the work needs. Else the daemon should be started anew."""
     reasons = [f"the thread {each.name} has ended" for each in vitals.threads if not each.alive]
-    reasons += [
+    reasons += _stuck(vitals, needed=True)
+    return not reasons, {"status": "dead" if reasons else "alive", "reasons": reasons}
+
+
+def _stuck(vitals: Vitals, *, needed: bool) -> list[str]:
+    return [
         f"the thread {each.name} has not turned for {each.stuck_s:.0f} s"
         for each in vitals.threads
-        if each.alive and each.stuck_s > 0
+        if each.alive and each.stuck_s > 0 and each.needed == needed
     ]
-    return not reasons, {"status": "dead" if reasons else "alive", "reasons": reasons}
 
 
 def readyz(vitals: Vitals) -> tuple[bool, dict[str, object]]:
@@ -116,6 +121,7 @@ def _light(vitals: Vitals) -> Iterator[str]:
         yield f"InfluxDB gets nothing, the rows are kept: {vitals.influx}"
     if vitals.notify:
         yield f"subscribers get no alerts, they are kept: {vitals.notify}"
+    yield from _stuck(vitals, needed=False)
     yield from (f"kept until it gets through: {error}" for error in vitals.channels.values() if error)
     if vitals.unmodelled:
         yield f"no model yet, so nothing is scored of class {', '.join(vitals.unmodelled)}"
@@ -126,7 +132,7 @@ def _light(vitals: Vitals) -> Iterator[str]:
 def metrics(vitals: Vitals, figures: Figures) -> Iterator[Metric]:
     """Everything that is measured, in Prometheus' base units."""
     live, ready = livez(vitals)[0], readyz(vitals)
-    yield Metric.gauge("enginewatch_live", "1 while every thread turns", int(live))
+    yield Metric.gauge("enginewatch_live", "1 while every thread turns that the work needs", int(live))
     yield Metric.gauge("enginewatch_ready", "1 while readings are taken in, scored and kept", int(ready[0]))
     degraded = int(ready[1]["status"] == Ready.DEGRADED)
     yield Metric.gauge("enginewatch_degraded", "1 while ready, but something beside that does not work", degraded)

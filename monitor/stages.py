@@ -44,11 +44,16 @@ class Worker(threading.Thread):
 
 
 class Stage(NamedTuple):
-    """A thread that must go on as long as the daemon works."""
+    """A thread that must go on as long as the daemon works.
+
+    `needed`: readings are not taken in, scored and kept without it. Where another one is stuck, that is told, but
+    starting the daemon anew would interrupt the work and mend nothing: it waits for somebody else.
+    """
 
     name: str
     thread: Worker
     pulse: Pulse
+    needed: bool = True
 
 
 class Stages:
@@ -80,10 +85,15 @@ class Stages:
         self.stuck = stuck
         return new
 
-    def vital(self) -> list[tuple[str, bool, float]]:
-        """Each stage by its name: whether it is alive, and for how many seconds it is stuck. For any thread."""
+    @property
+    def works(self) -> bool:
+        """Whether none is stuck that the work needs."""
+        return not any(each.needed and each.name in self.stuck for each in self._stages)
+
+    def vital(self) -> list[tuple[Stage, bool, float]]:
+        """Each stage: whether it is alive, and for how many seconds it is stuck. For any thread."""
         stuck = self.stuck
-        return [(each.name, each.thread.is_alive(), stuck.get(each.name, 0.0)) for each in self._stages]
+        return [(each, each.thread.is_alive(), stuck.get(each.name, 0.0)) for each in self._stages]
 
     def dead(self) -> tuple[str, Exception] | None:
         """The first stage that has ended, and why; None while all go on."""

@@ -116,7 +116,8 @@ class Gatherer:
             return []
         quiet = time.monotonic() - self._turned
         main = Thread("main", alive=True, stuck_s=quiet if quiet > STILL_S else 0.0)
-        return [main, *(Thread(name, alive, stuck) for name, alive, stuck in self.stages.vital())]
+        others = (Thread(each.name, alive, stuck, each.needed) for each, alive, stuck in self.stages.vital())
+        return [main, *others]
 
     def figures(self) -> Figures:
         """Reads the store, on a connection that it closes again."""

@@ -69,11 +69,16 @@ def test_what_stops_readings_is_not_ready(vitals: Vitals, word: str) -> None:
             replace(WELL, channels={"a": "", "b": "channel b: refused"}),
             "kept until it gets through: channel b: refused",
         ),
+        (
+            replace(WELL, threads=(*WELL.threads, Thread("channel:a", alive=True, stuck_s=90.0, needed=False))),
+            "the thread channel:a has not turned for 90 s",
+        ),
         (replace(WELL, unmodelled=("pump", "fan")), "no model yet, so nothing is scored of class pump, fan"),
     ],
 )
 def test_what_loses_nothing_is_degraded_and_ready(vitals: Vitals, word: str) -> None:
     assert readyz(vitals) == (True, {"status": "degraded", "reasons": [word]})
+    assert livez(vitals)[0]
 
 
 def test_prometheus_reads_what_the_books_say() -> None:

@@ -96,4 +96,4 @@ def test_health_is_one_answer(tmp_path: Path) -> None:
         assert said["letters"]["reasons"][0]["samples"] == [
             {"time": letter(1).time, "topic": "t", "payload": "payload 1"}
         ]
-        assert said["threads"] == [{"name": "line", "alive": True, "stuck_s": 0.0}]
+        assert said["threads"] == [{"name": "line", "alive": True, "stuck_s": 0.0, "needed": True}]

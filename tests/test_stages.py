@@ -40,6 +40,19 @@ def test_stuck_is_told_once_and_again_after_it_turned(pulse: Pulse) -> None:
     assert [bool(stages.look(13.0 + second)) for second in range(1, 12)] == [False] * 10 + [True]
 
 
+def test_a_channel_that_is_stuck_is_told_and_keeps_nobody_from_working(pulse: Pulse) -> None:
+    idle, line = Worker("idle", lambda: None), Pulse()
+    stages = [Stage("line", idle, line), Stage("channel", idle, pulse, needed=False)]
+    looks = Stages(stages, patience_s=1.0, now=0.0)
+    for second in range(8):
+        line.turn()
+        looks.look(second / 4)
+    assert (list(looks.stuck), looks.works) == (["channel"], True)
+    for second in range(8, 16):
+        looks.look(second / 4)
+    assert (list(looks.stuck), looks.works) == (["line", "channel"], False)
+
+
 def test_what_may_take_longer_is_stuck_later(pulse: Pulse) -> None:
     """A connection that is being made, for example; the turn after it has no such right."""
     stages = looking(pulse)

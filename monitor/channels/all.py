@@ -84,9 +84,10 @@ class Channels:
             self._home.stop(max(0.1, end - time.monotonic()))
 
     def stages(self) -> list[Stage]:
-        """Their threads, which have to go on."""
-        home = [] if self._home is None else [Stage(self._home.name, self._home.thread, self._home.pulse)]
-        return [*(Stage(each.sink, each.thread, each.pulse) for each in self._all), *home]
+        """Their threads, which have to go on; while one is stuck all else works."""
+        home = [] if self._home is None else [self._home]
+        channels = [Stage(each.sink, each.thread, each.pulse, needed=False) for each in self._all]
+        return [*channels, *(Stage(each.name, each.thread, each.pulse, needed=False) for each in home)]
 
     def facts(self) -> list[ChannelFacts]:
         """How each does, without waiting for anything."""
