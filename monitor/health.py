@@ -78,7 +78,7 @@ class Figures:
 
 
 def livez(vitals: Vitals) -> tuple[bool, dict[str, object]]:
-    """Whether all threads are there, and those turn that the work needs. Else the daemon should be started anew."""
+    """Whether all threads are there, and those turn that the work needs; else it should be started anew."""
     reasons = [f"the thread {each.name} has ended" for each in vitals.threads if not each.alive]
     reasons += _stuck(vitals, needed=True)
     return not reasons, {"status": "dead" if reasons else "alive", "reasons": reasons}
