@@ -30,12 +30,12 @@ import { el, put, text } from "./dom.js";
 import { when } from "./times.js";
 
 /* name: first part of the address; title: in the navigation, which shows those with a title; under: whose entry it
-   is. */
+   is, and where an address leads that does not say of what (`of`) it is. */
 const VIEWS = [
   { name: "fleet", title: "Fleet", module: "./views/fleet.js" },
-  { name: "asset", under: "fleet", module: "./views/asset.js" },
+  { name: "asset", under: "fleet", of: "asset", module: "./views/asset.js" },
   { name: "incidents", title: "Incidents", module: "./views/incidents.js" },
-  { name: "incident", under: "incidents", module: "./views/incident.js" },
+  { name: "incident", under: "incidents", of: "id", module: "./views/incident.js" },
   { name: "lab", title: "Lab", module: "./views/lab.js" },
   { name: "health", title: "Health", module: "./views/health.js" },
 ];
@@ -49,8 +49,8 @@ let shown = null; // {name, view, ended}
 async function route() {
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   const entry = VIEWS.find((each) => each.name === name);
-  if (!entry) {
-    location.replace(`#/${VIEWS[0].name}`);
+  if (!entry || (entry.of && !rest[0])) {
+    location.replace(`#/${entry?.under ?? VIEWS[0].name}`);
     return;
   }
   close();
@@ -71,7 +71,9 @@ async function route() {
       return;
     }
     current.view = view;
-    if (live.summary) view.update?.(live);
+    if (!live.summary) return;
+    live.changed = new Set(live.assets.keys()); // all of it is new to this view
+    view.update?.(live);
   } catch (error) {
     if (shown === current && error.name !== "AbortError") put(main, failure(error));
   }
@@ -215,9 +217,10 @@ api.onTokenWanted(async (again) => {
 
 function take(event, data) {
   if (event === "state") {
+    const before = live.assets.keys();
     live.assets = new Map(data.assets.map((row) => [row.asset, row]));
     live.summary = data.summary;
-    live.changed = new Set(live.assets.keys());
+    live.changed = new Set([...before, ...live.assets.keys()]); // what was gone meanwhile as well
   } else if (event === "change") {
     live.changed = new Set();
     for (const row of data.assets) {
