@@ -65,7 +65,8 @@ def parse(text: bytes | str) -> Command:
     texts = (getattr(command, each.name) for each in fields(Command))
     if any(isinstance(text, str) and len(text) > LONGEST_TEXT for text in texts):
         raise CommandError(f"not a command: a text is longer than {LONGEST_TEXT:,} characters")
-    return replace(command, kind="", sensor="", started=0)  # what the store knows is not for the sender to say
+    # What the store knows is not for the sender to say.
+    return replace(command, kind="", sensor="", started=0, severity="")
 
 
 def check(command: Command, store: Store, now: int) -> Command:
@@ -90,7 +91,14 @@ def check(command: Command, store: Store, now: int) -> Command:
     known = store.incident(command.incident)
     if known is None:
         raise CommandError(f"there is no incident {command.incident}; `enginewatch alerts` lists them")
-    return replace(command, asset=known.stream, kind=known.kind, sensor=known.sensor, started=known.started)
+    return replace(
+        command,
+        asset=known.stream,
+        kind=known.kind,
+        sensor=known.sensor,
+        started=known.started,
+        severity=known.severity,
+    )
 
 
 def _check_of_asset(command: Command, now: int) -> None:

@@ -44,7 +44,7 @@ def words(asked: Command, moment: Moment) -> AlertEvent:
         kind=asked.kind,
         sensor=asked.sensor,
         transition=transition,
-        severity="warning",
+        severity=asked.severity or "warning",
         started=asked.started,
         time=moment.now,
         recorded=moment.now,

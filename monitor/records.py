@@ -100,8 +100,8 @@ class Message(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class Command:
     """An operator's word. `incident` or `asset` (the stream key site/area/asset) says what it is about.
 
-    `kind`, `sensor` and `started` are what the store knew of that incident when the command came, so that words
-    about one that is long over need no memory in the core.
+    `kind`, `sensor`, `started` and `severity` are what the store knew of that incident when the command came, so
+    that words about one that is long over need no memory in the core.
     """
 
     id: str
@@ -116,6 +116,7 @@ class Command:
     kind: str = ""
     sensor: str = ""
     started: int = 0
+    severity: str = ""  # empty in journals of before
     since: int | None = None  # maintenance: when it begins
     name: str = ""  # rename: what the asset is called from now on
     asset_class: str = ""  # promote, rollback: the class whose model changes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -234,13 +235,14 @@ def test_the_threshold_is_frozen_from_pending_until_cleared() -> None:
 def test_words_can_be_said_of_an_incident_that_is_over(action: str, verdict: str) -> None:
     asked = Command(
         "c9", action, 5, incident="i1", asset="plant//a", who="kim", why="bearing", verdict=verdict,
-        kind="anomaly", started=1000,
+        kind="anomaly", started=1000, severity="critical",
     )  # fmt: skip
     event = words(asked, Moment([], 77, "c9"))
     assert (event.incident_id, event.stream, event.kind, event.started) == ("i1", "plant//a", "anomaly", 1000)
     assert (event.who, event.why, event.summary) == ("kim", "bearing", verdict or "bearing")
     assert event.transition == (Transition.VERDICT if verdict else Transition.COMMENTED)
-    assert event.recorded == 77
+    assert (event.recorded, event.severity) == (77, "critical")
+    assert words(replace(asked, severity=""), Moment([], 77, "c9")).severity == "warning"  # a journal of before
 
 
 def test_streams_that_are_no_longer_watched_are_cleared() -> None:

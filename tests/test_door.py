@@ -58,12 +58,12 @@ def asked(action: str, **changes: Any) -> Command:
     ids=lambda command: f"{command.action} {command.verdict}",
 )
 def test_words_about_an_incident_get_what_the_store_knows(store: Store, command: Command) -> None:
-    """Its asset, kind and beginning, whatever the sender said of them; so the core needs no memory of it."""
+    """Its asset, kind, severity and beginning, whatever the sender said; so the core needs no memory of it."""
     lied = json.loads(json.dumps({name: getattr(command, name) for name in Command.__slots__}))
-    found = check(
-        parse(json.dumps(lied | {"asset": "lie//lie", "kind": "lie", "sensor": "lie", "started": 1})), store, NOW
-    )
+    lies = {"asset": "lie//lie", "kind": "lie", "sensor": "lie", "started": 1, "severity": "critical"}
+    found = check(parse(json.dumps(lied | lies)), store, NOW)
     assert (found.asset, found.kind, found.sensor, found.started) == (PUMP, "anomaly", "", START)
+    assert found.severity == "warning"
     assert (found.action, found.why, found.verdict, found.until) == (
         command.action, command.why, command.verdict, command.until,
     )  # fmt: skip
