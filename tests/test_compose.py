@@ -122,9 +122,9 @@ class ComposedBroker(Broker):
     def command(self) -> list[str]:
         words = [f"{name}={value}" for name, value in self._variables.items()]
         script = DEPLOY / "compose" / "mosquitto" / "start.sh"
-        folder = f"PASSWORDS_FILE={self.folder / 'passwords'}"
+        folders = [f"PASSWORDS_FILE={self.folder / 'passwords'}", f"HEALTH_FOLDER={self.folder}"]
         path = f"PATH={Path(find('mosquitto') or '').parent}:/usr/bin:/bin"
-        return ["env", path, folder, *words, "sh", str(script), str(self.folder / "mosquitto.conf")]
+        return ["env", path, *folders, *words, "sh", str(script), str(self.folder / "mosquitto.conf")]
 
 
 @pytest.fixture
@@ -133,6 +133,23 @@ def broker(tmp_path: Path, secrets: dict[str, str]) -> Iterator[ComposedBroker]:
         missing("mosquitto")
     with ComposedBroker(tmp_path / "broker", secrets) as started:
         yield started
+
+
+def test_the_broker_s_health_check_signs_in_and_shows_nobody_the_password(
+    broker: ComposedBroker, secrets: dict[str, str]
+) -> None:
+    """Neither in its arguments nor to others who read the file."""
+    file = broker.folder / "mosquitto_sub"
+    assert file.stat().st_mode & 0o077 == 0
+    check = SERVICES["mosquitto"]["healthcheck"]["test"].replace("$$", "$")
+    assert "PASSWORD" not in check
+    elsewhere = check.replace("=/tmp", f"={broker.folder}").replace(
+        "mosquitto_sub", f"mosquitto_sub -p {broker.port}"
+    )
+    for signs_in in (True, False):
+        done = subprocess.run(["sh", "-c", elsewhere], capture_output=True, text=True, check=False)
+        assert (done.returncode == 0, done.stdout.startswith("mosquitto version")) == (signs_in, signs_in)
+        file.write_text(file.read_text().replace(secrets["MQTT_PASSWORD"], "wrong"))
 
 
 def test_the_doctor_has_nothing_to_say_of_the_composed_plant(
