@@ -12,3 +12,12 @@ def is_synthetic(name: str) -> bool:
     (True, True, False)
     """
     return name.partition("/")[0] == SITE
+
+
+def is_meant(name: str, asked: str) -> bool:
+    """Whether a question about assets, by a name or a glob, is about one: the canary is meant where it is named.
+
+    >>> is_meant("_canary//main", "*"), is_meant("_canary//main", "_canary/*"), is_meant("plant//p1", "*")
+    (False, True, True)
+    """
+    return is_synthetic(asked) or not is_synthetic(name)

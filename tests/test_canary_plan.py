@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 from dataclasses import replace
 
 import pytest
 
+import monitor.synthetic
 from config.canary import NAME
 from monitor.canary.engine import CanaryEngine
 from monitor.canary.plan import FAULTS, Plan
@@ -79,6 +81,51 @@ def test_a_fault_waits_for_full_windows_and_is_not_tried_while_an_incident_is_op
     assert watched.turn(7350) == "begin"
 
 
+def test_an_incident_that_never_clears_is_trouble_after_two_rounds_without_a_trial() -> None:
+    """Until a fault is tried again; what was seen long ago says nothing of now."""
+    watched = Watched()
+    watched.turn(100)
+    watched.hear(Transition.FIRED, 104)
+    assert [watched.turn(second) for second in (104, 3700)] == ["end", ""]
+    assert watched.plan.trouble == ""
+    watched.turn(7300)
+    reason = "the incident of before is still open"
+    assert watched.plan.trouble == f"the canary could not be tried 2 times in a row: {reason}"
+    watched.hear(Transition.CLEARED, 7400)
+    assert watched.turn(10_900) == "begin"
+    watched.hear(Transition.FIRED, 10_904)
+    assert watched.plan.trouble == ""
+
+
+def test_a_broker_that_is_away_is_told_by_the_daemon_and_a_canary_that_is_not_let_in_by_the_canary() -> None:
+    watched = Watched()
+    for second in (100, 3700, 7300):
+        assert watched.turn(second, "the broker is away") == ""
+    assert watched.plan.trouble == ""
+    for second in (10_900, 14_500):
+        watched.plan.turn(second * 1000, "", "not authorised", warm=False)
+    assert watched.plan.trouble == "the canary could not be tried 2 times in a row: not authorised"
+
+
+def test_windows_that_never_fill_are_trouble_and_not_waited_for_in_silence() -> None:
+    watched = Watched()
+    for second in range(0, 10_950, 50):
+        assert watched.turn(second, warm=False) == ""
+    assert [each.at for each in watched.plan.outcomes] == [3_700_000, 10_900_000]
+    assert watched.plan.trouble.endswith("2 times in a row: its readings never filled its windows")
+
+
+def test_a_clock_that_was_set_back_takes_what_is_planned_with_it() -> None:
+    """A day back in the middle of a fault: it is missed a minute after it began, and the next is in an hour."""
+    day = 86_400
+    watched = Watched()
+    watched.plan.due += day * 1000
+    assert [watched.turn(second) for second in (day + 100, day + 120, 120, 159)] == ["begin", "", "", ""]
+    assert watched.turn(161) == "end"
+    assert watched.results() == [("missed", 100, None)]
+    assert watched.plan.due == 3_700_000
+
+
 @pytest.mark.parametrize(("kind", "at", "false"), [
     ("anomaly", 50, True),  # before any fault
     ("sensor_stuck", 50, True),
@@ -123,6 +170,10 @@ def test_only_its_own_daemon_takes_a_canary() -> None:
     assert [each.streams for each in decoded.readings] == [[f"{SITE}//main"], ["plant//main"]]
     assert (decoded.ignored, decoded.dead_letters) == (1, [])
     assert NAME == SITE
+
+
+def test_the_documented_examples_hold() -> None:
+    assert doctest.testmod(monitor.synthetic).failed == 0
 
 
 def test_nobody_is_told_to_watch_a_canary() -> None:

@@ -1,7 +1,7 @@
 """When the canary has a fault, and what came of it. Pure: time and incidents come in, orders and outcomes go out.
 
 One fault at a time, each until it was seen or too much time has passed. What cannot be tried is no miss: while the
-broker is away nobody could see anything.
+broker is away nobody could see anything. But where nothing is tried, nothing is proven, and that is told too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Those that the shipped model sees within seconds on an engine that idles (docs/canary.md), in turn.
 FAULTS = ("low_ignition_voltage", "manifold_leak", "lean_mixture", "misfire")
 KEPT = 20  # outcomes
+UNTRIED = 2  # rounds without a trial that are trouble
 OVER = {Transition.CLEARED, Transition.ACCEPTED}
 OF_THE_WAY = {Kind.STALE, Kind.BLIND}  # they say that nothing arrives or is scored, and nothing of the engine
 
@@ -58,6 +59,9 @@ class Plan:
     seen: bool = False  # it was seen, and has to end
     ended: int | None = None  # of the one before
     open: set[str] = field(default_factory=set)  # incidents
+    untried: int = 0  # rounds without a trial since the last one, for reasons that nobody else tells
+    hindrance: str = ""  # the latest of these reasons
+    turned: int = 0  # the time of the turn before
     counts: dict[str, int] = field(default_factory=dict)  # outcomes by result
     outcomes: deque[Outcome] = field(default_factory=lambda: deque(maxlen=KEPT))
 
@@ -66,25 +70,42 @@ class Plan:
         """The fault that is there, or is the next."""
         return FAULTS[self.number % len(FAULTS)]
 
-    def turn(self, now: int, away: str, *, warm: bool) -> Literal["begin", "end", ""]:
-        """What to do now. `away` says why nothing can be seen; a fault waits until windows are full (`warm`)."""
-        if self.began is not None:
-            return self._look(now, away, self.began)
-        if now < self.due or not (warm or away):
-            return ""
-        self.due = now + self.every_ms
-        if away or self.open:
-            why = away or "the incident of before is still open"
-            self._note(Outcome(now, "not tried", self.fault, why=why))
-            return ""
-        return "begin"
+    def turn(self, now: int, away: str, hindered: str = "", *, warm: bool) -> Literal["begin", "end", ""]:
+        """What to do now; a fault waits until windows are full (`warm`), though not for ever.
 
-    def _look(self, now: int, away: str, began: int) -> Literal["end", ""]:
-        late = now - began > self.within_ms
-        if not (self.seen or away or late):
+        `away` says why the daemon hears nothing, which it tells by itself; `hindered` why the canary alone cannot
+        be heard.
+        """
+        self._set_back(self.turned - now)
+        self.turned = now
+        if self.began is not None:
+            return self._look(now, away, hindered, self.began)
+        if now < self.due:
             return ""
-        if away and not self.seen:
-            self._note(Outcome(began, "not tried", self.fault, why=f"broken off: {away}"))
+        if not (warm or away or hindered):
+            if now < self.due + self.every_ms:
+                return ""
+            hindered = "its readings never filled its windows"
+        self.due = now + self.every_ms
+        if not (away or hindered or self.open):
+            return "begin"
+        self._not_tried(now, away, hindered or "the incident of before is still open")
+        return ""
+
+    def _set_back(self, by_ms: int) -> None:
+        """Where the clock was set back, what is planned comes no later for it."""
+        if by_ms <= 0:
+            return
+        self.due -= by_ms
+        self.began = None if self.began is None else self.began - by_ms
+        self.ended = None if self.ended is None else self.ended - by_ms
+
+    def _look(self, now: int, away: str, hindered: str, began: int) -> Literal["end", ""]:
+        late = now - began > self.within_ms
+        if not (self.seen or away or hindered or late):
+            return ""
+        if (away or hindered) and not self.seen:
+            self._not_tried(began, away and f"broken off: {away}", f"broken off: {hindered}")
         elif not self.seen:
             why = f"there was no incident within {self.within_ms / 1000:g} s"
             self._note(Outcome(began, "missed", self.fault, why=why))
@@ -110,15 +131,26 @@ class Plan:
         elif self.ended is None or event.time > self.ended + self.after_ms:
             self._note(Outcome(event.time, "false", why=event.summary))
 
+    def _not_tried(self, at: int, away: str, hindrance: str) -> None:
+        if not away:
+            self.untried, self.hindrance = self.untried + 1, hindrance
+        self._note(Outcome(at, "not tried", self.fault, why=away or hindrance))
+
     def _note(self, outcome: Outcome) -> None:
+        if outcome.result in {"seen", "missed"}:
+            self.untried, self.hindrance = 0, ""
         self.outcomes.append(outcome)
         self.counts[outcome.result] = self.counts.get(outcome.result, 0) + 1
 
     @property
     def trouble(self) -> str:
-        """What the latest outcome that says something says, in words; empty where all is well."""
+        """What the latest outcome that says something says, or that nothing is tried any more, in words."""
         told = (each for each in reversed(self.outcomes) if each.result != "not tried")
-        return next((each.trouble for each in told), "")
+        if trouble := next((each.trouble for each in told), ""):
+            return trouble
+        if self.untried < UNTRIED:
+            return ""
+        return f"the canary could not be tried {self.untried} times in a row: {self.hindrance}"
 
     @property
     def delays(self) -> dict[str, float]:
@@ -133,6 +165,9 @@ class Plan:
             "fault": "" if self.began is None else self.fault,
             "began": self.began,
             "next": self.due,
+            "number": self.number,
+            "untried": self.untried,
+            "hindrance": self.hindrance,
             "delay_s": self.delays,
             "counts": dict(self.counts),
             "outcomes": [

@@ -138,6 +138,8 @@ class Canary:
         self._newest = int(known.get("newest", 0))
         self._plan.counts.update(known.get("counts", {}))
         self._plan.outcomes.extend(Outcome(**each) for each in reversed(known.get("outcomes", [])))
+        self._plan.number = int(known.get("number", 0))
+        self._plan.untried, self._plan.hindrance = int(known.get("untried", 0)), str(known.get("hindrance", ""))
         self._position = self._store.heads()[1]
         self._plan.open.update(each.incident_id for each in self._store.open_incidents(self._key))
         self._report = self._plan.report()
@@ -146,12 +148,17 @@ class Canary:
         """A reading each tick, and faults as planned, until the end."""
         grid, engine = self._grid, CanaryEngine(self._grid.period_ms)
         before = WINDOWS * grid.window_ms  # readings that are published at once, so that windows are full
-        empty = self._newest + NOTED_EVERY_MS + grid.window_ms + before
+        latest = min(self._newest, _now())  # else the clock was set back, for nobody knows how long
+        empty = latest + NOTED_EVERY_MS + grid.window_ms + before
         self._plan.due = max(_now(), empty) + FIRST_MS
-        while not self._ends and (_now() < empty or not self._publisher.connected):
+        turned = _now()
+        while not self._ends and (turned < empty or not self._publisher.connected):
             self._woken.wait(grid.period_ms / 1000)
             self._woken.clear()
-            self._plan.turn(_now(), "" if self._publisher.connected else self._away(), warm=False)
+            empty -= max(0, turned - _now())  # as far as the clock was set back meanwhile
+            turned = _now()
+            if not self._publisher.connected:
+                self._plan.turn(turned, self._daemon_away(), self._hindered(), warm=False)
             self._note_news()
         at = _now() // grid.period_ms * grid.period_ms - before
         self._unbroken, self._plan.due = at, _now() + FIRST_MS
@@ -166,13 +173,15 @@ class Canary:
     def _tick(self, engine: CanaryEngine, at: int) -> int:
         """Wait for a tick, looking at what comes meanwhile, and publish it; returns the next one."""
         while (left := at - _now()) > 0 and not self._ends:
-            if self._woken.wait(left / 1000):
+            if left > self._grid.window_ms:  # the clock was set back
+                at = self._unbroken = _now() // self._grid.period_ms * self._grid.period_ms
+            elif self._woken.wait(left / 1000):
                 self._woken.clear()
                 self._hear()
         self._hear()
-        away = self._away()
+        away, hindered = self._daemon_away(), self._hindered()
         warm = at - self._unbroken >= WINDOWS * self._grid.window_ms
-        order = self._plan.turn(_now(), away, warm=warm)
+        order = self._plan.turn(_now(), away, hindered, warm=warm)
         if order == "begin":
             engine.begin(self._plan.fault)
             self._plan.begin(at)
@@ -180,7 +189,7 @@ class Canary:
             engine.end()
         self._note_news()
         values = engine.reading()
-        if away:
+        if away or hindered:
             self._unbroken = at + self._grid.period_ms
         else:
             self._send(at, values)
@@ -192,7 +201,7 @@ class Canary:
         except PublishError as error:
             raise RuntimeError(str(error)) from error
         self._newest = at
-        if at - self._noted > NOTED_EVERY_MS:
+        if abs(at - self._noted) > NOTED_EVERY_MS:
             self._note()
 
     def _following(self, at: int) -> int:
@@ -204,13 +213,11 @@ class Canary:
             self._unbroken = at
         return at + period
 
-    def _away(self) -> str:
-        """Why nothing could be seen now."""
+    def _hindered(self) -> str:
+        """Why nothing of its own could be heard now."""
         if not self._publisher.connected:
             return self._publisher.problem or "the broker is away"
-        if not self._publisher.wait_room(0.0):
-            return "the broker acknowledges nothing"
-        return self._daemon_away()
+        return "" if self._publisher.wait_room(0.0) else "the broker acknowledges nothing"
 
     def _hear(self) -> None:
         """Take in what was stored of it."""
