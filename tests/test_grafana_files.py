@@ -11,6 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from deploy.grafana.make.__main__ import FOLDER, written
+from monitor.fleet import SEVERITIES
+from monitor.synthetic import SITE
 
 BOARDS = {file.stem: json.loads(file.read_text()) for file in sorted((FOLDER / "dashboards").glob("*.json"))}
 COLUMNS = 24
@@ -77,6 +79,25 @@ def test_dashboards_and_rules_ask_the_data_source_that_is_provisioned() -> None:
     assert {(each["type"], each["uid"]) for each in asked} == {("influxdb", source["uid"])}
     rules = provisioned("alerting")["groups"][0]["rules"]
     assert {rule["data"][0]["datasourceUid"] for rule in rules} == {source["uid"]}
+
+
+def test_every_query_of_what_assets_say_leaves_out_the_canary() -> None:
+    """The daemon's own figures are counted without it."""
+    parts = everything_in([*BOARDS.values(), provisioned("alerting")])
+    asked = {part["query"] for part in parts if isinstance(part, dict) and isinstance(part.get("query"), str)}
+    of_assets = {text for text in asked if re.search(r'FROM "(anomaly|engine|alert_event)"', text)}
+    of_names = {text for text in of_assets if text.startswith("SHOW FIELD KEYS")}
+    assert len(of_assets) > 30
+    assert {text for text in of_assets - of_names if f"\"site\" != '{SITE}'" not in text} == set()
+
+
+def test_alerts_have_the_severity_of_their_incident() -> None:
+    rules = {rule["uid"]: rule for rule in provisioned("alerting")["groups"][0]["rules"]}
+    for severity in SEVERITIES:
+        rule = rules[f"enginewatch-incident-{severity}"]
+        assert rule["labels"] == {"severity": severity}
+        assert f"\"severity\" = '{severity}'" in rule["data"][0]["model"]["query"]
+    assert rules["enginewatch-gone"]["labels"] == {"severity": "critical"}
 
 
 def test_names_are_unique_and_dashboards_have_no_number_of_their_own() -> None:

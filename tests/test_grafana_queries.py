@@ -124,5 +124,9 @@ def test_what_the_numbers_say_is_so(fleet: Influxd) -> None:
     assert number("Assets A", "count") == 4
     assert number("Open incidents A", "sum") == 2
     assert number("Silent assets A", "sum") == 1
+    queries = dict(of_board(json.loads((GRAFANA / "dashboards" / "incidents.json").read_text())))
+    critical = dict.fromkeys(("site", "asset", "kind"), ANYTHING) | {"severity": "critical"}
+    [judged] = fleet.query(filled(queries["Judged false A"], critical, now), DATABASE)
+    assert judged["count"] == 1  # the failing engine's, which was critical
     sites = fleet.query(queries["variable site"], DATABASE)
     assert [row["value"] for row in sites] == ["plant"]

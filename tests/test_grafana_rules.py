@@ -66,11 +66,12 @@ def figures(now: int) -> Iterator[str]:
 
 
 def transitions(now: int) -> Iterator[str]:
-    """Incidents that are open, over, and over though an order about it bears a later time."""
+    """Incidents that are open, over, and over though an order about it bears a later time; two of the canary."""
 
-    def line(asset: str, kind: str, transition: str, days_ago: float) -> str:
+    def line(asset: str, kind: str, transition: str, days_ago: float, severity: str = "warning") -> str:
         at = now - round(days_ago * DAY)
-        told = event(stream=f"plant//{asset}", kind=kind, transition=Transition(transition), time=at)
+        stream = asset if "/" in asset else f"plant//{asset}"
+        told = event(stream=stream, kind=kind, transition=Transition(transition), time=at, severity=severity)
         return event_line(told)
 
     yield line("open", "anomaly", "fired", 30)
@@ -84,6 +85,12 @@ def transitions(now: int) -> Iterator[str]:
     yield line("again", "anomaly", "fired", 3)
     yield line("again", "anomaly", "cleared", 2)
     yield line("again", "anomaly", "fired", 1)
+    yield line("hot", "anomaly", "fired", 1, "critical")
+    yield line("cooler", "anomaly", "fired", 3, "critical")
+    yield line("cooler", "anomaly", "cleared", 2, "critical")
+    yield line("cooler", "anomaly", "fired", 1)
+    yield line("_canary//main", "anomaly", "fired", 1)
+    yield line("_canary//main", "stale", "fired", 1)
     yield line("dumb", "stale", "fired", 1)
     yield line("heard", "stale", "fired", 2)
     yield line("heard", "stale", "cleared", 1)
@@ -95,7 +102,8 @@ def test_each_rule_fires_for_its_cause_alone(database: Influxd) -> None:
     client.write([*figures(now), *transitions(now)])
     client.close()
     assert {uid.removeprefix("enginewatch-"): firing(rule, database) for uid, rule in RULES.items()} == {
-        "incident": {"anomaly open plant", "again anomaly plant"},
+        "incident-critical": {"anomaly hot plant"},
+        "incident-warning": {"anomaly open plant", "again anomaly plant", "anomaly cooler plant"},
         "silent": {"dumb plant stale"},
         "gone": {"ended"},
         "not-ready": {"unready"},

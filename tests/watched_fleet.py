@@ -39,6 +39,7 @@ OFTEN = "[influx]\nwrite_readings = true\nhealth_every_s = 0.5"
 MORE = """
 [alert]
 stale_after_s = 1
+critical_ratio = 1
 [notify]
 group_wait_s = 0.1
 [[notify.channels]]

@@ -6,6 +6,7 @@ from deploy.grafana.make.parts import (
     EVERY,
     GREEN,
     GREY,
+    OF_SITE,
     RED,
     THIS_ASSET,
     YELLOW,
@@ -26,7 +27,6 @@ from deploy.grafana.make.parts import (
     wide,
 )
 
-SITE = '"site" =~ /^${site:regex}$/'
 SCORED = f'{THIS_ASSET} AND "model" =~ /^${{model:regex}}$/'
 STATUSES = {
     "scored": GREEN,
@@ -58,9 +58,9 @@ def _variables() -> list[Json]:
     tags = 'SHOW TAG VALUES FROM "anomaly" WITH KEY = '
     return [
         sites(),
-        variable("area", "Area", f'{tags}"area" WHERE {SITE}', several=False),
-        one_of("asset", "Asset", f'{tags}"asset" WHERE {SITE}'),
-        variable("model", "Model", f'{tags}"model" WHERE {SITE}'),
+        variable("area", "Area", f'{tags}"area" WHERE {OF_SITE}', several=False),
+        one_of("asset", "Asset", f'{tags}"asset" WHERE {OF_SITE}'),
+        variable("model", "Model", f'{tags}"model" WHERE {OF_SITE}'),
         variable("sensor", "Sensor", 'SHOW FIELD KEYS FROM "anomaly"', pattern="/^contribution_(.+)$/"),
     ]
 
@@ -70,21 +70,33 @@ def _numbers() -> list[Json]:
         return f'SELECT last("{field}") FROM "anomaly" WHERE $timeFilter AND {SCORED}'
 
     return [
-        number("Status", latest("status"), about="Is it scored, or why not?", fields="/.*/"),
+        number(
+            "Status",
+            latest("status"),
+            about="Is it scored, or why not? The latest in the chosen time.",
+            fields="/.*/",
+        ),
         number("Regime", latest("regime"), about="What does the machine do?", fields="/.*/"),
-        number("Score", latest("score"), about="1.0 is the 99.9 % quantile of normal operation.", decimals=2),
-        number("Threshold", latest("threshold"), about="What the score is judged by.", decimals=2),
+        number(
+            "Score",
+            latest("score"),
+            about="1.0 is the 99.9 % quantile of normal operation. The latest in the chosen time: an old one "
+            "where the status is not scored.",
+            decimals=2,
+        ),
+        number("Threshold", latest("threshold"), about="What the latest score was judged by.", decimals=2),
         number(
             "Margin",
             latest("margin"),
-            about="Above 0 the score is over its threshold.",
+            about="Above 0 the latest score in the chosen time was over its threshold.",
             decimals=2,
             thresholds=steps((-0.25, YELLOW), (0, RED)),
         ),
         number(
             "Coverage",
             f'SELECT 1.0 * count("score") / count("status") FROM "anomaly" WHERE $timeFilter AND {SCORED}',
-            about="The share of its rows that have a score, in the chosen time.",
+            about="The share of its rows in the chosen time that have a score. Silence makes no rows and counts "
+            "for nothing here; the live page and `enginewatch coverage` have the share of the time.",
             unit="percentunit",
             decimals=1,
             thresholds=steps((0.5, YELLOW), (0.9, GREEN), base=RED),

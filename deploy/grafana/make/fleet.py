@@ -6,6 +6,7 @@ from deploy.grafana.make.parts import (
     EVERY,
     GREEN,
     GREY,
+    OF_SITE,
     OPEN_SINCE,
     RED,
     YELLOW,
@@ -25,7 +26,6 @@ from deploy.grafana.make.parts import (
     wide,
 )
 
-OF_SITE = '"site" =~ /^${site:regex}$/'
 EACH = '"site", "area", "asset"'
 
 
@@ -74,7 +74,9 @@ def _numbers() -> list[Json]:
         number(
             "Coverage",
             f'SELECT 1.0 * count("score") / count("status") FROM "anomaly" WHERE $timeFilter AND {OF_SITE}',
-            about="The share of score rows that have a score. Why not for the rest: rows by status, below.",
+            about="The share of score rows that have a score; why not for the rest: rows by status, below. A "
+            "silent asset makes no rows and counts for nothing here: it stands under silent assets, and the live "
+            "page and `enginewatch coverage` have the share of the time.",
             unit="percentunit",
             decimals=1,
             thresholds=steps((0.5, YELLOW), (0.9, GREEN), base=RED),
@@ -104,7 +106,8 @@ def _assets() -> Json:
     return table(
         "Assets, worst first",
         f'SELECT {latest} FROM "anomaly" WHERE $timeFilter AND {OF_SITE} GROUP BY {EACH}',
-        about="The latest of every asset. A margin above 0: the score is over its threshold. Click an asset.",
+        about="The latest of every asset in the chosen time; where the status is not scored, score, threshold and "
+        "margin are those of the last row that was. A margin above 0: over its threshold. Click an asset.",
         by="margin",
         hidden=("Time", "time"),
         overrides=[

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from deploy.grafana.make.parts import (
     EVERY,
+    OF_SITE,
     OPEN_SINCE,
+    REAL,
     RED,
     YELLOW,
     Json,
@@ -24,7 +26,7 @@ from deploy.grafana.make.parts import (
     wide,
 )
 
-CHOSEN = " AND ".join(f'"{name}" =~ /^${{{name}:regex}}$/' for name in ("site", "asset", "kind", "severity"))
+CHOSEN = " AND ".join([OF_SITE, *(f'"{name}" =~ /^${{{name}:regex}}$/' for name in ("asset", "kind", "severity"))])
 EACH = '"site", "area", "asset", "kind", "sensor"'
 FIRED = "\"transition\" = 'fired'"
 SEVERITIES = {"critical": RED, "warning": YELLOW}
@@ -46,10 +48,10 @@ def incidents() -> Json:
 def _variables() -> list[Json]:
     tags = 'SHOW TAG VALUES FROM "alert_event" WITH KEY = '
     return [
-        variable("site", "Site", f'{tags}"site"'),
-        variable("asset", "Asset", f'{tags}"asset" WHERE "site" =~ /^${{site:regex}}$/'),
-        variable("kind", "Kind", f'{tags}"kind"'),
-        variable("severity", "Severity", f'{tags}"severity"'),
+        variable("site", "Site", f'{tags}"site" WHERE {REAL}'),
+        variable("asset", "Asset", f'{tags}"asset" WHERE {OF_SITE}'),
+        variable("kind", "Kind", f'{tags}"kind" WHERE {REAL}'),
+        variable("severity", "Severity", f'{tags}"severity" WHERE {REAL}'),
     ]
 
 
@@ -72,14 +74,15 @@ def _numbers() -> list[Json]:
         number(
             "Judged real",
             count("\"transition\" = 'verdict' AND \"summary\" = 'real'"),
-            about="Verdicts of operators, in the chosen time and of the chosen severity.",
+            about="Verdicts of operators that were given in the chosen time. Where one was changed, each counts.",
             noValue="0",
             width=6,
         ),
         number(
             "Judged false",
             count("\"transition\" = 'verdict' AND \"summary\" = 'false'"),
-            about="Verdicts of operators: false alarms, in the chosen time and of the chosen severity.",
+            about="Verdicts of operators that were given in the chosen time: false alarms. Where one was changed, "
+            "each counts.",
             noValue="0",
             width=6,
         ),

@@ -15,7 +15,9 @@ SOURCE = {"type": "influxdb", "uid": "enginewatch"}  # as deploy/grafana/provisi
 WIDTH = 24  # columns of Grafana's grid
 SCHEMA = 39  # of Grafana 10.4; later ones bring it up to theirs by themselves
 OPEN_SINCE = "time > now() - 90d"  # how far back an incident that is open may have begun
-THIS_ASSET = '"site" =~ /^${site:regex}$/ AND "area" =~ /^${area:regex}$/ AND "asset" =~ /^${asset:regex}$/'
+REAL = "\"site\" != '_canary'"  # what is watched, without the canary
+OF_SITE = f'"site" =~ /^${{site:regex}}$/ AND {REAL}'
+THIS_ASSET = f'{OF_SITE} AND "area" =~ /^${{area:regex}}$/ AND "asset" =~ /^${{asset:regex}}$/'
 EVERY = "GROUP BY time($__interval)"
 GREEN, YELLOW, RED, BLUE, GREY = "green", "yellow", "red", "blue", "text"
 STATES = {"ready": GREEN, "degraded": YELLOW, "not ready": RED}
@@ -258,7 +260,7 @@ def one_of(name: str, label: str, text: str) -> Json:
 
 def sites() -> Json:
     """The choice of sites."""
-    return variable("site", "Site", 'SHOW TAG VALUES FROM "anomaly" WITH KEY = "site"')
+    return variable("site", "Site", f'SHOW TAG VALUES FROM "anomaly" WITH KEY = "site" WHERE {REAL}')
 
 
 def page() -> Json:

@@ -6,7 +6,7 @@ here. So queries say their time themselves, and the words about an alert use `.L
 
 from __future__ import annotations
 
-from deploy.grafana.make.parts import OPEN_SINCE, SOURCE, Json
+from deploy.grafana.make.parts import OPEN_SINCE, REAL, SOURCE, Json
 
 EXPRESSION = {"type": "__expr__", "uid": "__expr__"}
 EACH = '"site", "area", "asset", "kind", "sensor"'
@@ -17,7 +17,16 @@ DAY_S = 86_400
 
 def rules() -> Json:
     """The file's contents."""
-    made = [_incident(), _silent(), _gone(), _not_ready(), _lag(), _channel(), _dead_letters()]
+    made = [
+        _incident("critical"),
+        _incident("warning"),
+        _silent(),
+        _gone(),
+        _not_ready(),
+        _lag(),
+        _channel(),
+        _dead_letters(),
+    ]
     group = {"orgId": 1, "name": "Enginewatch", "folder": "Enginewatch", "interval": "1m", "rules": made}
     return {"apiVersion": 1, "groups": [group]}
 
@@ -74,17 +83,18 @@ def _step(ref: str, source: dict[str, str], back_s: int, **model: object) -> Jso
 
 def _open(where: str) -> str:
     """1 or 0 for every asset, kind and sensor that ever had an incident of this sort."""
-    return f'SELECT last("open") FROM "alert_event" WHERE {OPEN_SINCE} AND {where} GROUP BY {EACH}'
+    return f'SELECT last("open") FROM "alert_event" WHERE {OPEN_SINCE} AND {REAL} AND {where} GROUP BY {EACH}'
 
 
-def _incident() -> Json:
+def _incident(severity: str) -> Json:
+    """One for each severity: that of an alert is its rule's."""
     return _rule(
-        "incident",
-        "An incident is open",
-        _open("\"kind\" != 'stale'"),
+        f"incident-{severity}",
+        f"An incident is open ({severity})",
+        _open(f"\"kind\" != 'stale' AND \"severity\" = '{severity}'"),
         back_s=90 * DAY_S,
         above=0,
-        severity="critical",
+        severity=severity,
         summary=ASSET + ' has an incident of kind {{ .Labels.kind }} {{ index .Labels "sensor" }}',
         remedy="The dashboard Enginewatch: incidents says in words what is wrong, and which sensors say so.",
     )
