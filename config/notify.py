@@ -69,9 +69,7 @@ class ChannelSettings(Section):
     ca_file: Path | None = Field(None, description="webhook, alertmanager: authority that signed the certificate")
     timeout_s: Positive = Field(10.0, description="longest wait for an answer")
     assets: tuple[str, ...] = Field(("*",), min_length=1, description="globs on site/area/asset that are told")
-    exclude: tuple[str, ...] = Field(
-        ("*_canary*",), description="globs on site/area/asset that are not; the self-test's asset by default"
-    )
+    exclude: tuple[str, ...] = Field((), description="globs on site/area/asset that are not; the canary never is")
     kinds: tuple[str, ...] = Field((), description="kinds of incident that are told; empty: all")
     severity: Literal["warning", "critical"] = Field("warning", description="the least that is told")
     group_by: Literal["incident", "asset", "area", "site"] = Field(
@@ -131,7 +129,7 @@ class HomeAssistantSettings(Section):
     )
     every_s: float = Field(10.0, ge=1, description="scores are published so often")
     exclude: tuple[str, ...] = Field(
-        ("*_canary*",), description="globs on site/area/asset that are not published; by default the self-test's"
+        (), description="globs on site/area/asset that are not published; the canary never is"
     )
 
 

@@ -202,8 +202,12 @@ class Store(StoreFile):
                 yield score_store.read(row)
 
     def latest_events(self, limit: int, asset: str | None = None) -> tuple[int, list[AlertEvent]]:
-        """The latest transitions, oldest first, and the position to go on from; of one asset where it is named."""
-        found = self._events("WHERE ?1 IS NULL OR stream = ?1 ORDER BY id DESC LIMIT ?2", asset, limit)
+        """The latest transitions, oldest first, and the position to go on from.
+
+        Of one asset where it is named, else of all but those that are none (`monitor.synthetic`).
+        """
+        where = f"WHERE stream = ?1 OR ?1 IS NULL AND {event_store.OF_ASSETS} ORDER BY id DESC LIMIT ?2"
+        found = self._events(where, asset, limit)
         _, newest = self.heads()
         return newest, [event for _, event in reversed(found)]
 

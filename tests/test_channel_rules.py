@@ -193,18 +193,20 @@ def test_what_is_under_maintenance_is_told_when_that_is_over() -> None:
     ("change", "told"),
     [
         ({"assets": ("plant/hall/*",)}, ["plant/hall/p1"]),
-        ({"exclude": ("plant/hall/*",)}, ["plant//p1", "plant//_canary"]),
-        ({"exclude": ("*_canary*",)}, ["plant/hall/p1", "plant//p1"]),
+        ({"exclude": ("plant/hall/*",)}, ["plant//p1"]),
+        ({"exclude": ("elsewhere/*",)}, ["plant/hall/p1", "plant//p1"]),
+        ({"assets": ("_canary/*", "plant//*")}, ["plant//p1"]),
         ({"kinds": ("stale",)}, ["plant//p1"]),
         ({"critical_only": True}, ["plant/hall/p1"]),
     ],
 )
 def test_a_channel_is_for_some_assets_kinds_and_severities(change: dict[str, object], told: list[str]) -> None:
+    """And never for the canary, whatever the settings say."""
     rules = replace(RULES, **change)  # type: ignore[arg-type]  # of any of its fields
     events = [
         event(asset="plant/hall/p1", severity="critical"),
         event(asset="plant//p1", kind="stale"),
-        event(asset="plant//_canary"),
+        event(asset="_canary//main", severity="critical"),
     ]
     assert [each.stream for each in events if by.wanted(rules, each)] == told
 

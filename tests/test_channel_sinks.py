@@ -138,7 +138,7 @@ def test_alertmanager_is_told_later_of_what_happened_while_it_was_away(tmp_path:
 def test_what_is_shelved_or_excluded_is_not_in_alertmanager(tmp_path: Path) -> None:
     with alertmanager(tmp_path) as server, house(tmp_path, to="alertmanager", url=server.url) as ours:
         hot = event(time=1_000)
-        ours.happens(hot, event(asset="plant//_canary", time=1_000), event(asset="plant//p2", time=1_000))
+        ours.happens(hot, event(asset="_canary//main", time=1_000), event(asset="plant//p2", time=1_000))
         server.wait(lambda alerts: len(alerts) == 2)
         ours.happens(replace(hot, transition=Transition.SHELVED, event_id="s", until=10**15))
         (left,) = server.wait(lambda alerts: len(alerts) == 1)

@@ -81,8 +81,8 @@ def test_the_example_holds() -> None:
 
 
 def test_an_asset_is_a_device_with_its_state_and_a_forgotten_one_is_taken_back(broker: Broker) -> None:
-    """Also one that was forgotten while the daemon was away; of the self-test's asset nothing is published."""
-    rows, facts = [row("plant//p1"), row("plant/hall 2/p 2"), row("plant//_canary")], dict[str, str]()
+    """Also one that was forgotten while the daemon was away; of the canary nothing is published."""
+    rows, facts = [row("plant//p1"), row("plant/hall 2/p 2"), row("_canary//main")], dict[str, str]()
     seen = Retained(broker)
     topics = [
         (ha.config_topic("homeassistant", key), ha.state_topic(OWN, key))

@@ -54,6 +54,23 @@ def test_every_incident_as_it_stands_oldest_first(folder: Path, capsys: pytest.C
     assert listed(capsys, folder, "--asset", "nobody") == []
 
 
+def test_the_canary_s_are_told_where_it_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In `incidents list` as in `alerts`, of which -n counts what is told."""
+    store = Store(folder / "store.db")
+    store.write(2, result(events=[transition(Transition.FIRED, 9, incident="c", stream="_canary//main")]))
+    store.close()
+    assert [row[0] for row in listed(capsys, folder)] == ["i0", "i1", "i2"]
+    assert [row[0] for row in listed(capsys, folder, "--asset", "_canary/*")] == ["c"]
+    for words, told in (
+        (["-n", "1"], ["i1"]),
+        (["--open"], ["i1", "i2"]),
+        (["--asset", "_canary//main"], ["c"]),
+        (["--open", "--asset", "_canary//main"], ["c"]),
+    ):
+        assert main(["alerts", "--json", "--state", str(folder), *words]) == 0
+        assert sorted(row["incident_id"] for row in json_lines(capsys.readouterr().out)) == told
+
+
 def test_where_the_state_is_may_be_said_before_or_behind(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And a setting given before the subcommand is not lost behind it."""
     for words in (

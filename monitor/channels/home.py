@@ -17,6 +17,7 @@ import structlog
 from monitor.channels import home_assistant as ha
 from monitor.mqtt import Backoff, Link
 from monitor.records import OutboxError
+from monitor.synthetic import is_synthetic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -122,11 +123,14 @@ class HomeAssistant(Link):
         if not self._awaited:
             self.wake()
 
+    def _is_told(self, asset: str) -> bool:
+        return not is_synthetic(asset) and not any(fnmatchcase(asset, glob) for glob in self._home.exclude)
+
     def _refresh(self) -> None:
         found = self._look() if self._home.enabled else []
         if found is None:
             return
-        rows = [row for row in found if not any(fnmatchcase(row["asset"], glob) for glob in self._home.exclude)]
+        rows = [row for row in found if self._is_told(row["asset"])]
         wanted: dict[str, bytes] = {}
         used: dict[str, str] = {}
         for row in rows:

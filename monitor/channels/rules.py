@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from monitor import wording
 from monitor.channels.memory import Group, Item, Memory, Telling, Told
 from monitor.records import Kind, Transition
+from monitor.synthetic import is_synthetic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -61,9 +62,10 @@ class Plant:
 
 
 def wanted(rules: Rules, event: AlertEvent) -> bool:
-    """Whether this channel is for an incident."""
+    """Whether this channel is for an incident; none is for those of assets that are none."""
     return (
-        any(fnmatchcase(event.stream, glob) for glob in rules.assets)
+        not is_synthetic(event.stream)
+        and any(fnmatchcase(event.stream, glob) for glob in rules.assets)
         and not any(fnmatchcase(event.stream, glob) for glob in rules.exclude)
         and (not rules.kinds or event.kind in rules.kinds)
         and (event.severity == "critical" or not rules.critical_only)

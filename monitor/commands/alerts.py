@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from monitor.commands.common import at_least_one, clock, open_store, show, state_arguments
+from monitor.synthetic import is_meant
 
 if TYPE_CHECKING:
     import argparse
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         return channels_tried.run(options)
     with closing(open_store(options)) as store:
         if options.open:
-            _show(store.open_incidents(options.asset), options)
+            _show([each for each in store.open_incidents(options.asset) if _is_asked_for(each, options)], options)
             return 0
         position, events = store.latest_events(options.limit, options.asset)
         _show(events, options)
@@ -56,10 +57,14 @@ def run(options: argparse.Namespace) -> int:
             time.sleep(FOLLOW_S)
             news = store.events_after(position, 1_000)
             position = news[-1][0] if news else position
-            wanted = [event for _, event in news if options.asset in {None, event.stream}]
+            wanted = [event for _, event in news if _is_asked_for(event, options)]
             if wanted:
                 _show(wanted, options, header=False)
     return 0
+
+
+def _is_asked_for(event: AlertEvent, options: argparse.Namespace) -> bool:
+    return options.asset in {None, event.stream} and is_meant(event.stream, options.asset or "*")
 
 
 def _show(events: list[AlertEvent], options: argparse.Namespace, *, header: bool = True) -> None:

@@ -19,6 +19,7 @@ from monitor.commands.asking import json_argument, milliseconds, order_arguments
 from monitor.commands.common import at_least_one, clock, open_store, show, state_arguments
 from monitor.door import VERDICTS
 from monitor.printable import json_line, printable
+from monitor.synthetic import is_meant
 
 if TYPE_CHECKING:
     import argparse
@@ -86,10 +87,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(store: Store, options: argparse.Namespace) -> int:
     with closing(store.incidents(only_open=options.open)) as newest_first:
-        found = (row for row in newest_first if fnmatchcase(row[0].stream, options.asset))
+        found = (row for row in newest_first if _is_asked_for(row[0].stream, options.asset))
         rows = [_row(*row, as_json=options.json) for row in islice(found, options.limit)]
     show(reversed(rows), COLUMNS, as_json=options.json)
     return 0
+
+
+def _is_asked_for(asset: str, glob: str) -> bool:
+    return fnmatchcase(asset, glob) and is_meant(asset, glob)
 
 
 def _row(event: AlertEvent, verdict: str, is_open: bool, *, as_json: bool) -> dict[str, Any]:
