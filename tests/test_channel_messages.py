@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.channels import bodies, message, people, quiet
+from monitor.channels import bodies, masked, message, quiet
 from monitor.channels.rules import Plant
 from monitor.records import Transition
 from tests.channel_samples import RULES, Told, event
@@ -21,7 +21,7 @@ CLEARED = Transition.CLEARED
 HOT, STUCK = event(severity="critical"), event(kind="sensor_stuck", sensor="oil_pressure")
 
 
-@pytest.mark.parametrize("module", [bodies, people, quiet])
+@pytest.mark.parametrize("module", [bodies, masked, quiet])
 def test_the_examples_hold(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]  # it is a module
 

@@ -181,6 +181,25 @@ def test_a_mail_that_is_refused_is_sent_later_and_the_error_tells_no_password(tm
             box.wait(lambda mails: len(mails) == 1)
 
 
+@PEOPLE
+@pytest.mark.usefixtures("unhurried")
+def test_nobody_gets_a_mail_again_because_another_does_not_take_it(tmp_path: Path) -> None:
+    with mailbox() as box:
+        box.unknown = {"gone@b.example"}
+        url = f"mailto://127.0.0.1:{box.port}?to=good@b.example,gone@b.example&from=ew@b.example"
+        with house(tmp_path, url=url) as ours:
+            ours.happens(event(time=1_000))
+            while ours.channel.failures < 2:
+                ours.channel.thread.join(0.01)
+            assert (box.taken, ours.channel.sent) == ([["good@b.example"]], 1)
+            assert "for recipient 2 of 2" in ours.channel.last_error
+            box.unknown = set()
+            box.wait(lambda mails: len(mails) == 2)
+            while ours.channel.last_error:
+                ours.channel.thread.join(0.01)
+            assert box.taken == [["good@b.example"], ["gone@b.example"]]
+
+
 def test_a_webhook_gets_alertmanagers_body_with_its_token(tmp_path: Path) -> None:
     with hook() as server, house(tmp_path, to="webhook", url=server.url, token="s3cret") as ours:  # noqa: S106 - made up
         hot = event(time=1_000, started=1_000)

@@ -193,6 +193,7 @@ class Teller(Channel):
         self._plant = plant
         self._memory: Memory | None = None
         self._position = 0
+        self._owing = False  # some recipients have a message that others did not take
         self._refused: set[str] = set()  # keys of messages that are due and did not get through
 
     def round(self) -> float:
@@ -205,13 +206,19 @@ class Teller(Channel):
             for _, event in events:
                 by.take(memory, self._rules, event, _now())
             self._remember(memory, events[-1][0])
-        if not memory.items and not memory.groups:
-            return IDLE_S
-        due = by.due(memory, self._rules, self._plant(), _now())
-        # One message that the other side does not take must not hold up the others.
-        self._refused &= {each.key for each in due}
         now_all = time.monotonic() >= self._again_at
         troubles: list[Undelivered] = []
+        if self._owing and now_all:
+            self._sending()
+            try:
+                self._way.again()
+                self._owing = False
+            except Undelivered as trouble:
+                troubles.append(trouble)
+        idle = not memory.items and not memory.groups
+        due = [] if idle else by.due(memory, self._rules, self._plant(), _now())
+        # One message that the other side does not take must not hold up the others.
+        self._refused &= {each.key for each in due}
         for telling in sorted(due, key=lambda each: each.key in self._refused):
             if self._stopping.is_set() or len(troubles) == FEW:
                 break
@@ -221,24 +228,27 @@ class Teller(Channel):
             try:
                 self._way.tell(telling)
             except Undelivered as trouble:
-                self._refused.add(telling.key)
-                if not trouble.alone:
+                if not trouble.partly:
+                    self._refused.add(telling.key)
+                if not (trouble.alone or trouble.partly):
                     raise
                 troubles.append(trouble)
-                continue
+                if not trouble.partly:
+                    continue
+                self._owing = True
             self._refused.discard(telling.key)
             self.sent += 1
             by.told(memory, telling, _now())
             self._remember(memory, self._position)
         if troubles:
             raise troubles[0]
-        if self._refused:
+        if self._refusing():
             return max(0.0, self._again_at - time.monotonic())
         soonest = by.next_due(memory)
         return IDLE_S if soonest is None else max(0.0, (soonest - _now()) / 1000)
 
     def _refusing(self) -> bool:
-        return bool(self._refused)
+        return bool(self._refused) or self._owing
 
     def _recall(self) -> Memory:
         """What was remembered, or what a new channel begins with. Read again after a failure to note it."""

@@ -21,6 +21,9 @@ class Unusable:
         del telling
         raise Undelivered(self._reason)
 
+    def again(self) -> None:
+        """There is no recipient."""
+
     def test(self) -> NoReturn:
         """Raises Undelivered."""
         raise Undelivered(self._reason)

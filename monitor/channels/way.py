@@ -11,13 +11,17 @@ if TYPE_CHECKING:
 class Undelivered(Exception):  # noqa: N818 - it says what is so
     """It did not get through, and why, in words. It is tried again, after `retry_after` seconds or later.
 
-    `alone`: the other side is there and does not take this message; it may take another one.
+    `alone`: the other side is there and does not take this message; it may take another one. `partly`: some
+    recipients have it, so it is not to be told again; what the others did not take is kept for `again`.
     """
 
-    def __init__(self, sentence: str, retry_after: float = 0.0, *, alone: bool = False) -> None:
+    def __init__(
+        self, sentence: str, retry_after: float = 0.0, *, alone: bool = False, partly: bool = False
+    ) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
         self.alone = alone
+        self.partly = partly
 
 
 class Other(Protocol):
@@ -38,3 +42,6 @@ class Way(Other, Protocol):
 
     def tell(self, telling: Telling) -> None:
         """Send a message; return once the other side has taken it. Raises Undelivered."""
+
+    def again(self) -> None:
+        """Send what only some recipients have to the others. Raises Undelivered while one does not take it."""

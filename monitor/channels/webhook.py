@@ -24,6 +24,9 @@ class Webhook:
         """Post one message."""
         self._client.post(webhook(telling, self._name, self._page), key=telling.key)
 
+    def again(self) -> None:
+        """There is one recipient."""
+
     def test(self) -> str:
         """Post one that is marked as a test."""
         status = self._client.post(test_webhook(self._name, self._page, int(time.time() * 1000)), key="test")

@@ -81,11 +81,21 @@ class Mailbox:
         self.port = free_port()
         self.mails: list[EmailMessage] = []
         self.refusing = False
+        self.unknown: set[str] = set()  # recipients that are refused
+        self.taken: list[list[str]] = []  # the recipients of each mail
+
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802 - as the library calls it
+        """Take a recipient, or refuse it."""
+        if address in self.unknown:
+            return "550 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - as the library calls it
         """Take a mail, or refuse it."""
         if self.refusing:
             return "554 not today"
+        self.taken.append(list(envelope.rcpt_tos))
         self.mails.append(email.message_from_bytes(envelope.content, policy=default))
         return "250 taken"
 
