@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ from pydantic import ValidationError
 
 from config.asset_file import AssetFile
 from config.mistakes import SettingsError, sentences
+from config.notify import wrong_address, wrong_token
 from config.regimes import keys_of
 from config.schema import fields, is_path, nest, pattern
-from config.secret import check_private, read_secret
+from config.secret import check_private, read_secret, secret
 from config.settings import LEAST_TOKEN, Settings
 from config.shipped import asset_file, is_shipped, model_folder
 from config.sources import document_of, from_toml, origin_of
@@ -36,6 +38,21 @@ def check_files(given: Layer, environment: Mapping[str, str]) -> Iterator[str]:
                 yield from (f"{value.origin}: {key}: {line}" for line in error.lines)
             except OSError as error:
                 yield f"{value.origin}: {key}: {value.value} cannot be read: {error.strerror}"
+
+
+def check_contents(settings: Settings, given: Layer) -> Iterator[str]:
+    """What is wrong with what stands in the files of channels; that they can be read, `check_files` has seen."""
+    for number, channel in enumerate(settings.notify.channels):
+        for name, wrong in (
+            ("url_file", lambda text, to=channel.to: wrong_address(to, text)),
+            ("token_file", wrong_token),
+        ):
+            key, path = f"notify.channels.{number}.{name}", getattr(channel, name)
+            if path is None:
+                continue
+            with suppress(OSError, UnicodeDecodeError):
+                if sentence := wrong(secret(None, path) or ""):
+                    yield f"{given[key].origin}: {key}: what stands in {path} {sentence}"
 
 
 def asset_files(given: Layer, mistakes: list[str]) -> dict[str, AssetFile]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
-from config.files import asset_files, check_files
+from config.files import asset_files, check_contents, check_files
 from config.mistakes import SettingsError, sentences
 from config.own import SEPARATOR, origin_key
 from config.schema import Given, Layer, effective, fields, nest
@@ -70,6 +70,7 @@ def load(path: Path | None, *, overrides: Sequence[str] = (), environment: Mappi
             if _giver(key, given) == key:  # else it is told of the section that the value comes from
                 mistakes.append(f"{origin_of(key, given, lines, path)}: {key}: {sentence}")
         raise SettingsError(mistakes) from None  # pydantic's own text may hold a secret
+    mistakes += [] if mistakes else check_contents(settings, given)
     if mistakes:
         raise SettingsError(mistakes)
     givers = {key: _giver(key, given) for key, _ in effective(settings)}

@@ -16,7 +16,9 @@ from config.section import Mistake, Section, Template, in_file_order, in_order, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Positive = Annotated[float, Field(gt=0)]
+DAY, YEAR = 86_400, 366 * 86_400  # seconds
+UpToADay = Annotated[float, Field(gt=0, le=DAY)]
+UpToAYear = Annotated[float, Field(gt=0, le=YEAR)]
 KINDS = (
     "anomaly", "limit", "stale", "blind", "sensor_range", "sensor_stuck", "sensor_dropout", "sensor_noise",
     "sensor_rate", "sensor_spikes",
@@ -48,6 +50,8 @@ def _page(url: str) -> str:
     return url.rstrip("/")
 
 
+# What belongs to messages that are made by our own rules.
+OF_MESSAGES = ("group_by", "quiet_from", "quiet_to", "time_zone", "critical_passes")
 TimeOfDay = Annotated[str, AfterValidator(_time_of_day)]
 
 
@@ -67,7 +71,7 @@ class ChannelSettings(Section):
     )
     token_file: Path | None = Field(None, description="file that holds the token")
     ca_file: Path | None = Field(None, description="webhook, alertmanager: authority that signed the certificate")
-    timeout_s: Positive = Field(10.0, description="longest wait for an answer")
+    timeout_s: float = Field(10.0, gt=0, le=300, description="longest wait for an answer")
     assets: tuple[str, ...] = Field(("*",), min_length=1, description="globs on site/area/asset that are told")
     exclude: tuple[str, ...] = Field((), description="globs on site/area/asset that are not; the canary never is")
     kinds: tuple[str, ...] = Field((), description="kinds of incident that are told; empty: all")
@@ -96,6 +100,14 @@ class ChannelSettings(Section):
         for given, other in (("quiet_from", "quiet_to"), ("quiet_to", "quiet_from")):
             if getattr(self, given) and not getattr(self, other):
                 yield Mistake((given,), f"needs {other} beside it")
+        if self.token is not None and (wrong := wrong_token(self.token.get_secret_value())):
+            yield Mistake(("token",), wrong)
+        if self.to == "alertmanager":
+            for name in OF_MESSAGES:
+                if name in self.model_fields_set and getattr(self, name) != type(self).model_fields[name].default:
+                    yield Mistake(
+                        (name,), "means nothing for an Alertmanager: it groups and mutes by its own rules"
+                    )
         if self.quiet_from and self.quiet_from == self.quiet_to:
             yield Mistake(("quiet_to", "quiet_from"), "is when the quiet hours begin, so they would never end")
         strange = [kind for kind in self.kinds if kind not in KINDS]
@@ -106,7 +118,7 @@ class ChannelSettings(Section):
 def wrong_address(to: str, url: str) -> str:
     """Why an address is none of this kind, in words without it, for it may hold secrets; empty where it is one."""
     if to == "people":
-        usable = re.match(r"[A-Za-z][\w+.-]*://\S", url)
+        usable = re.fullmatch(r"[A-Za-z][\w+.-]*://\S.*", url)
         return (
             "" if usable else "must be an apprise address such as mailto://USER:PASSWORD@HOST or ntfy://HOST/TOPIC"
         )
@@ -117,7 +129,14 @@ def wrong_address(to: str, url: str) -> str:
         good = False
     if not good or re.search(r"\s", url):
         return "must be http://HOST:PORT/PATH or https://HOST:PORT/PATH"
+    if to == "alertmanager" and "/api/" in f"{parts.path}/":
+        return "must be http://HOST:PORT without /api/…, which is added"
     return "" if parts.username is None else "must not hold a user: give a token or token_file"
+
+
+def wrong_token(token: str) -> str:
+    """Why no HTTP header can carry a token, in words without it; empty where one can."""
+    return "" if re.fullmatch(r"[!-~]+", token) else "must be one line of ASCII characters without spaces"
 
 
 class HomeAssistantSettings(Section):
@@ -127,7 +146,7 @@ class HomeAssistantSettings(Section):
     prefix: str = Field(
         "homeassistant", pattern=r"^[^+#\s]+$", description="first level of the discovery topics, as set there"
     )
-    every_s: float = Field(10.0, ge=1, description="scores are published so often")
+    every_s: float = Field(10.0, ge=1, le=3600, description="scores are published so often")
     exclude: tuple[str, ...] = Field(
         (), description="globs on site/area/asset that are not published; the canary never is"
     )
@@ -144,15 +163,17 @@ class NotifySettings(Section):
     page_url: Annotated[str, AfterValidator(_page)] = Field(
         "", description="address of the page as people reach it, for links; empty: that of http on this machine"
     )
-    group_wait_s: float = Field(30.0, ge=0, description="a first message waits so long for what else comes up")
-    group_interval_s: Positive = Field(300.0, description="a group is told of changes so often at the most")
-    repeat_interval_s: Positive = Field(4 * 3600.0, description="an incident that stays open is told again")
-    flood_alarms: int = Field(10, ge=1, description="more incidents of a site than this …")
-    flood_within_s: Positive = Field(600.0, description="… in so many seconds become one summary of the site")
-    resend_s: Positive = Field(
-        60.0, description="alertmanager: open incidents are sent again; less than its resolve_timeout (5 min)"
+    group_wait_s: float = Field(
+        30.0, ge=0, le=DAY, description="a first message waits so long for what else comes up"
     )
-    retry_max_s: float = Field(60.0, ge=1, description="longest pause after a failure; trying never ends")
+    group_interval_s: UpToADay = Field(300.0, description="a group is told of changes so often at the most")
+    repeat_interval_s: UpToAYear = Field(4 * 3600.0, description="an incident that stays open is told again")
+    flood_alarms: int = Field(10, ge=1, description="more incidents of a site than this …")
+    flood_within_s: UpToADay = Field(600.0, description="… in so many seconds become one summary of the site")
+    resend_s: float = Field(
+        60.0, gt=0, le=240, description="alertmanager: open incidents are sent again; its resolve_timeout is 5 min"
+    )
+    retry_max_s: float = Field(60.0, ge=1, le=3600, description="longest pause after a failure; trying never ends")
     channels: tuple[ChannelSettings, ...] = Field((), description="people and systems that are told")
     home_assistant: HomeAssistantSettings = Field(HomeAssistantSettings(), description="Home Assistant")
 

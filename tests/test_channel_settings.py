@@ -44,6 +44,7 @@ def test_the_address_comes_from_the_environment_as_well(tmp_path: Path) -> None:
     [
         (['name = "a"'], "name: has no address: set a url_file or url beside it"),
         (['name = "a"', f'url = "{HIDDEN}"'], "url: must be an apprise address such as mailto://"),
+        (['name = "a"', f'url = "json://host\\n{HIDDEN}"'], "url: must be an apprise address such as mailto://"),
         (
             ['name = "a"', 'to = "webhook"', f'url = "ftp://{HIDDEN}"'],
             "url: must be http://HOST:PORT/PATH or https://",
@@ -55,6 +56,25 @@ def test_the_address_comes_from_the_environment_as_well(tmp_path: Path) -> None:
         (['name = "a"', 'to = "pager"', 'url = "http://host"'], 'to: must be "people" or "webhook" or'),
         (['name = "a b"', 'url = "json://host"'], "name: "),
         (['name = "a"', 'url = "json://host"', f'token = "{HIDDEN}"'], "token: means nothing for people"),
+        (
+            ['name = "a"', 'to = "webhook"', 'url = "http://host"', f'token = "{HIDDEN}\\nX: y"'],
+            "token: must be one line of ASCII characters without spaces",
+        ),
+        (
+            ['name = "a"', 'to = "alertmanager"', f'url = "http://host/{HIDDEN}/api/v2/alerts"'],
+            "url: must be http://HOST:PORT without /api/…, which is added",
+        ),
+        (
+            ['name = "a"', 'to = "alertmanager"', 'url = "http://host"', 'group_by = "site"'],
+            "group_by: means nothing for an Alertmanager: it groups and mutes by its own rules",
+        ),
+        (
+            ['name = "a"', 'to = "alertmanager"', 'url = "http://host"', "critical_passes = false"],
+            "critical_passes: means nothing for an Alertmanager",
+        ),
+        (['name = "a"', 'url = "json://host"', "timeout_s = 1e308"], "timeout_s: "),
+        (['name = "a"', 'url = "json://host"', "[notify]", "retry_max_s = 86400"], "notify.retry_max_s: "),
+        (['name = "a"', 'url = "json://host"', "[notify]", "resend_s = 600"], "notify.resend_s: "),
         (['name = "a"', 'url = "json://host"', 'kinds = ["fire"]'], 'kinds: "fire" is no kind of incident; there'),
         (['name = "a"', 'url = "json://host"', 'quiet_from = "22:00"'], "quiet_from: needs quiet_to beside it"),
         (['name = "a"', 'url = "json://host"', 'quiet_from = "25:00"'], "quiet_from: "),
@@ -92,3 +112,24 @@ def test_a_file_with_an_address_must_be_closed_to_others(tmp_path: Path) -> None
     path = settings(tmp_path, '[[notify.channels]]\nname = "a"\nurl_file = "address"\n')
     with pytest.raises(SettingsError, match=r"notify.channels.0.url_file: .* can be read by others"):
         load(path, environment={})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("url", f"{HIDDEN}\n", "url_file: what stands in PATH must be http://HOST:PORT/PATH or https://"),
+        ("url", f"http://host/one\nhttp://host/{HIDDEN}\n", "url_file: what stands in PATH must be http://"),
+        ("token", f"one\n{HIDDEN}\n", "token_file: what stands in PATH must be one line of ASCII characters"),
+    ],
+)
+def test_a_file_holds_what_the_setting_would(tmp_path: Path, name: str, text: str, told: str) -> None:
+    for each, content in {"url": "http://host", "token": "t", name: text}.items():
+        (tmp_path / each).write_text(content, encoding="utf-8")
+        (tmp_path / each).chmod(0o600)
+    lines = 'name = "a"\nto = "webhook"\nurl_file = "url"\ntoken_file = "token"\n'
+    path = settings(tmp_path, f"[[notify.channels]]\n{lines}")
+    with pytest.raises(SettingsError) as refused:
+        load(path, environment={})
+    (line,) = refused.value.lines
+    assert f"notify.channels.0.{told}".replace("PATH ", f"{tmp_path / name} ", 1) in line
+    assert HIDDEN not in line

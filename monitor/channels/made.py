@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from config.notify import wrong_address
+from config.notify import wrong_address, wrong_token
 from config.secret import secret
 from monitor.channels import quiet
 from monitor.channels.alertmanager import Alertmanager, AlertmanagerWay
@@ -69,6 +69,8 @@ def way(own: ChannelSettings, page: str) -> Way | AlertmanagerWay:
         return Unusable(f"{section}: its url_file or token_file cannot be read ({type(error).__name__})")
     if wrong := wrong_address(own.to, url):
         return Unusable(f"{section}: its url {wrong}")
+    if token is not None and (wrong := wrong_token(token)):
+        return Unusable(f"{section}: its token {wrong}")
     if own.to == "people":
         return People(section, url, own.name, page, own.timeout_s)
     client = HttpClient(section, url, token, own.ca_file, own.timeout_s)
