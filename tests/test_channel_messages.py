@@ -44,7 +44,7 @@ def test_the_life_of_an_assets_incidents_in_subjects() -> None:
     assert subjects == [
         "[critical] p1 (plant): 2 incidents",
         "p1 (plant): over: anomaly: coolant temperature, 1 more open",
-        "p1 (plant): still open: oil pressure stuck",
+        "p1 (plant): still open for 5 h 33 min: oil pressure stuck",
         "[over] p1 (plant): oil pressure stuck",
     ]
 
@@ -54,7 +54,7 @@ def test_a_text_says_what_since_when_how_grave_and_where_to_look() -> None:
     told.at(0, HOT)
     assert message.message(told_at(told, 30), PAGE).text == (
         "p1 (plant): coolant temperature 14 °C above what the others explain\n"
-        "Since 1970-01-01 00:00:00 UTC, critical.\n"
+        "Since 1970-01-01 00:00:00 UTC, for 30 s, critical.\n"
         f"{PAGE}/#/incident/{HOT.incident_id}\n"
     )
     told.at(60, event(CLEARED, severity="critical", time=60_000))
@@ -62,6 +62,43 @@ def test_a_text_says_what_since_when_how_grave_and_where_to_look() -> None:
         "p1 (plant): coolant temperature 14 °C above what the others explain\n"
         "It began 1970-01-01 00:00:00 UTC, over since 1970-01-01 00:01:00 UTC: normal again after 2 min.\n"
     )
+
+
+def test_what_is_told_again_says_so_and_does_not_pass_old_words_for_new() -> None:
+    """Four hours later: how long it has been open, and the words of its first seconds as what they are."""
+    told = Told()
+    told.at(0, HOT)
+    told.at(30)
+    again = message.message(told_at(told, 30 + 4 * 3600), "")
+    assert again.subject == "[critical] p1 (plant): still open for 4 h: anomaly: coolant temperature"
+    assert again.text == (
+        "p1 (plant): anomaly: coolant temperature\n"
+        "Since 1970-01-01 00:00:00 UTC, for 4 h, critical.\n"
+        "When it fired: coolant temperature 14 °C above what the others explain\n"
+    )
+
+
+def test_the_subjects_of_a_site_and_of_several_say_that_it_is_still_so() -> None:
+    lost, several = Told(plant=Plant({"plant": 5})), Told()
+    lost.at(0, *(event(asset=f"plant//p{number}", kind="stale") for number in range(4)))
+    several.at(0, HOT, STUCK)
+    subjects = [
+        message.message(told_at(told, second), "").subject
+        for told in (lost, several)
+        for second in (30, 30 + 4 * 3600)
+    ]
+    assert subjects == [
+        "[critical] plant: no data from 4 of 5 assets",
+        "[critical] plant: still no data from 4 of 5 assets",
+        "[critical] p1 (plant): 2 incidents",
+        "[critical] p1 (plant): 2 incidents still open",
+    ]
+
+
+def test_a_clock_that_is_ahead_of_ours_gives_no_length_of_time() -> None:
+    told = Told()
+    told.at(0, event(started=90_000))
+    assert "Since 1970-01-01 00:01:30 UTC, warning." in message.message(told_at(told, 30), "").text
 
 
 def test_a_name_cannot_pass_for_a_line_of_ours() -> None:
@@ -76,8 +113,8 @@ def test_a_site_without_data_and_a_flood_are_a_few_lines_however_many_there_are(
     told = Told(plant=Plant({"plant": 120}))
     told.at(0, *(event(asset=f"plant/hall/p{number}", kind="stale") for number in range(100)))
     loss = message.message(told_at(told, 30), PAGE)
-    assert loss.subject == "plant: no data from 100 of 120 assets"
-    assert "New: 100 x silent; the first since 1970-01-01 00:00:00 UTC." in loss.text
+    assert loss.subject == "[critical] plant: no data from 100 of 120 assets"
+    assert "New: 100 x silent; the first since 1970-01-01 00:00:00 UTC, for 30 s." in loss.text
     assert "hall/p19 and 80 more." in loss.text
     assert loss.text.count("\n") == 3
 

@@ -136,6 +136,7 @@ def test_alertmanager_is_told_later_of_what_happened_while_it_was_away(tmp_path:
 
 
 def test_what_is_shelved_or_excluded_is_not_in_alertmanager(tmp_path: Path) -> None:
+    """And it stays shelved when it is acknowledged meanwhile."""
     with alertmanager(tmp_path) as server, house(tmp_path, to="alertmanager", url=server.url) as ours:
         hot = event(time=1_000)
         ours.happens(hot, event(asset="_canary//main", time=1_000), event(asset="plant//p2", time=1_000))
@@ -143,6 +144,13 @@ def test_what_is_shelved_or_excluded_is_not_in_alertmanager(tmp_path: Path) -> N
         ours.happens(replace(hot, transition=Transition.SHELVED, event_id="s", until=10**15))
         (left,) = server.wait(lambda alerts: len(alerts) == 1)
         assert left["labels"]["asset"] == "p2"
+        ours.happens(replace(hot, transition=Transition.ACKNOWLEDGED, event_id="a"))
+        # What comes afterwards arrives, so the acknowledgement has been taken in.
+        ours.happens(event(asset="plant//p3", time=2_000))
+        alerts = server.wait(lambda alerts: any(each["labels"]["asset"] == "p3" for each in alerts))
+        assert sorted(each["labels"]["asset"] for each in alerts) == ["p2", "p3"]
+        ours.happens(replace(hot, transition=Transition.UNSHELVED, event_id="u"))
+        server.wait(lambda alerts: len(alerts) == 3)
 
 
 @PEOPLE
@@ -254,6 +262,25 @@ def test_no_answer_silences_a_channel_for_longer_than_the_settings_say(tmp_path:
         server.status = 200
         server.wait(2)
         assert ours.channel.thread.is_alive()
+
+
+def test_a_webhook_that_breaks_off_is_told_the_same_with_the_same_key_whatever_joins_it(tmp_path: Path) -> None:
+    """It takes the request and answers nothing: what comes meanwhile is another message."""
+    with hook() as server, house(tmp_path, to="webhook", url=server.url, group_by="site") as ours:
+        server.breaks_off = True
+        ours.happens(event(time=1_000))
+        while not ours.channel.last_error:
+            ours.channel.thread.join(0.01)
+        ours.happens(event(asset="plant//p2", time=1_000))
+        server.breaks_off = False
+        while ours.channel.sent < 2:
+            ours.channel.thread.join(0.01)
+        told = [(headers["idempotency-key"], body) for headers, body in server.requests]
+        first = [body for key, body in told if key == told[0][0]]
+        assert len(first) >= 2
+        assert all(body == first[0] for body in first)
+        assert told[-1][0] != told[0][0]
+        assert "p2" in {alert["labels"]["asset"] for alert in told[-1][1]["alerts"]}
 
 
 def test_a_webhook_is_spoken_to_over_tls_if_its_authority_is_known(tmp_path: Path) -> None:

@@ -94,10 +94,13 @@ class Alertmanager(Channel):
     def _open(self) -> Iterator[AlertEvent]:
         maintained = self._plant().maintained
         for event in self._ledger.open_incidents():
-            if event.stream in maintained or event.transition is Transition.SHELVED:
-                continue
-            if by.wanted(self._rules, event):
+            if event.stream not in maintained and by.wanted(self._rules, event) and not self._shelved(event):
                 yield event
+
+    def _shelved(self, event: AlertEvent) -> bool:
+        if event.transition is not Transition.ACKNOWLEDGED:
+            return event.transition is Transition.SHELVED
+        return by.shelved(self._ledger.history(event.incident_id))
 
     def _over(self, active: dict[str, AlertEvent], events: list[AlertEvent]) -> Iterator[tuple[AlertEvent, int]]:
         """What is open no longer, or not to be told of any more, and since when."""

@@ -76,11 +76,15 @@ class HttpClient:
         try:
             return self._patience.wait(ask, 2 * self._timeout_s)
         except TimeoutError:
-            raise Undelivered(f"{self._section}: no answer within {self._timeout_s:g} s") from None
+            raise Undelivered(f"{self._section}: no answer within {self._timeout_s:g} s", doubt=True) from None
 
     def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Any:
         """An answer of which nothing but status and headers is read yet."""
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415 - loaded only where a channel is used
+        from urllib3.exceptions import (  # noqa: PLC0415 - loaded only where a channel is used
+            HTTPError,
+            ProtocolError,
+            ReadTimeoutError,
+        )
 
         url = self._url.rstrip("/") + path if path else self._url
         try:
@@ -88,7 +92,8 @@ class HttpClient:
                 method, url, body=body, headers=headers, preload_content=False, decode_content=False
             )
         except (HTTPError, OSError) as error:
-            raise Undelivered(self._trouble(error)) from error
+            doubt = isinstance(error, (ProtocolError, ReadTimeoutError))
+            raise Undelivered(self._trouble(error), doubt=doubt) from error
         except (UnicodeEncodeError, ValueError) as error:  # a token that no header can carry
             raise Undelivered(f"{self._section}: the address or the token holds what HTTP cannot carry") from error
 

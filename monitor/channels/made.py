@@ -13,8 +13,9 @@ from monitor.channels import quiet
 from monitor.channels.alertmanager import Alertmanager, AlertmanagerWay
 from monitor.channels.http import HttpClient
 from monitor.channels.people import People
-from monitor.channels.rules import Plant, Rules, site_of
+from monitor.channels.rules import Plant, Rules
 from monitor.channels.sink import Teller
+from monitor.channels.sites import site_of
 from monitor.channels.unusable import Unusable
 from monitor.channels.webhook import Webhook
 

@@ -29,6 +29,7 @@ class Item(msgspec.Struct):
     ended: int | None = None  # event time
     ending: str = ""  # how it ended, in words
     told: bool = False
+    loss_only: bool = False  # it is told as a part of a site's loss, and not by itself
 
 
 class Group(msgspec.Struct):
@@ -37,14 +38,6 @@ class Group(msgspec.Struct):
     due: int | None = None  # when there is something to tell; None = there is nothing
     told_at: int | None = None
     held: bool = False  # something was due in quiet hours
-
-
-class Memory(msgspec.Struct):
-    """All of it."""
-
-    items: dict[str, Item] = {}  # by incident
-    groups: dict[str, Group] = {}
-    recent: dict[str, list[tuple[int, str]]] = {}  # site -> when incidents came, and which: to tell a flood by
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -63,3 +56,14 @@ class Telling(msgspec.Struct, frozen=True):
     told: tuple[Told, ...]
     site: str = ""  # of a flood or a loss
     assets: int = 0  # of a loss: how many the site has
+    grave: bool = False  # something of it that is open is critical, or the site is lost
+    at: int = 0  # when it was made, by the channel's time
+
+
+class Memory(msgspec.Struct):
+    """All of it."""
+
+    items: dict[str, Item] = {}  # by incident
+    groups: dict[str, Group] = {}
+    recent: dict[str, list[tuple[int, str]]] = {}  # site -> when incidents came, and which: to tell a flood by
+    under_way: dict[str, Telling] = {}  # by key: what is being sent, and what may have arrived

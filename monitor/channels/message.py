@@ -49,36 +49,39 @@ def message(telling: Telling, page: str) -> Message:
     news = [each for each in telling.told if each.news != "still"] or list(telling.told)
     is_open = [each.item for each in telling.told if each.news != "over"]
     head = _subject(telling, news)
-    grave = any(item.severity == "critical" for item in is_open)
-    mark = "[critical] " if grave else "" if is_open else "[over] "
-    lines = _summary(telling, news) if telling.form in {"flood", "loss"} else _each(telling.told, page)
+    mark = "[critical] " if telling.grave else "" if is_open else "[over] "
+    lines = _summary(telling, news) if telling.form in {"flood", "loss"} else _each(telling, page)
     if telling.form in {"flood", "loss"} and page:
         lines.append(page)
     text = "\n".join(printable(line) for line in lines)  # a name must not pass for a line of ours
-    return Message(printable(f"{mark}{head}")[:LONGEST_SUBJECT], f"{text}\n", grave, over=not is_open)
+    return Message(printable(f"{mark}{head}")[:LONGEST_SUBJECT], f"{text}\n", telling.grave, over=not is_open)
 
 
 def _subject(telling: Telling, news: Sequence[Told]) -> str:
+    again = all(each.news == "still" for each in news)
     if telling.form == "loss":
         silent = len({each.item.stream for each in telling.told if each.news != "over"})
         of = f" of {telling.assets}" if telling.assets else ""
         if silent:
-            return f"{telling.site}: no data from {silent}{of} assets"
+            return f"{telling.site}: {'still ' if again else ''}no data from {silent}{of} assets"
         return f"{telling.site}: data again from {_counted(len({each.item.stream for each in news}), 'asset')}"
     if telling.form == "flood":
-        return f"{telling.site}: {_counted(len(news), 'incident')}{_open_of(telling)}"
+        return f"{telling.site}: {_counted(len(news), 'incident')}{' still open' if again else _open_of(telling)}"
     if telling.form == "digest":
         return f"Held back in quiet hours: {_counted(len(news), 'incident')}{_open_of(telling)}"
     if len(news) == 1:
         item, others = news[0].item, sum(each.news != "over" for each in telling.told if each is not news[0])
-        again = (
-            "still open: " if news[0].news == "still" else "over: " if news[0].news == "over" and others else ""
-        )
+        lasts = _for(item.started, telling.at).replace(",", "")
+        state = f"still open{lasts}: " if again else "over: " if news[0].news == "over" and others else ""
         more = f", {others} more open" if others else ""
-        return f"{wording.asset(item.stream)}: {again}{item.title or wording.state(item.kind, item.sensor)}{more}"
+        return f"{wording.asset(item.stream)}: {state}{_title(item)}{more}"
     streams = list(dict.fromkeys(each.item.stream for each in news))
     where = wording.asset(streams[0]) if len(streams) == 1 else _counted(len(streams), "asset")
-    return f"{where}: {_counted(len(news), 'incident')}{_open_of(telling)}"
+    return f"{where}: {_counted(len(news), 'incident')}{' still open' if again else _open_of(telling)}"
+
+
+def _title(item: Item) -> str:
+    return item.title or wording.state(item.kind, item.sensor)
 
 
 def _open_of(telling: Telling) -> str:
@@ -91,28 +94,37 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _each(told: Sequence[Told], page: str) -> list[str]:
+def _each(telling: Telling, page: str) -> list[str]:
     """Every incident with its words, the new ones first."""
     lines: list[str] = []
-    ranked = [each for news in HEADINGS for each in told if each.news == news]
+    ranked = [each for news in HEADINGS for each in telling.told if each.news == news]
     before = "fired"
     for each in ranked[:LISTED]:
-        if each.news != before and len(told) > 1:
+        if each.news != before and len(ranked) > 1:
             lines.append(HEADINGS[each.news].rstrip())
         before = each.news
-        lines += [*_of_one(each), *filter(None, [link(page, each.item.incident)]), ""]
+        lines += [*_of_one(each, telling.at), *filter(None, [link(page, each.item.incident)]), ""]
     if len(ranked) > LISTED:
         lines.append(f"and {len(ranked) - LISTED} more" + (f": {page}" if page else ""))
     return lines[:-1] if lines and not lines[-1] else lines
 
 
-def _of_one(each: Told) -> list[str]:
+def _of_one(each: Told, at: int) -> list[str]:
+    """One incident. Its summary is of the moment at which it fired: told again later, that has to be said."""
     item = each.item
-    lines = [f"{wording.asset(item.stream)}: {item.summary}"]
-    if each.news != "over":
-        return [*lines, f"Since {clock(item.started)}, {item.severity}."]
-    ended = f", over since {clock(item.ended)}" if item.ended is not None else ""
-    return [*lines, f"It began {clock(item.started)}{ended}: {item.ending}."]
+    which = wording.asset(item.stream)
+    if each.news == "over":
+        ended = f", over since {clock(item.ended)}" if item.ended is not None else ""
+        return [f"{which}: {item.summary}", f"It began {clock(item.started)}{ended}: {item.ending}."]
+    since = f"Since {clock(item.started)}{_for(item.started, at)}, {item.severity}."
+    if each.news == "still":
+        return [f"{which}: {_title(item)}", since, f"When it fired: {item.summary}"]
+    return [f"{which}: {item.summary}", since]
+
+
+def _for(began: int, at: int) -> str:
+    """How long that is by now; nothing where the asset's clock is ahead of ours."""
+    return f", for {wording.duration(at - began)}" if at >= began + 1000 else ""
 
 
 def _summary(telling: Telling, news: Sequence[Told]) -> list[str]:
@@ -126,8 +138,9 @@ def _summary(telling: Telling, news: Sequence[Told]) -> list[str]:
         if some:
             kinds = Counter(_in_general(item) for item in some)
             counted = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
-            began = clock(min(item.started for item in some))
-            lines += [f"{heading}: {counted}; the first since {began}.", f"Assets: {_names(some)}."]
+            began = min(item.started for item in some)
+            lasts = "" if heading == "Over" else _for(began, telling.at)
+            lines += [f"{heading}: {counted}; the first since {clock(began)}{lasts}.", f"Assets: {_names(some)}."]
     return lines
 
 

@@ -62,6 +62,9 @@ class Ledger(Protocol):
     def incident(self, incident_id: str) -> AlertEvent | None:
         """An incident as it stands, open or over."""
 
+    def history(self, incident_id: str) -> list[AlertEvent]:
+        """Every transition of an incident, the oldest first."""
+
     def forget_channels(self, but: Collection[str]) -> None:
         """Forget the positions and memories of channels that are no longer there. Raises OutboxError."""
 
@@ -216,6 +219,7 @@ class Teller(Channel):
             except Undelivered as trouble:
                 troubles.append(trouble)
         idle = not memory.items and not memory.groups
+        in_doubt = set(memory.under_way)
         due = [] if idle else by.due(memory, self._rules, self._plant(), _now())
         # One message that the other side does not take must not hold up the others.
         self._refused &= {each.key for each in due}
@@ -224,12 +228,18 @@ class Teller(Channel):
                 break
             if telling.key in self._refused and not now_all:
                 continue
+            by.begun(memory, telling)
+            self._remember(memory, self._position)
             self._sending()
             try:
                 self._way.tell(telling)
             except Undelivered as trouble:
                 if not trouble.partly:
                     self._refused.add(telling.key)
+                    # What may have arrived before stays as it was, unless it is just this that is not taken.
+                    if trouble.alone or not (trouble.doubt or telling.key in in_doubt):
+                        by.refused(memory, telling)
+                        self._remember(memory, self._position)
                 if not (trouble.alone or trouble.partly):
                     raise
                 troubles.append(trouble)
@@ -244,6 +254,8 @@ class Teller(Channel):
             raise troubles[0]
         if self._refusing():
             return max(0.0, self._again_at - time.monotonic())
+        if in_doubt:
+            return 0.0  # what has joined those messages can be told now
         soonest = by.next_due(memory)
         return IDLE_S if soonest is None else max(0.0, (soonest - _now()) / 1000)
 
@@ -271,7 +283,7 @@ class Teller(Channel):
             self._memory = None  # what the store holds is what counts
             raise
         self._memory, self._position = memory, position
-        self.waiting = sum(not item.told or item.ended is not None for item in memory.items.values())
+        self.waiting = by.waiting(memory)
 
 
 def _now() -> int:

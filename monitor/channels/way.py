@@ -13,15 +13,23 @@ class Undelivered(Exception):  # noqa: N818 - it says what is so
 
     `alone`: the other side is there and does not take this message; it may take another one. `partly`: some
     recipients have it, so it is not to be told again; what the others did not take is kept for `again`.
+    `doubt`: it was sent and no answer came, so nobody knows whether it arrived.
     """
 
     def __init__(
-        self, sentence: str, retry_after: float = 0.0, *, alone: bool = False, partly: bool = False
+        self,
+        sentence: str,
+        retry_after: float = 0.0,
+        *,
+        alone: bool = False,
+        partly: bool = False,
+        doubt: bool = False,
     ) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
         self.alone = alone
         self.partly = partly
+        self.doubt = doubt
 
 
 class Other(Protocol):

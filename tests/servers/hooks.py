@@ -31,6 +31,7 @@ class Hook:
         self.status = 200
         self.retry_after = ""  # what it asks for where it does not take a message
         self.refused = "nothing"  # messages with this in them are answered by 400
+        self.breaks_off = False  # it takes what it is sent, and closes the connection
 
     def wait(self, count: int, limit_s: float = 15.0) -> list[tuple[dict[str, str], dict[str, Any]]]:
         """What was sent, once there is so much of it."""
@@ -50,6 +51,9 @@ def hook(certificates: Certificates | None = None) -> Iterator[Hook]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             made.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            if made.breaks_off:
+                self.close_connection = True
+                return
             self.send_response(400 if made.refused in str(body) else made.status)
             if made.retry_after:
                 self.send_header("Retry-After", made.retry_after)
