@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import threading
 from contextlib import closing, contextmanager
@@ -10,6 +11,7 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio import create_task_group
 
 from monitor.health import Vitals
 from monitor.page import live
@@ -153,7 +155,7 @@ def test_who_was_slow_gets_what_he_missed_or_the_whole_state_again() -> None:
     async def tried() -> None:
         hub = Hub(lambda: ({}, {}))
         for number_ in range(1, live.KEPT + 3):
-            await hub._take({"incidents": number_}, {"p": {"asset": "p", "score": number_ / 2}})
+            hub._take({"incidents": number_}, {"p": {"asset": "p", "score": number_ / 2}})
         newest = live.KEPT + 2
         two = (await hub._after(newest - 2)).decode()
         assert [json.loads(line[6:])["summary"] for line in two.splitlines() if line.startswith("data: ")] == [
@@ -165,5 +167,34 @@ def test_who_was_slow_gets_what_he_missed_or_the_whole_state_again() -> None:
             whole = (await hub._after(slow)).decode()
             assert whole.startswith("event: state\n")
             assert json.loads(whole.splitlines()[1][6:])["assets"] == [{"asset": "p", "score": newest / 2}]
+
+    asyncio.run(tried())
+
+
+def test_who_leaves_at_the_wrong_moment_stops_nobody_else() -> None:
+    """Groups leave together at every step of a change that is told; who comes then is told as ever."""
+    turns = itertools.count(1)
+
+    async def listen(hub: Hub) -> None:
+        while True:
+            await hub._after(hub._number)
+
+    async def tried() -> None:
+        for steps in range(12):
+            hub = Hub(lambda: ({}, {}))
+            async with create_task_group() as group:
+                for _ in range(6):
+                    group.start_soon(listen, hub)
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                hub._take({"turn": next(turns)}, {})
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                group.cancel_scope.cancel()  # as a server does: again and again until they have left
+            async with asyncio.timeout(5):
+                one = asyncio.create_task(hub._after(hub._number))
+                await asyncio.sleep(0)
+                hub._take({"turn": next(turns)}, {})
+                assert (await one).startswith(b"event: change")
 
     asyncio.run(tried())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,11 @@ from monitor.fleet import Fleet
 from monitor.schema import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from monitor.fleet import View
     from monitor.page.sources import Sources
@@ -91,7 +94,7 @@ class Hub:
         self._rows: dict[str, dict[str, Any]] = {}
         self._number = 0  # of the latest look that found a change
         self._changes: deque[bytes] = deque(maxlen=KEPT)  # the latest of them, oldest first
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()  # set at the next change, and then no more: each change has its own
         self._task: asyncio.Task[None] | None = None
         self.listeners = 0
 
@@ -104,8 +107,7 @@ class Hub:
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
         goes_on: Callable[[], None] = request.scope["state"]["goes_on"]
-        headers = {"X-Accel-Buffering": "no"}  # nginx would keep what we say until it has enough of it
-        return StreamingResponse(self._told(goes_on), headers=headers, media_type="text/event-stream")
+        return _Stream(self._listening, self._told(goes_on))
 
     async def now(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Summary and rows as of the latest look; looks where nobody listens."""
@@ -114,44 +116,50 @@ class Hub:
         return self._summary, self._rows
 
     async def _told(self, goes_on: Callable[[], None]) -> AsyncIterator[bytes]:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._turn())
+        known = 0
+        while True:
+            fresh = await self._after(known)
+            known = self._number
+            yield fresh
+            goes_on()
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Counts one who listens, from the first moment to the last."""
         self.listeners += 1
         try:
-            if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._turn())
-            known = 0
-            while True:
-                fresh = await self._after(known)
-                known = self._number
-                yield fresh
-                goes_on()
+            yield
         finally:
             self.listeners -= 1
 
     async def _after(self, known: int) -> bytes:
         """What is new to somebody who knows that much; waits for it, but not for ever."""
-        async with self._changed:
+        if self._number <= known:
             try:
-                await asyncio.wait_for(self._changed.wait_for(lambda: self._number > known), STILL_S)
+                async with asyncio.timeout(STILL_S):
+                    await self._changed.wait()
             except TimeoutError:
                 return STILL
-            missed = self._number - known
-            if known and missed <= len(self._changes):
-                return b"".join(list(self._changes)[-missed:])
-            return _event("state", {"summary": self._summary, "assets": list(self._rows.values())})
+        missed = self._number - known
+        if known and missed <= len(self._changes):
+            return b"".join(list(self._changes)[-missed:])
+        return _event("state", {"summary": self._summary, "assets": list(self._rows.values())})
 
     async def _turn(self) -> None:
         """Look once a second until nobody listens; who comes then begins with the whole state."""
         while self.listeners:
             began = time.monotonic()
             try:
-                await self._take(*await to_thread.run_sync(self._look, limiter=self._one))
+                self._take(*await to_thread.run_sync(self._look, limiter=self._one))
             except Exception as error:  # noqa: BLE001 - a mistake of ours: whoever listens keeps what there was
                 log.error("live_look_failed", reason=f"{type(error).__name__}: {error}")
             await asyncio.sleep(max(REST_S, EVERY_S - (time.monotonic() - began)))
         self._number, self._summary, self._rows = 0, {}, {}
         self._changes.clear()
 
-    async def _take(self, summary: dict[str, Any], rows: dict[str, dict[str, Any]]) -> None:
+    def _take(self, summary: dict[str, Any], rows: dict[str, dict[str, Any]]) -> None:
         told = _difference(self._summary, summary)
         changed = [
             {"asset": key, **fields}
@@ -162,10 +170,24 @@ class Hub:
         first = not self._number
         self._summary, self._rows = {**self._summary, **summary}, rows
         if told or changed or gone or first:
-            async with self._changed:
-                self._number += 1
-                self._changes.append(_event("change", {"summary": told, "assets": changed, "gone": gone}))
-                self._changed.notify_all()
+            self._number += 1
+            self._changes.append(_event("change", {"summary": told, "assets": changed, "gone": gone}))
+            waited, self._changed = self._changed, asyncio.Event()
+            waited.set()
+
+
+class _Stream(StreamingResponse):
+    """The answer to one who listens."""
+
+    def __init__(self, listening: Callable[[], AbstractContextManager[None]], told: AsyncIterator[bytes]) -> None:
+        # nginx would keep what we say until it has enough of it.
+        super().__init__(told, headers={"X-Accel-Buffering": "no"}, media_type="text/event-stream")
+        self._listening = listening
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell until he leaves."""
+        with self._listening():
+            await super().__call__(scope, receive, send)
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
