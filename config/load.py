@@ -40,8 +40,12 @@ class Loaded:
         return f"{self.sources[key]}: {key}: {sentence}"
 
 
-def load(path: Path | None, *, overrides: Sequence[str] = (), environment: Mapping[str, str]) -> Loaded:
+def load(
+    path: Path | None, *, text: str | None = None, overrides: Sequence[str] = (), environment: Mapping[str, str]
+) -> Loaded:
     """Load and check the settings; `overrides` are KEY=VALUE texts of the command line.
+
+    `text` is what the file is about to hold, in place of what it holds.
 
     Relative paths in the file, and the default of `daemon.state_dir`, are relative to the file's folder, so
     that every command finds the same state; those of other sources are relative to the current folder.
@@ -49,7 +53,7 @@ def load(path: Path | None, *, overrides: Sequence[str] = (), environment: Mappi
     """
     keys = fields(Settings)
     mistakes: list[str] = []
-    toml, lines = from_toml(path, keys, mistakes) if path else ({}, {})
+    toml, lines = from_toml(path, keys, mistakes, text) if path else ({}, {})
     layers = [
         from_command_line(overrides, keys, mistakes),
         from_environment(environment, keys, mistakes),

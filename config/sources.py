@@ -46,12 +46,15 @@ def variable_name(key: str) -> str:
     return PREFIX + file_name(key).upper()
 
 
-def from_toml(path: Path, keys: Keys, mistakes: list[str]) -> tuple[Layer, dict[str, int]]:
+def from_toml(
+    path: Path, keys: Keys, mistakes: list[str], text: str | None = None
+) -> tuple[Layer, dict[str, int]]:
     """The keys of a TOML file, paths made relative to its folder, and the line of each.
 
-    Raises SettingsError where the file cannot be read or is no TOML.
+    `text` stands for what the file holds. Raises SettingsError where the file cannot be read or is no TOML.
     """
-    text = _text(path)
+    if text is None:
+        text = _text(path)
     lines = line_numbers(text)
     layer: Layer = {}
     for key, value in flatten(tomllib.loads(text)):

@@ -15,6 +15,9 @@ from monitor.records import Kind
 from monitor.spec import LineSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monitor.spec import ClassSpec
     from monitor.store import Store
 
 FACT = "calibration"
@@ -48,6 +51,15 @@ def note(store: Store, made: dict[str, Calibration]) -> None:
     store.note({FACT: msgspec.json.encode({**noted(store), **made}).decode()})
 
 
+def sharing(classes: Sequence[ClassSpec], name: str) -> list[ClassSpec]:
+    """A class and those of its overrides that share its threshold, the class itself last; empty where it is gone.
+
+    An override with a floor of its own has it from somebody, and no calibration of the class changes that.
+    """
+    family = [each for each in classes if each.family == name]
+    return [each for each in family if each.threshold.floor == family[-1].threshold.floor]
+
+
 def report(store: Store) -> list[dict[str, Any]]:
     """Of every calibrated class: what was predicted, and the incidents since, those judged real left out.
 
@@ -60,11 +72,13 @@ def report(store: Store) -> list[dict[str, Any]]:
     classes = LineSpec.decode(line.encode()).classes if line else ()
     found = []
     for name, made in sorted(known.items()):
+        shared = sharing(classes, name)
+        floors = [each.threshold.floor for each in shared if each.name == name]
         family = [each for each in classes if each.family == name]
-        floors = [each.threshold.floor for each in family if each.name == name]
 
-        def takes(asset: str, family: list[Any] = family) -> bool:
-            return any(each.route.takes(asset) for each in family)
+        def takes(asset: str, family: list[ClassSpec] = family, shared: list[ClassSpec] = shared) -> bool:
+            first = next((each for each in family if each.route.takes(asset)), None)
+            return first is not None and first in shared
 
         scored_ms = sum(each.scored for each in coverage(store.stretches(made.at), made.at) if takes(each.asset))
         with closing(store.incidents()) as incidents:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import threading
@@ -29,6 +30,7 @@ from tests.store_samples import PUMP, START, batch, result, transition
 from tests.test_coverage_command import stretches
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from monitor.records import AlertEvent, Stretches
@@ -157,24 +159,79 @@ def test_the_floor_is_written_into_the_settings_and_noted(
     assert known["since"] == {"incidents": 0, "days": 0, "rate": None, "low": None, "high": None}
 
 
-def test_the_daemon_that_listens_there_is_sent_sighup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Here it is this process itself."""
+def test_the_daemon_that_listens_there_is_sent_sighup(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it is this process itself. One that then works by other floors is not said to have taken them."""
     write(tmp_path)
     (tmp_path / "pump.toml").write_text(ASSET)
     file = tmp_path / "enginewatch.toml"
     file.write_text(SETTINGS)
     came = threading.Event()
-    before = signal.signal(signal.SIGHUP, lambda *_: came.set())
+    takes = [False, True]
+
+    def reload(*_: object) -> None:
+        if takes.pop():
+            spec = shipped("pump")
+            taken = replace(spec, threshold=replace(spec.threshold, floor=2.06))
+            store = Store(tmp_path / "store.db")
+            store.note({"line": LineSpec(ROOT, 10, (taken,)).encode().decode()})
+            store.close()
+        came.set()
+
+    before = signal.signal(signal.SIGHUP, reload)
+    monkeypatch.setattr("monitor.commands.new_floors.TAKEN_S", 0.5)
     try:
         with socket.socket(socket.AF_UNIX) as door, contextlib.chdir(tmp_path):
             door.bind(SOCKET)
             door.listen()
             call = ["calibrate", "--state", str(tmp_path), "--budget", "900/asset-day", "--apply"]
             assert main([*call, "--config", str(file)]) == 0
+            assert came.is_set()
+            assert "the daemon works by them" in capsys.readouterr().err
+            store = Store(tmp_path / "store.db")
+            store.note({"line": LineSpec(ROOT, 10, (shipped("pump"),)).encode().decode()})
+            store.close()
+            assert main([*call, "--config", str(file)]) == 0
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert came.is_set()
-    assert "the daemon was asked to reload it" in capsys.readouterr().err
+    assert takes == []
+    assert "did not take them within 0.5 s: it works by another settings file" in capsys.readouterr().err
+
+
+def test_a_link_stays_a_link_and_the_file_keeps_its_owner_and_rights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is nobody else's to read at any moment, and on the disk before it has its name."""
+    done: list[str] = []
+    for name in ("fchown", "fchmod", "fsync"):
+        usual = getattr(os, name)
+
+        def noted(*given: int, name: str = name, usual: Callable[..., None] = usual) -> None:
+            rights = os.fstat(given[0]).st_mode & 0o777
+            usual(*given)
+            done.append(f"{name} {rights:o}")
+
+        monkeypatch.setattr(os, name, noted)
+    write(tmp_path)
+    here, there = tmp_path / "etc", tmp_path / "real"
+    here.mkdir()
+    there.mkdir()
+    (here / "pump.toml").write_text(ASSET)
+    (there / "settings.toml").write_text(SETTINGS)
+    (there / "settings.toml").chmod(0o640)
+    if os.getuid() == 0:
+        os.chown(there / "settings.toml", 1000, 1001)
+    before = (there / "settings.toml").stat()
+    (here / "enginewatch.toml").symlink_to(there / "settings.toml")
+    done.clear()
+    calibrated(capsys, tmp_path, "900/asset-day", "--apply", "--config", str(here / "enginewatch.toml"))
+    assert (here / "enginewatch.toml").is_symlink()
+    after = (there / "settings.toml").stat()
+    assert "floor = 2.06" in (there / "settings.toml").read_text()
+    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    assert done[:3] == ["fchown 600", "fchmod 600", "fsync 640"]
+    assert [each.name for each in there.iterdir()] == ["settings.toml"]
 
 
 def test_a_floor_from_elsewhere_is_not_written_over(
@@ -209,6 +266,26 @@ def test_what_came_since_is_counted_without_what_was_real(tmp_path: Path) -> Non
     assert (since["incidents"], since["days"]) == (2, pytest.approx(days))
     assert since["rate"] == pytest.approx(2 / days)
     assert known["floor_now"] == 1.0
+
+
+def test_what_an_override_with_a_floor_of_its_own_finds_is_not_counted(tmp_path: Path) -> None:
+    """The class was calibrated without it: what it takes has another threshold. One without a floor counts."""
+    other = "plant//other"
+    events = [*judged("a", 100, ""), *(replace(each, stream=other) for each in judged("b", 300, ""))]
+    spec = shipped("pump")
+    route = replace(spec.route, among=(other,))
+    made = Calibration(START, "1/asset-day", 1.0, 0.9, "counted", 0.5, 0.1, 1.0, 30.0, 1)
+    write(tmp_path, *events, stretch=stretches(START, [(0, 14, "scored", "")], other))
+    store = Store(tmp_path / "store.db")
+    note(store, {"pump": made})
+    found = []
+    for floor in (spec.threshold.floor, 3.0):
+        own = replace(spec, name="pump/own", route=route, threshold=replace(spec.threshold, floor=floor))
+        store.note({"line": LineSpec(ROOT, 10, (own, spec)).encode().decode()})
+        (known,) = report(store)
+        found.append((known["since"]["incidents"], known["since"]["days"] > 0))
+    store.close()
+    assert found == [(2, True), (1, False)]
 
 
 @pytest.mark.parametrize(

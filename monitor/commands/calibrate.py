@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import socket
-import struct
 import sys
 import time
 from contextlib import closing
@@ -15,23 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from config.edit import with_floor
-from config.load import load
-from config.mistakes import SettingsError
 from monitor.alarm_budget import Budget, choose, ladder, parse, shown, wanted_days
-from monitor.calibration import Calibration, note
+from monitor.calibration import Calibration, note, sharing
 from monitor.cli import UserError
+from monitor.commands import new_floors
 from monitor.commands.common import load_settings, open_store, show, state_arguments, state_folder
 from monitor.commands.normal_rows import Found, normal_rows
-from monitor.door import SOCKET
 from monitor.false_alarms import FalseAlarms, false_alarms
 from monitor.printable import json_line, printable
 from monitor.spec import LineSpec
 from monitor.synthetic import is_synthetic
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from config.load import Loaded
     from monitor.alarm_budget import Choice
     from monitor.spec import ClassSpec
@@ -91,24 +82,29 @@ def run(options: argparse.Namespace) -> int:
         specs = _classes(store, options.only)
         loaded = _writable(options, specs) if options.apply else None
         outcomes = [outcome(store, family, options.budget) for family in specs]
-        chosen = [each for each in outcomes if each.floor is not None]
+        chosen = {each.name: each.floor for each in outcomes if each.floor is not None}
         if loaded is not None and chosen:
-            _write(loaded, chosen)
-            note(store, {each.name: _noted(each, options.budget) for each in chosen})
+            new_floors.write(loaded, chosen)
+            note(store, {each.name: _noted(each, options.budget) for each in outcomes if each.name in chosen})
+        _tell(outcomes, options, applied=loaded is not None)
+        if loaded is not None and chosen:
+            taken = new_floors.reload(state_folder(options), store, chosen)
+            sys.stderr.write(f"{loaded.path} has the new floors; {taken}\n")
+        elif chosen:
+            sys.stderr.write("nothing was changed: --apply writes the floors into the settings file\n")
+    return 0 if len(chosen) == len(outcomes) else 1
+
+
+def _tell(outcomes: list[Outcome], options: argparse.Namespace, *, applied: bool) -> None:
     if options.json:
         for each in outcomes:
-            sys.stdout.write(json_line(_json(each, options.budget, applied=loaded is not None)) + "\n")
+            sys.stdout.write(json_line(_json(each, options.budget, applied=applied)) + "\n")
     else:
         show([_row(each, options.budget) for each in outcomes], COLUMNS, as_json=False)
         for each in outcomes:
             for sentence in each.words:
                 sys.stdout.write(printable(f"{each.name}: {sentence}") + "\n")
     sys.stdout.flush()
-    if loaded is not None and chosen:
-        sys.stderr.write(f"{loaded.path} has the new floors; {_reload(state_folder(options))}\n")
-    elif chosen:
-        sys.stderr.write("nothing was changed: --apply writes the floors into the settings file\n")
-    return 0 if len(chosen) == len(outcomes) else 1
 
 
 def _classes(store: Store, only: str | None) -> list[list[ClassSpec]]:
@@ -120,11 +116,7 @@ def _classes(store: Store, only: str | None) -> list[list[ClassSpec]]:
     names = dict.fromkeys(each.family for each in every)
     if only is not None and only not in names:
         raise UserError(f"there is no class {only} with a model; there are {', '.join(names) or 'none'}")
-    found = []
-    for name in names if only is None else [only]:
-        family = [each for each in every if each.family == name]
-        floor = family[-1].threshold.floor  # the class itself comes behind its overrides
-        found.append([each for each in family if each.threshold.floor == floor])
+    found = [sharing(every, name) for name in (names if only is None else [only])]
     if not found:
         raise UserError("no class has a model yet, so there are no thresholds to set")
     return found
@@ -219,56 +211,6 @@ def _writable(options: argparse.Namespace, specs: list[list[ClassSpec]]) -> Load
         if name not in names:
             raise UserError(f"{loaded.path} has no class {name}: is it the daemon's own file?")
     return loaded
-
-
-def _write(loaded: Loaded, outcomes: list[Outcome]) -> None:
-    """Write the floors; the file is replaced as a whole, once it is known to load. Raises UserError."""
-    path = loaded.path
-    assert path is not None
-    names = [each.name for each in loaded.settings.classes]
-    growing = path.with_name(f".{path.name}.new")
-    try:
-        text = path.read_text(encoding="utf-8")
-        for each in outcomes:
-            assert each.floor is not None
-            text = with_floor(text, names.index(each.name), each.floor)
-        growing.write_text(text, encoding="utf-8")
-        growing.chmod(path.stat().st_mode & 0o777)
-        _check(load(growing, environment=os.environ), outcomes, names)
-        growing.replace(path)
-    except (ValueError, OSError) as error:
-        growing.unlink(missing_ok=True)
-        said = "; ".join(error.lines) if isinstance(error, SettingsError) else str(error)
-        raise UserError(f"{path} was not changed: {said}") from error
-
-
-def _check(written: Loaded, outcomes: list[Outcome], names: list[str]) -> None:
-    """Raises ValueError where a floor that was written is not the one that counts."""
-    for each in outcomes:
-        number = names.index(each.name)
-        own = written.settings.classes[number].threshold
-        if own is None or own.floor != each.floor:
-            source = written.sources[f"classes.{number}.threshold.floor"]
-            raise ValueError(f"the floor of class {each.name} comes from {source}: change it there")
-
-
-def _reload(folder: Path) -> str:
-    """Ask the daemon that listens in the folder to reload; what came of it, in words."""
-    by_hand = "have the daemon reload it (SIGHUP, or systemctl reload enginewatch)"
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(f"/proc/self/fd/{descriptor}/{SOCKET}")
-            credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        process = struct.unpack("3i", credentials)[0]
-        if process <= 0:  # it runs in another container
-            return by_hand
-        os.kill(process, signal.SIGHUP)
-    except OSError:
-        return f"no daemon could be asked to reload it: {by_hand}"
-    finally:
-        os.close(descriptor)
-    return "the daemon was asked to reload it, and its log says what came of that"
 
 
 def _noted(each: Outcome, budget: Budget) -> Calibration:
