@@ -124,7 +124,7 @@ class Daemon:
             submit=self._submit,
             store=self._store,
             models=self._promotion.answer,
-            questions=questions.by_name(),
+            questions={**questions.by_name(), "standing": lambda _: self._vitals.standing()},
         )
         self._canary = canary_of(settings, self._classes, self._client_id, self._store, away=lambda: self._broker)
         self._upkeep = Upkeep(settings, self._store, folder, backlog=self._backlog)

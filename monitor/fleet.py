@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from monitor.rate import Rate
 from monitor.synthetic import is_synthetic
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from monitor.coverage import Coverage
     from monitor.records import AlertEvent, StoredScores
     from monitor.store import Store
@@ -67,12 +70,14 @@ class View:
     assets: list[dict[str, Any]]
     incidents: int  # open, of all assets
     rates: dict[str, float]  # values and scored rows a second; empty at the first look
-    lags: dict[str, int]  # what each sink has not delivered yet
+    lags: dict[str, int]  # what each sink, and each channel, has not delivered yet
     trouble: str  # why nothing is scored; empty while something is
     books: dict[str, Any] = field(default_factory=dict)
     watched: str = ""  # whether everything is watched, and what is not
     broker: str = ""  # why it cannot be heard; empty while it can
     canary: str = ""  # what came of its latest fault; empty where there is none
+    reasons: list[str] = field(default_factory=list)  # why the daemon is not ready, or degraded
+    scored: float | None = None  # the mean share of the last day that assets were scored
 
 
 class Fleet:
@@ -88,8 +93,12 @@ class Fleet:
         self._coverage_due = -math.inf  # when the ledger is looked at again
         self._coverage: dict[str, dict[str, Any]] = {}
 
-    def look(self, assets: list[dict[str, Any]], now: float) -> View:
-        """The view of these assets but the canary; `now` in seconds, of any clock that only goes forward."""
+    def look(self, assets: list[dict[str, Any]], now: float, standing: Mapping[str, Any] | None = None) -> View:
+        """The view of these assets but the canary; `now` in seconds, of any clock that only goes forward.
+
+        `standing` is what the daemon says of itself (`monitor.vitals`); None where none runs.
+        """
+        standing = standing or {}
         assets = [row for row in assets if not is_synthetic(row["asset"])]
         self._read({row["asset"] for row in assets})
         self._read_incidents()
@@ -111,16 +120,19 @@ class Fleet:
             }
             rows.append({**row, **more})
         broker = facts.get("broker", "")
+        shares = [row["coverage"]["share"] for row in rows if row["coverage"]]
         return View(
             assets=sorted(rows, key=_urgency),
             incidents=sum(row["incidents"] for row in assets),
             rates=self._take_rates(books, now),
-            lags=self._lags(),
+            lags=self._lags() | standing.get("lags", {}),
             trouble=facts.get("not_scoring", "") if broker == "connected" else broker,
             books=books,
             watched=watched(rows),
             broker="" if broker == "connected" else broker,
             canary=_canary(json.loads(facts.get("canary", "{}"))),
+            reasons=list(standing.get("reasons", ())),
+            scored=round(mean(shares), 3) if shares else None,
         )
 
     def _read_incidents(self) -> None:

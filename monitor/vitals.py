@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from monitor.health import STILL_S, Figures, Thread, Vitals, metrics, readyz
 from monitor.influx import EVENTS, SCORES
 from monitor.lineprotocol import health_lines
 from monitor.notify import SINK
+from monitor.schema import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,6 +111,13 @@ class Gatherer:
             unmodelled=self._unmodelled(),
             canary="" if self._canary is None else self._canary()["trouble"],
         )
+
+    def standing(self) -> dict[str, Any]:
+        """Whether it is ready, why not, and what waits for each channel. Reads the store."""
+        lags: dict[str, int] = {}
+        with suppress(StoreError):  # which is among the reasons then
+            lags = {sink.replace(":", " "): lag for sink, lag in self._channels.lags().items()}
+        return {**readyz(self.vitals())[1], "lags": lags}
 
     def _of_threads(self) -> list[Thread]:
         """Recovering and stopping are one long turn, in which threads come and go."""

@@ -32,6 +32,7 @@ class Page(Fake):
         self.folder = folder  # of models, by hash
         self.rows: list[dict[str, Any]] = []
         self.line = LineSpec("enginewatch", 10, ())
+        self.standing: dict[str, Any] = {}
         self.busy = False
         self.looks = 0  # how often for the assets
         self.port: HttpPort | None = None
@@ -66,6 +67,9 @@ class _Measures:
 
     def figures(self) -> Figures:
         return self._page.asked().figures()
+
+    def standing(self) -> dict[str, Any]:
+        return self._page.standing
 
     def errors(self) -> dict[str, tuple[str, int]]:
         return {}

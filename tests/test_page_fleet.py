@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from monitor.commands.top import screen
 from monitor.fleet import COVERED_MS, Fleet
 from monitor.page import fleet_api
 from monitor.records import Stretches, Transition
@@ -75,6 +78,38 @@ def test_coverage_is_of_the_last_day_with_the_main_reason_for_the_rest(store: St
     assert found["coverage"] == {"share": 0.75, "running": round(15 / 16, 3), "reason": "off"}
     [unknown] = Fleet(store).look([row("another")], 0.0).assets
     assert unknown["coverage"] is None
+
+
+def test_channels_and_what_is_degraded_stand_beside_the_assets(tmp_path: Path) -> None:
+    """On the page as in the terminal, where a narrow one keeps names, status and score whole, and says it once."""
+    standing = {
+        "status": "degraded",
+        "reasons": ["kept until it gets through: channel mail: refused", "not connected to the broker: gone"],
+        "lags": {"channel mail": 3},
+    }
+    name = "plant//engine-with-a-long-name"
+    with served(tmp_path) as page:
+        page.rows, page.standing = [row(name, status="warming up 3/60")], standing
+        page.store.note({"broker": "gone"})
+        page.store.write(1, result([batch((name, 1), score=3066.22)]))
+        _, told = page.get("fleet")
+        assert told["summary"]["lags"] == {"mqtt": 0, "channel mail": 3}
+        view = Fleet(page.store).look(page.rows, 0.0, standing)
+    for width, columns in (
+        (200, "asset status score threshold sensor incidents scored heard class"),
+        (80, "asset status score threshold incidents"),
+        (60, "asset status score"),
+    ):
+        console = Console(width=width, file=io.StringIO())
+        console.print(screen(view, console))
+        lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # it is a StringIO
+        assert "lag channel mail 3" in " ".join(lines)
+        assert lines.count("kept until it gets through: channel mail: refused") == 1
+        assert sum("gone" in line for line in lines) == 1
+        assert lines[-2].split() == columns.split()
+        assert lines[-1].split()[:5] == [name, "warming", "up", "3/60", "3066.22"]
+    alone = screen(view, console, height=3)  # room for what is wrong comes before room for assets
+    assert [str(each) for each in alone.renderables][-1] == "and 1 more"
 
 
 @pytest.mark.parametrize("behind", [0, 200])

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli import UserError
+from monitor.commands.asking import question
 from monitor.commands.assets import known
 from monitor.commands.common import open_store, state_arguments, state_folder
 from monitor.fleet import Fleet
@@ -27,12 +28,15 @@ from monitor.wording import duration
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
     from monitor.fleet import View
 
 EVERY_S = 1.0
 COLUMNS = ("asset", "status", "score", "threshold", "sensor", "incidents", "scored", "heard", "class")
-BESIDE = 5  # lines of the screen that are no assets
+# What a narrow terminal has no room for, the first of these first; asset, status and score stay.
+DROPPED = ("class", "heard", "scored", "sensor", "threshold", "incidents")
+GAP = 2  # between columns
 STYLES = {
     "silent": "yellow",
     "offline": "dim",
@@ -59,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
         def look() -> View:
             rows = [row for row in known(folder) if fnmatchcase(row["asset"], options.asset)]
-            return fleet.look(rows, time.monotonic())
+            return fleet.look(rows, time.monotonic(), standing(folder))
 
         if options.json:
             sys.stdout.write(json_line(look()) + "\n")
@@ -70,11 +74,21 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def standing(folder: Path) -> dict[str, Any]:
+    """What the running daemon says of itself; nothing where none runs, or one that does not know the question."""
+    try:
+        answer = question(folder, "standing")
+    except UserError:
+        return {}
+    found: dict[str, Any] = answer["answer"] if answer["done"] else {}
+    return found
+
+
 def _print(view: View) -> None:
-    """One screen, as wide as its lines are."""
+    """One screen, as wide as its lines are, but no wider than a terminal."""
     console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 10_000)
     with console.capture() as written:
-        console.print(screen(view, rows=len(view.assets)))
+        console.print(screen(view, console))
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in written.get().splitlines()))
 
 
@@ -86,7 +100,7 @@ def _live(look: Any) -> None:
     with suppress(KeyboardInterrupt), _keys() as key, alive as live:
         while True:
             try:
-                last = screen(look(), rows=console.height - BESIDE)
+                last = screen(look(), console, height=console.height)
             except UserError as error:
                 last = Group(Text(str(error), style="red"), last)
             live.update(last, refresh=True)
@@ -112,24 +126,46 @@ def _keys() -> Iterator[Any]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def screen(view: View, *, rows: int) -> Group:
-    """A line about the whole, and a table of the assets: what needs somebody first."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    numbers = {"score", "threshold", "incidents", "scored"}
-    for name in COLUMNS:
-        table.add_column(name, no_wrap=True, justify="right" if name in numbers else "left")
-    now = time.time_ns() // 1_000_000
-    for row in view.assets[:rows]:
-        table.add_row(*_cells(row, now))
-    lines: list[Any] = [_summary(view)]
-    if view.trouble:
-        lines.append(Text(view.trouble, style="yellow"))
-    if view.assets and any(row["status"] != "watched" for row in view.assets):
-        lines.append(Text(view.watched))
-    lines.append(table)
+def screen(view: View, console: Console, *, height: int | None = None) -> Group:
+    """Lines about the whole, and a table of as many assets as there is room for: what needs somebody first."""
+    head = list(_head(view))
+    rows = len(view.assets)
+    if height is not None:
+        taken = sum(len(line.wrap(console, console.width)) for line in head)
+        rows = max(0, min(rows, height - taken - 2))  # the names of the columns, and how many more there are
+    lines: list[Any] = [*head, _table(view.assets[:rows], console.width)]
     if len(view.assets) > rows:
         lines.append(Text(f"and {len(view.assets) - rows} more", style="dim"))
     return Group(*lines)
+
+
+def _head(view: View) -> Iterator[Text]:
+    yield _summary(view)
+    if view.trouble:
+        yield Text(view.trouble, style="yellow")
+    told = [text for text in (view.trouble, view.broker, view.canary) if text]
+    yield from (Text(each, style="yellow") for each in view.reasons if not each.endswith(tuple(told)))
+    if view.assets and any(row["status"] != "watched" for row in view.assets):
+        yield Text(view.watched)
+
+
+def _table(assets: list[dict[str, Any]], width: int) -> Table:
+    """The columns that fit, each as wide as what stands in it."""
+    now = time.time_ns() // 1_000_000
+    cells = [dict(zip(COLUMNS, _cells(row, now), strict=True)) for row in assets]
+    wide = {name: max(len(name), *(each[name].cell_len for each in cells), 0) for name in COLUMNS}
+    kept = list(COLUMNS)
+    for name in DROPPED:
+        if sum(wide[each] for each in kept) + GAP * (len(kept) - 1) <= width:
+            break
+        kept.remove(name)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    numbers = {"score", "threshold", "incidents", "scored"}
+    for name in kept:
+        table.add_column(name, no_wrap=True, justify="right" if name in numbers else "left")
+    for each in cells:
+        table.add_row(*(each[name] for name in kept))
+    return table
 
 
 def _summary(view: View) -> Text:
@@ -138,6 +174,8 @@ def _summary(view: View) -> Text:
     plural = "" if view.incidents == 1 else "s"
     parts.append(Text(f"{view.incidents} open incident{plural}", style="bold red" if view.incidents else "green"))
     parts += [Text(f"{rate:.0f} {name}/s") for name, rate in view.rates.items()]
+    if view.scored is not None:
+        parts.append(Text(f"scored {math.floor(100 * view.scored)} % of the last 24 h"))
     parts += [Text(f"lag {sink} {lag}", style="yellow" if lag else "") for sink, lag in view.lags.items()]
     if view.canary:
         parts.append(Text(view.canary))

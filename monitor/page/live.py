@@ -65,7 +65,7 @@ class Looker:
                 trouble = f"the daemon is {phase}"
             else:
                 self._ask()
-            view = self._fleet.look(self._rows, time.monotonic())
+            view = self._fleet.look(self._rows, time.monotonic(), self._sources.vitals.standing())
         except (CommandError, StoreError) as error:
             return {"trouble": str(error)}, self._told
         finally:

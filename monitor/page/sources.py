@@ -36,6 +36,10 @@ class Measures(Protocol):
         """Reads the store: on a thread of its own."""
         ...
 
+    def standing(self) -> Mapping[str, Any]:
+        """Reads the store: on a thread of its own."""
+        ...
+
     def errors(self) -> Mapping[str, tuple[str, int]]:
         """Of every hop its last error, and when it was last seen in epoch ms."""
         ...

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monitor.decode import encode_telemetry
-from tests.rig import Daemon, answer, plain_settings, until
+from tests.rig import Daemon, answer, plain_settings, run, until
 from tests.servers.hooks import hook
 from tests.servers.peers import Peer
 
@@ -45,6 +46,11 @@ def lose(broker: Mosquitto, asset: str) -> None:
         peer.publish(ROOT.format(asset) + "status", b'{"online":false,"timestamp":1}')
 
 
+def top(daemon: Daemon) -> Any:
+    """What `enginewatch top` has."""
+    return json.loads(run("top", "--json", folder=daemon.folder).stdout)
+
+
 def test_a_daemon_that_is_killed_tells_nothing_twice_and_no_end_is_lost(
     tmp_path: Path, mosquitto: Mosquitto
 ) -> None:
@@ -61,12 +67,18 @@ def test_a_daemon_that_is_killed_tells_nothing_twice_and_no_end_is_lost(
             server.status = 503
             daemon.start()
             server.wait(2)
+            until(lambda: top(daemon)["reasons"], why="the terminal to say that the channel is away")
+            seen = top(daemon)
+            assert seen["reasons"][0].startswith("kept until it gets through: channel hook: ")
+            assert seen["lags"]["channel hook"] == 1
             daemon.kill()  # while the end is refused
             server.status = 200
             daemon.start()
-            server.wait(3)
+            address = daemon.facts()["http"]
+            through = 'enginewatch_channel_messages_total{channel="hook"} 1\n'
+            until(lambda: through in answer(address, "/metrics")[1], why="the end")
             lose(mosquitto, "p1")
-            until(lambda: len(server.requests) >= 4, why="the next incident")
+            until(lambda: server.requests[-1][1]["status"] == "firing", why="the next incident")
             said = [(body["status"], body["alerts"][0]["labels"]["alertname"]) for _, body in server.requests]
             told = [each for number, each in enumerate(said) if number == 0 or each != said[number - 1]]
             assert told == [(status, "EnginewatchStale") for status in ("firing", "resolved", "firing")]
@@ -74,7 +86,6 @@ def test_a_daemon_that_is_killed_tells_nothing_twice_and_no_end_is_lost(
                 headers["idempotency-key"] for headers, body in server.requests if body["status"] == "resolved"
             }
             assert len(ends) == 1
-            address = daemon.facts()["http"]
             measured = answer(address, "/metrics")[1]
             assert 'enginewatch_channel_degraded{channel="hook"} 0' in measured
             hops = {hop["name"]: hop for hop in answer(address, "/api/v1/health")[1]["hops"]}
