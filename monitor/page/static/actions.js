@@ -1,6 +1,6 @@
 /* What operators say of incidents and assets: a question in a dialog, then a command through the door that all use. */
 
-import { fromInput, toInput } from "./times.js";
+import { fromInput, now, toInput } from "./times.js";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -11,27 +11,32 @@ const FOR = [
 const MOST_TEXT = 1000; // characters that the daemon takes
 const MOST_NAME = 100;
 
-/* By action: the question that is asked about what is called `name`, and what of the answers the command has. */
+/* By action: the question that is asked about what is called `name`, what of the answers the command has, and
+   what is said once it was done. */
 const ACTIONS = {
   acknowledge: ({ name }) => ({
+    said: "acknowledged",
     title: `Acknowledge: ${name}`,
     action: "Acknowledge",
     text: "Others see that somebody looks after it. It stays open until the engine runs as usual again.",
     fields: [why("Note")],
   }),
   shelve: ({ name }) => ({
+    said: "shelved",
     title: `Shelve: ${name}`,
     action: "Shelve",
     text: "Nobody hears of it until then; afterwards it is open again, unless it is over.",
     fields: [{ name: "for", label: "For", type: "select", options: FOR, value: String(8 * HOUR) }, why("Why")],
-    command: (values) => ({ until: Date.now() + Number(values.for) }),
+    command: (values) => ({ until: Math.round(now()) + Number(values.for) }),
   }),
   comment: ({ name }) => ({
+    said: "commented on",
     title: `Comment on: ${name}`,
     action: "Comment",
     fields: [why("Comment", true)],
   }),
   real: ({ name }) => ({
+    said: "noted as a real fault",
     title: `A real fault: ${name}`,
     action: "It was real",
     text: "Models are trained without the time of real faults, and thresholds are judged by them.",
@@ -39,6 +44,7 @@ const ACTIONS = {
     command: () => ({ action: "verdict", verdict: "real" }),
   }),
   false: ({ name }) => ({
+    said: "noted as a false alarm",
     title: `A false alarm: ${name}`,
     action: "It was false",
     text: "The time of a false alarm counts as normal when a model is trained.",
@@ -46,6 +52,7 @@ const ACTIONS = {
     command: () => ({ action: "verdict", verdict: "false" }),
   }),
   accept: ({ name }) => ({
+    said: "accepted as the new normal",
     title: `Accept as the new normal: ${name}`,
     action: "Accept",
     text: "Its open incident ends, and its threshold is learned anew from how it runs now. "
@@ -53,20 +60,22 @@ const ACTIONS = {
     fields: [why("What was changed?")],
   }),
   maintenance: ({ name }) => ({
+    said: "put under maintenance",
     title: `Maintenance: ${name}`,
     action: "Begin maintenance",
     text: "While it is worked on nothing of it is scored, and nobody is alarmed.",
     fields: [
-      { name: "from", label: "From", type: "datetime-local", value: toInput(Date.now()), required: true },
-      { name: "until", label: "Until", type: "datetime-local", value: toInput(Date.now() + 2 * HOUR), required: true },
+      { name: "from", label: "From", type: "datetime-local", value: toInput(now()), required: true },
+      { name: "until", label: "Until", type: "datetime-local", value: toInput(now() + 2 * HOUR), required: true },
       why("Why"),
     ],
     command: (values) => {
       const since = fromInput(values.from);
-      return { ...(since > Date.now() ? { since } : {}), until: fromInput(values.until) };
+      return { ...(since > now() ? { since } : {}), until: fromInput(values.until) };
     },
   }),
   maintained: ({ name }) => ({
+    said: "watched again",
     title: `End maintenance: ${name}`,
     action: "End maintenance",
     text: "It is scored again from now on.",
@@ -106,32 +115,38 @@ function remember(name) {
   }
 }
 
-/* Ask, and carry out. `about` is {incident, asset, name}. Returns whether it was done; what the daemon replied is told
-   by `page.command`. */
+/* Ask, and carry out. `about` is {incident, asset, name}. Returns whether it was done, which is told. */
 export async function act(page, action, about) {
   return (await together(page, action, [about], about.name)) > 0;
 }
 
-/* The same for several incidents, one after the other; how many were done. */
+/* The same for several incidents, one after the other; how many were done. Where none was, the dialog stays and says
+   why. */
 export async function together(page, action, several, name) {
   const question = ACTIONS[action]({ name });
-  const values = await page.confirm({
-    ...question,
-    fields: [...question.fields, who()],
-  });
-  if (values === null) return 0;
-  remember(values.who);
   let done = 0;
-  for (const about of several) {
-    const of = OF_ASSETS.has(action) || !about.incident ? { asset: about.asset } : { incident: about.incident };
-    try {
-      const said = { who: values.who, why: values.why ?? "", ...question.command?.(values) };
-      const answer = await page.command({ action, ...of, ...said });
-      done += answer.done ? 1 : 0;
-    } catch (error) {
-      page.say(error.message, "critical");
-      break;
+
+  async function carryOut(values) {
+    remember(values.who);
+    const said = { who: values.who, why: values.why ?? "", ...question.command?.(values) };
+    const refused = [];
+    for (const about of several) {
+      const of = OF_ASSETS.has(action) || !about.incident ? { asset: about.asset } : { incident: about.incident };
+      try {
+        const answer = await page.command({ action, ...of, ...said });
+        if (answer.done) done += 1;
+        else refused.push(answer.reply || "The daemon did not do it, and does not say why.");
+      } catch (error) {
+        refused.push(error.message);
+        break;
+      }
     }
+    if (!done) return refused[0];
+    const what = several.length === 1 ? `${name}: ${question.said}` : `${done} of ${several.length} ${question.said}`;
+    page.say([what, ...refused.slice(0, 1)].join("; "), refused.length ? "warning" : "good");
+    return "";
   }
+
+  await page.confirm({ ...question, fields: [...question.fields, who()], carryOut });
   return done;
 }

@@ -1,8 +1,11 @@
 /* What the page asks the daemon: answers and mistakes in words, the token, and the live stream. */
 
+import { now } from "./times.js";
+
 const KEY = "enginewatch.token";
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
+export const AWAY = "the daemon does not answer";
 const QUIET_MS = 40_000; // the daemon says something every 15 seconds
 
 /* Something was refused or could not be asked: `message` says it in words, `status` is 0 where no answer came. */
@@ -14,8 +17,12 @@ export class ApiError extends Error {
   }
 }
 
-let askToken = async () => null; // set by the shell: asks whoever looks
+const SENDABLE = /^[ -~]+$/; // what a header can hold
+
+let askToken = async () => null; // set by the shell: asks whoever looks, who is told why
 let asking = null;
+let held = token();
+const waiting = new Set(); // for a token that the daemon takes
 
 export function onTokenWanted(ask) {
   askToken = ask;
@@ -23,12 +30,14 @@ export function onTokenWanted(ask) {
 
 function token() {
   try {
-    return sessionStorage.getItem(KEY);
+    const kept = sessionStorage.getItem(KEY);
+    return kept && SENDABLE.test(kept) ? kept : null;
   } catch {
     return null;
   }
 }
 
+/* The daemon has taken it, or takes it no more: null. */
 function keep(value) {
   try {
     if (value === null) sessionStorage.removeItem(KEY);
@@ -36,9 +45,18 @@ function keep(value) {
   } catch {
     /* storage is closed: it is asked for again after a reload */
   }
-  held = value;
+  if (value === null) return;
+  for (const resolve of waiting) resolve();
+  waiting.clear();
 }
-let held = token();
+
+/* A token that can be sent, of whoever looks; null where they have none. */
+async function sign(why) {
+  for (let words = why; ; words = "No token has such letters: it is of plain letters, digits and signs.") {
+    const given = (await askToken(words))?.trim() ?? null;
+    if (given === null || SENDABLE.test(given)) return given;
+  }
+}
 
 /* One request; asks for the token where it is wanted, once for all who wait. */
 async function ask(path, options = {}) {
@@ -50,18 +68,24 @@ async function ask(path, options = {}) {
       answer = await fetch(path, { ...options, headers, cache: "no-store", credentials: "omit" });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new ApiError("the daemon does not answer");
+      throw new ApiError(AWAY);
     }
-    if (answer.status !== 401) return answer;
+    if (answer.status !== 401) {
+      if (sent && (waiting.size || sent !== token())) keep(sent);
+      return answer;
+    }
     if (held !== sent) continue; // another request has brought it meanwhile
-    asking ??= askToken(sent !== null).finally(() => {
-      asking = null;
-    });
+    if (!asking) {
+      keep(null);
+      asking = sign(sent === null ? "" : "The daemon does not take that token.").finally(() => {
+        asking = null;
+      });
+    }
     const given = await asking;
     if (given === null) {
-      throw new ApiError("this needs the token of the settings (http.token): reload the page to sign in", 401);
+      throw new ApiError("this needs the token of the settings (http.token)", 401);
     }
-    keep(given);
+    held = given;
   }
 }
 
@@ -88,7 +112,7 @@ export async function post(path, body, { signal, type = "application/json" } = {
 }
 
 export const command = (fields) =>
-  post("api/v1/commands", { id: identifier(), who: "page", ts: Date.now(), ...fields });
+  post("api/v1/commands", { id: identifier(), who: "page", ts: Math.round(now()), ...fields });
 
 /* Every command has an id of its own, so that it is carried out once. crypto.randomUUID is there on https alone. */
 function identifier() {
@@ -115,7 +139,8 @@ export function listen(path, take, tell) {
         tell(false, "the daemon ended the connection");
       } catch (error) {
         if (!ended.signal.aborted) tell(false, error instanceof ApiError ? error.message : "the connection broke off");
-        if (error.status === 401) return; // whoever looks has no token: they are not to be asked again and again
+        // Whoever looks has no token: they are not asked again and again, but may sign in by something else.
+        if (error.status === 401) await new Promise((resolve) => waiting.add(resolve));
       } finally {
         attempt.abort();
         ended.signal.removeEventListener("abort", stop);

@@ -13,21 +13,23 @@
      get(path, {signal})      JSON of a GET; path is relative ("api/v1/fleet"). Throws ApiError with words in `message`.
                               Without a signal it is given up when the view closes.
      post(path, body, {type}) JSON of a POST; a body of another type than JSON is sent as it is.
-     command(fields)          POST /api/v1/commands with id, who and ts added -> {done, reply}; what came of it is said.
+     command(fields)          POST /api/v1/commands with id, who and ts added -> {done, reply}
      live                     the latest state: {summary, assets: Map(key -> row), connected, changed: Set(keys)}
      mistake(error, tone)     the same for what was thrown, but not for what the closing view gave up; "warning" without
      say(text, tone)          tells it in a corner, and to screen readers; tone "good", "warning" or "critical"
-     confirm({title, text, fields, action}) -> values of the fields by name, or null where it was left
-                              fields: [{name, label, type, value, options, required, hint}]; type is "text" (without
-                              one), "textarea", "select" with options [{value, label}], "number", "datetime-local"
+     confirm({title, text, fields, action, carryOut}) -> values of the fields by name, or null where it was left; see
+                              dialog.js. fields: [{name, label, type, value, options, required, hint}]; type is
+                              "text" (without one), "textarea", "select" with options [{value, label}], "number",
+                              "datetime-local"
      go(hash)                 another view: "#/asset/…"
      title(text)              of the document
      signal                   AbortSignal that ends with the view
    A mistake that `show` throws is told in place of the view. */
 
 import * as api from "./api.js";
+import { confirm } from "./dialog.js";
 import { el, put, text } from "./dom.js";
-import { when } from "./times.js";
+import { hear, now, when } from "./times.js";
 
 /* name: first part of the address; title: in the navigation, which shows those with a title; under: whose entry it
    is, and where an address leads that does not say of what (`of`) it is. */
@@ -40,13 +42,15 @@ const VIEWS = [
   { name: "health", title: "Health", module: "./views/health.js" },
 ];
 
+const BESIDE_MS = 1000; // after the page was loaded: what is looked at comes first
+
 const main = document.getElementById("main");
 const live = { summary: null, assets: new Map(), connected: false, changed: new Set() };
 let shown = null; // {name, view, ended}
 
 /* -- views by the address --------------------------------------------------------------------------------------- */
 
-async function route() {
+async function route(event = null) {
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   const entry = VIEWS.find((each) => each.name === name);
   if (!entry || (entry.of && !rest[0])) {
@@ -62,7 +66,7 @@ async function route() {
   const root = el("div", { class: `view view-${name}` });
   put(main, root);
   try {
-    const module = await import(entry.module);
+    const module = await import(entry.module).catch(unreached);
     if (shown !== current) return;
     const parameters = rest.map(decoded);
     const view = (await module.show(root, parameters, offered(ended.signal))) ?? {};
@@ -71,12 +75,29 @@ async function route() {
       return;
     }
     current.view = view;
-    if (!live.summary) return;
-    live.changed = new Set(live.assets.keys()); // all of it is new to this view
-    view.update?.(live);
+    if (live.summary) {
+      live.changed = new Set(live.assets.keys()); // all of it is new to this view
+      view.update?.(live);
+    }
+    if (event) face(root);
   } catch (error) {
-    if (shown === current && error.name !== "AbortError") put(main, failure(error));
+    if (shown !== current || error.name === "AbortError") return;
+    put(main, failure(error));
+    if (event) face(main);
   }
+}
+
+/* A module that cannot be had, where the browser's own words would tell nobody anything. */
+function unreached(error) {
+  throw error instanceof TypeError ? new api.ApiError(api.AWAY) : error;
+}
+
+/* Who went to another view begins at its heading, unless they are in the midst of something already. */
+function face(root) {
+  const heading = root.querySelector("h1");
+  if (!heading || root.contains(document.activeElement) || document.querySelector("dialog[open]")) return;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
 }
 
 function decoded(part) {
@@ -99,7 +120,7 @@ function failure(error) {
   return el("div", { class: "empty" },
     el("h1", {}, "This cannot be shown"),
     el("p", {}, error.message),
-    el("button", { type: "button", onclick: route }, "Try again"));
+    el("button", { type: "button", onclick: () => route() }, "Try again"));
 }
 
 function mark(name) {
@@ -124,7 +145,7 @@ function offered(signal) {
     confirm: (question) => confirm(question, signal),
     get: (path, options = {}) => api.get(path, { signal, ...options }),
     post: (path, body, options = {}) => api.post(path, body, options),
-    command,
+    command: api.command,
     go: (hash) => {
       location.hash = hash;
     },
@@ -132,12 +153,6 @@ function offered(signal) {
       document.title = `${words} · Enginewatch`;
     },
   };
-}
-
-async function command(fields) {
-  const { done, reply } = await api.command(fields);
-  say(reply || (done ? "done" : "not done"), done ? "good" : "critical");
-  return { done, reply };
 }
 
 const TOAST_MS = 6000;
@@ -155,58 +170,12 @@ function mistake(error, tone = "warning") {
   if (error.name !== "AbortError") say(error.message, tone);
 }
 
-/* A dialog of the browser's own: the keyboard stays in it, Escape leaves it, and so does the end of its view. */
-function confirm({ title, text: words = "", fields = [], action = "OK" }, signal = null) {
-  return new Promise((resolve) => {
-    const inputs = new Map(fields.map((field) => [field.name, input(field)]));
-    const form = el("form", { novalidate: false },
-      el("h2", { id: "dialog-title" }, title),
-      words && el("p", {}, words),
-      fields.map((field) => el("label", { class: "field" },
-        el("span", {}, field.label),
-        inputs.get(field.name),
-        field.hint && el("small", {}, field.hint))),
-      el("div", { class: "actions" },
-        el("button", { type: "button", class: "quiet", onclick: () => leave() }, "Cancel"),
-        el("button", { type: "submit", class: "primary" }, action)));
-    const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, form);
-    const leave = () => dialog.close();
-    let values = null;
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      values = Object.fromEntries([...inputs].map(([name, node]) => [name, node.value]));
-      dialog.close();
-    });
-    signal?.addEventListener("abort", leave);
-    dialog.addEventListener("close", () => {
-      signal?.removeEventListener("abort", leave);
-      dialog.remove();
-      resolve(values);
-    });
-    document.body.append(dialog);
-    dialog.showModal();
-  });
-}
-
-function input({ name, type = "text", value = "", options = [], required = false, ...rest }) {
-  const { label, hint, ...further } = rest;
-  if (type === "select") {
-    const among = options.map((each) =>
-      el("option", { value: each.value, selected: each.value === value }, each.label));
-    return el("select", { name, required, ...further }, among);
-  }
-  if (type === "textarea") return el("textarea", { name, required, rows: 3, value, ...further });
-  return el("input", { name, type, required, value, autocomplete: "off", ...further });
-}
-
 /* The token, once a tab. Returns null where whoever looks has none. */
-api.onTokenWanted(async (again) => {
+api.onTokenWanted(async (why) => {
   const values = await confirm({
     title: "Sign in",
-    text: again
-      ? "The daemon does not take that token."
-      : "Others can reach this port, so the daemon wants a token. "
-        + "It is http.token of its settings, and is kept in this tab alone.",
+    text: why || "Others can reach this port, so the daemon wants a token. "
+      + "It is http.token of its settings, and is kept in this tab alone.",
     fields: [{ name: "token", label: "Token", type: "password", required: true }],
     action: "Sign in",
   });
@@ -216,6 +185,8 @@ api.onTokenWanted(async (again) => {
 /* -- the live state ---------------------------------------------------------------------------------------------- */
 
 function take(event, data) {
+  if (data.summary?.time) hear(data.summary.time);
+  heard = now();
   if (event === "state") {
     const before = live.assets.keys();
     live.assets = new Map(data.assets.map((row) => [row.asset, row]));
@@ -241,11 +212,10 @@ function take(event, data) {
   shown?.view?.update?.(live);
 }
 
-let lost = Date.now();
+let heard = now(); // last: a computer that sleeps hears nothing, and is told of no end
 let why = "";
 
 function tell(connected, words) {
-  if (live.connected && !connected) lost = Date.now();
   live.connected = connected;
   why = words;
   notice();
@@ -257,7 +227,7 @@ function notice() {
   connection.dataset.tone = live.connected ? "good" : "critical";
   text(connection, live.connected ? "live" : "not connected");
   const bar = document.getElementById("notice");
-  const away = why && `Not connected since ${when(lost)}: ${why}. What is shown is of then.`;
+  const away = why && `Not connected since ${when(heard)}: ${why}. What is shown is of then.`;
   const trouble = live.connected ? live.summary?.trouble ?? "" : away;
   bar.hidden = !trouble;
   bar.dataset.tone = live.connected ? "warning" : "critical";
@@ -303,6 +273,7 @@ function listen() {
 function rest() {
   ending?.();
   ending = null;
+  tell(false, "nobody looked at this page");
 }
 
 addEventListener("pagehide", rest);
@@ -322,3 +293,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 listen();
 route();
+// Views that were not opened yet can be opened while the daemon is away, too.
+addEventListener("load", () => setTimeout(() => {
+  for (const { module } of VIEWS) import(module).catch(() => null); // told where it is opened
+}, BESIDE_MS));

@@ -49,6 +49,18 @@ export function arrange(node, children) {
   }
 }
 
+/* What makes the content of a node anew: what had the focus there has it again, or else the heading. */
+export function focused(node, make) {
+  const { activeElement } = document;
+  const had = node.contains(activeElement) ? activeElement.textContent : null;
+  make();
+  if (had === null) return;
+  const heading = node.querySelector("h1");
+  const again = [...node.querySelectorAll("a, button")].find((each) => each.textContent === had) ?? heading;
+  if (again === heading) heading.tabIndex = -1;
+  again.focus({ preventScroll: true });
+}
+
 /* The text of a node, touched only where it is another one. */
 export function text(node, value) {
   const wanted = value === null || value === undefined ? "" : String(value);

@@ -3,12 +3,20 @@
 
 const OF_SCORES = ["low", "mean", "high", "threshold"];
 const OF_SENSORS = ["low", "mean", "high", "expected"];
+const LEAST_LEAP = 60; // buckets; a chart that has just begun has few
 const NEWEST = 0.2; // of a contribution, by the newest rows
 
 export class History {
   constructor(given) {
     Object.assign(this, given); // as of api/v1/assets/KEY
     this.going = new Map(); // of the means that go on: name -> {time, count, sum}
+  }
+
+  /* Whether rows lie so far ahead of what is shown that it is to be asked for anew: going on would be through every
+     bucket of the time between. */
+  leaps({ time }) {
+    const further = (Math.max(...time) - this.time.at(-1)) / this.width;
+    return further > Math.max(this.time.length, LEAST_LEAP);
   }
 
   /* Take rows as of api/v1/assets/KEY/rows. Returns whether there were any. */

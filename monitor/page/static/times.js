@@ -20,6 +20,17 @@ export function useUtc(wanted) {
   }
 }
 
+/* What time it is by the daemon's clock, of which every time that it tells is. The stream says how far it is ahead of
+   the browser's: what has come quickest is nearest to it, and a leap is one of either clock. */
+const LEAP_MS = 2000;
+let ahead = null;
+
+export function hear(time) {
+  const by = time - Date.now();
+  if (ahead === null || by > ahead || by < ahead - LEAP_MS) ahead = by;
+}
+export const now = () => Date.now() + (ahead ?? 0);
+
 /* A moment in words: the date only where it is not today. */
 export function when(time) {
   if (time === null || time === undefined) return "–";
@@ -27,7 +38,7 @@ export function when(time) {
   const options = utc ? { timeZone: "UTC" } : {};
   const day = (date) => date.toLocaleDateString("en-CA", options);
   const clock = `${at.toLocaleTimeString("en-GB", options)}${utc ? " UTC" : ""}`;
-  return day(new Date()) === day(at) ? clock : `${day(at)} ${clock}`;
+  return day(new Date(now())) === day(at) ? clock : `${day(at)} ${clock}`;
 }
 
 /* plotly.js draws every time as UTC: a moment as it has to be given, so that it shows the chosen clock … */

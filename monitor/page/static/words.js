@@ -1,5 +1,7 @@
 /* How things are called and numbers are told, the same in every view. */
 
+import { now } from "./times.js";
+
 /* States of an asset, worst first: {word, shape, tone, means}. `state` of a row of the fleet is one of these names. */
 export const STATES = {
   critical: { word: "critical", shape: "octagon", tone: "critical", means: "a critical incident is open" },
@@ -18,6 +20,9 @@ export const STATES = {
 const UNKNOWN = { word: "unknown", shape: "frame", tone: "idle", means: "" };
 
 export const state = (name) => STATES[name] ?? { ...UNKNOWN, word: name || UNKNOWN.word };
+
+/* What a row of the fleet is: who works on an asset knows of its incidents. */
+export const stateOf = (row) => (row.maintenance?.begun ? "maintenance" : row.state);
 
 /* Severities and lives of incidents. */
 export const SEVERITIES = { critical: STATES.critical, warning: STATES.warning };
@@ -124,9 +129,9 @@ export function duration(ms) {
 }
 
 /* "12 s ago"; "now" within two seconds; "–" where it never was. */
-export function ago(time, now = Date.now()) {
+export function ago(time) {
   if (time === null || time === undefined) return "–";
-  const ms = now - time;
+  const ms = now() - time;
   return ms < 2000 ? "now" : `${duration(ms)} ago`;
 }
 

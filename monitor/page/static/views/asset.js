@@ -8,10 +8,10 @@ import { chart, plotly, purge } from "../charts.js";
 import { arrange, attribute, badge, el, put, text } from "../dom.js";
 import { History } from "../history.js";
 import { asked, isUtc, useUtc, when, zone } from "../times.js";
-import { assetAddress, assetName, plain, state, unitOf } from "../words.js";
+import { assetAddress, assetName, count, plain, unitOf } from "../words.js";
 import { inWords, plane, scores, sensor } from "./asset_charts.js";
 import { frame, RANGES } from "./asset_frame.js";
-import { bars, figures, gaps, mapWords, past, since, well, width, wrong } from "./asset_parts.js";
+import { badges, bars, figures, gaps, mapWords, past, since, well, width, worked, wrong } from "./asset_parts.js";
 import { severityOf } from "./incidents.js";
 
 const HOUR = 3_600_000;
@@ -99,7 +99,7 @@ export async function show(root, [key, given], page) {
       for (const name of order) query.append("sensor", name);
       const [found, placed] = await Promise.all([
         page.get(`${address}?${query}`),
-        page.get(`${address}/map?${question()}`),
+        page.get(`${address}/map?${question()}`).catch(unmapped),
       ]);
       if (mine !== latest) return;
       history = new History(found);
@@ -111,6 +111,12 @@ export async function show(root, [key, given], page) {
     }
   }
 
+  /* All else of an asset is shown where its map cannot be. */
+  function unmapped(error) {
+    if (error.name === "AbortError") throw error;
+    return { planes: [], time: [], why: error.message };
+  }
+
   async function goOn() {
     busy = true;
     rested = Date.now();
@@ -118,7 +124,7 @@ export async function show(root, [key, given], page) {
     try {
       const rows = await page.get(`${address}/rows?after=${history.position}`);
       if (mine !== latest) return;
-      if (rows.behind) await load();
+      if (rows.behind || history.leaps(rows)) await load();
       else if (history.take(rows)) {
         drawCharts();
         drawBars();
@@ -137,7 +143,10 @@ export async function show(root, [key, given], page) {
       drawCharts();
     } else {
       shownSensors = known + 2 * FIRST;
-      load().catch(page.mistake);
+      nodes.more.disabled = true; // until they are there
+      load().catch(page.mistake).finally(() => {
+        nodes.more.disabled = false;
+      });
     }
   }
 
@@ -203,7 +212,7 @@ export async function show(root, [key, given], page) {
     const there = new Map([...nodes.sensors.children].map((node) => [node.dataset.sensor, node]));
     const panels = wanted.map((each) => {
       const panel = there.get(each.name) ?? panelOf(each);
-      put(panel.querySelector(".said"), faultOf(each));
+      put(panel.querySelector(".said"), faultOf(each) ?? unheard(each));
       return panel;
     });
     for (const [name, panel] of there) {
@@ -212,7 +221,8 @@ export async function show(root, [key, given], page) {
     arrange(nodes.sensors, panels);
     const left = history.sensors.length - wanted.length + history.others.length;
     nodes.more.hidden = left <= 0;
-    text(nodes.more, left === 1 ? "One more sensor" : `${left} more sensors`);
+    const next = history.sensors.length > wanted.length ? history.sensors.length - wanted.length : 2 * FIRST;
+    text(nodes.more, left <= next ? count(left, "more sensor") : `${next} more of ${left} sensors`);
   }
 
   /* The fault of a sensor itself in this range, the open one first. */
@@ -221,6 +231,15 @@ export async function show(root, [key, given], page) {
     const worst = faults.find((incident) => incident.open) ?? faults.at(0);
     if (!worst) return null;
     return badge(severityOf(worst), worst.open ? worst.title : `was ${worst.title.replace(plain(name), "").trim()}`);
+  }
+
+  /* A sensor without a reading in all of this range. */
+  function unheard({ mean }) {
+    if (mean.some((each) => each !== null) || !history.score.rows.some((each) => each)) return null;
+    const never = history.begins !== null && history.from <= history.begins;
+    return el("span", { class: "dim" }, never
+      ? `never reported, since ${when(history.begins)}`
+      : "no reading in this range");
   }
 
   function panelOf(of) {
@@ -300,11 +319,12 @@ export async function show(root, [key, given], page) {
     const row = live.assets.get(key);
     const told = row ?? history?.now;
     const open = history?.open ?? [];
-    put(nodes.badge, badge(state(row?.state ?? "")));
-    const now = JSON.stringify(open);
-    if (!open.length || now !== wrongNow) {
-      put(nodes.now, open.length ? open.map((each) => wrong(each, acknowledge)) : el("p", {}, well(told)));
-    }
+    const work = told?.maintenance?.begun ? el("p", {}, worked(told.maintenance)) : null;
+    put(nodes.badge, badges(row));
+    text(nodes.maintenance, told?.maintenance ? "End maintenance …" : "Maintenance …");
+    const now = JSON.stringify([open, work?.textContent]);
+    if (!open.length) put(nodes.now, work ?? el("p", {}, well(told)));
+    else if (now !== wrongNow) put(nodes.now, work, open.map((each) => wrong(each, acknowledge)));
     wrongNow = now;
     [...nodes.now.querySelectorAll(".since")].forEach((node, at) => text(node, since(open[at])));
     if (told) put(nodes.figures, figures(row, told, history?.coverage));

@@ -22,7 +22,8 @@ export const RANGES = [
    move(by, times), zone(), more(), and carryOut(action) of the two that are about the asset as a whole. */
 export function frame(root, key, on) {
   const nodes = {
-    badge: el("span"),
+    badge: el("span", { class: "row" }),
+    maintenance: press("Maintenance …", () => on.carryOut("maintenance")),
     now: el("div", { class: "stack" }),
     figures: el("dl", { class: "figures" }),
     ranges: segments("Range", RANGES.map(([name, words, span]) =>
@@ -51,7 +52,7 @@ export function frame(root, key, on) {
       el("span", { class: "dim" }, assetPlace(key)),
       nodes.badge,
       el("div", { class: "actions" },
-        press("Maintenance …", () => on.carryOut("maintenance")),
+        nodes.maintenance,
         press("Accept as new normal …", () => on.carryOut("accept")))),
     el("section", { class: "card stack", "aria-label": "How it stands" }, nodes.now, nodes.figures),
     el("div", { class: "view-head range" },

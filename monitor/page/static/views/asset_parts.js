@@ -1,8 +1,8 @@
 /* What stands around the charts of an asset: made of its `History`, its row of the fleet and its map. */
 
 import { badge, el, figure } from "../dom.js";
-import { when } from "../times.js";
-import { ago, duration, LIVES, number, percent, plain, reason, state } from "../words.js";
+import { now, when } from "../times.js";
+import { ago, duration, LIVES, number, percent, plain, reason, SEVERITIES, state, stateOf } from "../words.js";
 import { mostly } from "./asset_charts.js";
 import { addressOf, severityOf } from "./incidents.js";
 
@@ -14,7 +14,7 @@ const MOST_GAPS = 12;
 export const width = (ms) => (ms < 1000 ? `${ms} ms` : ms < 10_000 ? `${number(ms / 1000, 2)} s` : duration(ms));
 
 /* Since when an incident is open; it grows with every second. */
-export const since = (each) => `since ${when(each.from)}, ${duration(Date.now() - each.from)}`;
+export const since = (each) => `since ${when(each.from)}, ${duration(now() - each.from)}`;
 
 /* An open incident: what is wrong, since when, which sensor says so, what to do. */
 export function wrong(each, acknowledge) {
@@ -32,17 +32,26 @@ export function wrong(each, acknowledge) {
       el("a", { class: "button", href: addressOf(each) }, "Everything of it")));
 }
 
+/* How it stands, in badges: what it is, and the incident that is open while it is worked on. */
+export function badges(row) {
+  if (!row) return badge(state(""));
+  const is = stateOf(row);
+  return [badge(state(is)), row.severity && is !== row.severity && badge(SEVERITIES[row.severity])];
+}
+
+/* Why nobody is alarmed. */
+export function worked({ until, who, why }) {
+  const by = `${who ? ` (${who})` : ""}${why ? `: ${why}` : ""}`;
+  return `It is worked on until ${when(until)}${by}. Nothing is scored, nobody is alarmed.`;
+}
+
 /* Why nothing is wrong, or why that is not known. */
 export function well(row) {
   if (!row) return "The daemon does not know how it stands just now.";
-  if (row.maintenance?.begun) {
-    const { until, who, why } = row.maintenance;
-    const by = `${who ? ` (${who})` : ""}${why ? `: ${why}` : ""}`;
-    return `It is worked on until ${when(until)}${by}. Nothing is scored, nobody is alarmed.`;
-  }
   if (row.state === "watched") {
     const judged = row.score !== null && row.score !== undefined && row.threshold;
     const at = judged ? `, at ${percent(row.score / row.threshold)} of its threshold` : "";
+    if (judged && row.score > row.threshold) return `It is above its threshold${at}; no incident is open yet.`;
     return `Nothing is wrong: scored and judged${at}.`;
   }
   if (row.severity) return "An incident has just begun: what is wrong is being looked up.";

@@ -2,6 +2,7 @@
    sight, so that a thousand of them stay fluid. Their order changes only while nobody points at them. */
 
 import { arrange, attribute, badge, el, figure, put, shape, text } from "../dom.js";
+import { now } from "../times.js";
 import { Minutes, trend } from "../trend.js";
 import * as words from "../words.js";
 
@@ -11,10 +12,11 @@ const NEAR = 0.8; // of its threshold: such assets come first among the watched 
 const NEAR_NO_MORE = 0.65;
 const WHOLE = 0.995; // of a day that was scored: what is missing has to be told only below
 const RANK = new Map(Object.keys(words.STATES).map((name, at) => [name, at]));
+const rank = (row) => RANK.get(words.stateOf(row)) ?? RANK.size;
 const kept = { search: "", state: "", class: "", site: "" }; // filters, while the page is open
 
 /* By what chips filter, and what of a row that is. */
-const OF_CHIPS = { state: (row) => row.state, class: (row) => row.class, site: (row) => words.site(row.asset) };
+const OF_CHIPS = { state: words.stateOf, class: (row) => row.class, site: (row) => words.site(row.asset) };
 
 export async function show(root, _, page) {
   const cards = new Map(); // key -> card
@@ -80,7 +82,8 @@ export async function show(root, _, page) {
 
   function make(row) {
     const picture = trend();
-    const link = el("a", { class: "asset", href: words.assetAddress(row.asset) }, words.assetName(row.asset));
+    const name = words.assetName(row.asset);
+    const link = el("a", { class: "asset", href: words.assetAddress(row.asset), title: name }, name);
     const card = {
       row,
       picture,
@@ -91,17 +94,20 @@ export async function show(root, _, page) {
       badge: el("span"),
       score: el("span", { class: "number" }),
       heard: el("span", { class: "dim number" }),
-      incidents: el("span", { class: "count-incidents" }),
-      detail: el("span", { class: "detail" }),
+      incidents: el("div", { class: "asset-incident" }),
+      detail: el("span", { class: "dim" }),
+      since: el("span", { class: "since number" }),
       covered: el("span", { class: "dim number" }),
     };
     card.node = el("li", { class: "asset-card", dataset: { key: row.asset } },
       el("div", { class: "asset-head" }, link, card.badge),
-      el("div", { class: "asset-place dim" }, words.assetPlace(row.asset) || " "),
+      el("div", { class: "asset-row" },
+        el("span", { class: "dim" }, words.assetPlace(row.asset) || " "),
+        card.detail),
       picture.node,
       el("div", { class: "asset-row" }, card.score, card.heard),
-      el("div", { class: "asset-row" }, card.incidents, card.detail),
-      el("div", { class: "asset-row" }, card.covered));
+      card.incidents,
+      el("div", { class: "asset-row" }, card.since, card.covered));
     begin(card);
     seen.observe(card.node);
     return card;
@@ -126,26 +132,32 @@ export async function show(root, _, page) {
   function draw(card) {
     const { row } = card;
     card.stale = false;
-    const state = words.state(row.state);
+    const is = words.stateOf(row);
+    const state = words.state(is);
     attribute(card.node, "data-tone", state.tone);
-    if (card.shown !== `${row.state} ${row.status}`) {
-      card.shown = `${row.state} ${row.status}`;
-      const further = row.state === "resting" || row.state === "warming";
-      put(card.badge, badge(state, further ? words.plain(row.status) : state.word));
+    if (card.shown !== `${is} ${row.status}`) {
+      card.shown = `${is} ${row.status}`;
+      put(card.badge, badge(state, is === "resting" ? words.plain(row.status) : state.word));
+      attribute(card.badge, "title", state.means);
     }
     const over = row.score !== null && row.threshold !== null && row.score > row.threshold;
     attribute(card.score, "data-over", over ? "yes" : null);
     text(card.score, scored(row));
-    text(card.incidents, row.incidents ? incidents(row) : "");
-    card.incidents.hidden = !row.incidents;
-    text(card.detail, row.regime === "all" ? "" : words.plain(row.regime));
-    text(card.covered, covered(row));
+    const wrong = row.incidents ? incidents(row) : "";
+    text(card.incidents, wrong);
+    attribute(card.incidents, "title", row.incident?.summary || wrong);
+    attribute(card.incidents, "data-tone", row.severity);
+    card.incidents.hidden = !wrong;
+    const regime = row.regime === "all" ? "" : words.plain(row.regime);
+    text(card.detail, is === "warming" ? row.status.replace(state.word, "").trim() : regime);
+    text(card.covered, wrong ? "" : covered(row));
     heard(card);
     if (card.minutes) card.picture.draw(card.minutes, row.threshold);
   }
 
   function heard(card) {
     text(card.heard, words.ago(card.row.heard));
+    text(card.since, since(card.row));
   }
 
   /* -- order and filters */
@@ -158,13 +170,13 @@ export async function show(root, _, page) {
 
   function order() {
     const wanted = [...cards.values()].sort((one, two) =>
-      (RANK.get(one.row.state) ?? 99) - (RANK.get(two.row.state) ?? 99)
+      rank(one.row) - rank(two.row)
       || two.near - one.near || (one.row.asset < two.row.asset ? -1 : 1));
     arrange(grid, wanted.map(({ node }) => node));
   }
 
   const matches = ({ row }, but = "") =>
-    (but === "state" || !kept.state || row.state === kept.state)
+    (but === "state" || !kept.state || words.stateOf(row) === kept.state)
     && (but === "class" || !kept.class || row.class === kept.class)
     && (but === "site" || !kept.site || words.site(row.asset) === kept.site)
     && row.asset.toLowerCase().includes(kept.search.trim().toLowerCase());
@@ -255,12 +267,15 @@ export async function show(root, _, page) {
     const lags = Object.entries(summary.lags ?? {});
     const shares = [...cards.values()].map((card) => card.row.coverage?.share).filter((share) => share !== undefined);
     const mean = shares.length ? shares.reduce((sum, share) => sum + share, 0) / shares.length : null;
-    const tone = summary.incidents ? "critical" : "good";
+    const shelved = summary.shelved ?? 0;
+    const open = (summary.incidents ?? 0) - shelved;
+    const tone = open ? "critical" : "good";
     put(counters,
       figure("Assets", words.number(cards.size, 9)),
       figure("Open incidents",
-        el("span", { class: "toned", dataset: { tone } }, words.number(summary.incidents ?? null, 9))),
-      figure("Readings a second", words.number(summary.values_per_s ?? null, 4)),
+        el("span", { class: "toned", dataset: { tone } }, words.number(open, 9)),
+        shelved > 0 && `and ${words.number(shelved, 9)} shelved`),
+      figure("Values a second", words.number(summary.values_per_s ?? null, 4)),
       figure("Scored rows a second", words.number(summary.rows_per_s ?? null, 4)),
       figure("Scored of the last 24 h", words.percent(mean)),
       lags.map(([sink, lag]) => figure(`Waiting for ${SINKS[sink] ?? sink}`, words.number(lag, 9))));
@@ -292,9 +307,9 @@ export async function show(root, _, page) {
       }
       count(live);
       filter();
-      const now = performance.now();
-      if (now - ordered >= ORDERED_MS && !pointed && !grid.contains(document.activeElement)) {
-        ordered = now;
+      const moment = performance.now();
+      if (moment - ordered >= ORDERED_MS && !pointed && !grid.contains(document.activeElement)) {
+        ordered = moment;
         order();
       }
     },
@@ -323,7 +338,14 @@ function covered({ coverage }) {
 function incidents({ incidents: many, incident }) {
   if (!incident) return words.count(many, "incident");
   const sensor = incident.sensor ? `: ${words.plain(incident.sensor)}` : "";
-  return `${words.kind(incident.kind)}${sensor}${many > 1 ? ` and ${many - 1} more` : ""}`;
+  return `${many > 1 ? `${many} incidents, ` : ""}${words.kind(incident.kind)}${sensor}`;
+}
+
+/* For how long it has been so, and whether somebody said that they know. */
+function since({ incidents: many, incident }) {
+  if (!many || !incident) return "";
+  const known = { acknowledged: "acknowledged", shelved: "shelved" }[incident.transition];
+  return `for ${words.duration(now() - incident.started)}${known ? `, ${known}` : ""}`;
 }
 
 const SINKS = { mqtt: "subscribers", influx: "InfluxDB" };

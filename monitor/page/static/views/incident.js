@@ -1,10 +1,10 @@
 /* One incident: what is wrong, its sensors against what was expected, its life, and past ones that are like it. */
 
 import { act } from "../actions.js";
-import { badge, card, el, figure, put } from "../dom.js";
-import { when } from "../times.js";
+import { badge, card, el, figure, focused, put } from "../dom.js";
+import { now, when } from "../times.js";
 import {
-  assetAddress, assetName, count, duration, kind, LIVES, number, percent, plain, unitOf, withUnit,
+  assetAddress, assetName, count, duration, kind, LIVES, number, percent, plain, state, unitOf, withUnit,
 } from "../words.js";
 import { addressOf, lifeOf, severityOf, VERDICTS, waits } from "./incidents.js";
 
@@ -28,11 +28,13 @@ export async function show(root, [id], page) {
       looking = false;
     }
     put(facts, figures(incident));
-    const now = JSON.stringify(incident);
-    if (now === drawn) return; // the focus stays where it is
-    drawn = now;
-    draw();
+    const told = JSON.stringify([incident, worked()]);
+    if (told === drawn) return; // the focus stays where it is
+    drawn = told;
+    focused(root, draw);
   }
+
+  const worked = () => page.live.assets.get(incident.asset)?.maintenance ?? null;
 
   function draw() {
     const { asset, name, open, title, verdict } = incident;
@@ -44,6 +46,7 @@ export async function show(root, [id], page) {
       el("div", { class: "view-head" },
         el("h1", {}, `${assetName(asset)}: ${title || kind(incident.kind)}`),
         badge(open ? severityOf(incident) : lifeOf(incident), open ? incident.severity : lifeOf(incident).word),
+        worked()?.begun && badge(state("maintenance")),
         open && incident.state !== "firing" && badge(lifeOf(incident)),
         verdict && badge(LIVES.verdict, VERDICTS[verdict] ?? verdict)),
       el("section", { class: "card stack", "aria-label": "What is wrong" },
@@ -70,7 +73,7 @@ export async function show(root, [id], page) {
       button("real", "Real fault …", given("real")),
       button("false", "False alarm …", given("false")),
       open && incident.kind === "anomaly" && button("accept", "Accept as new normal …"),
-      open && button("maintenance", "Maintenance …"),
+      worked() ? button("maintained", "End maintenance …") : open && button("maintenance", "Maintenance …"),
       el("a", { class: "button", href: assetAddress(asset, around(incident)) }, "Show in the charts"));
   }
 
@@ -93,7 +96,7 @@ function figures({ from, to, open, score, threshold, until }) {
   return [
     figure("Began", when(from)),
     open
-      ? figure("For", duration(Date.now() - from))
+      ? figure("For", duration(now() - from))
       : figure("Ended", when(to), `after ${duration(to - from)}`),
     score !== null && figure("Score at firing", number(score), `threshold ${number(threshold)}`),
     until && figure("Shelved until", when(until)),
@@ -167,7 +170,7 @@ function alike({ alike: least, looked_through: through, similar }) {
 
 /* The time around an incident, as the address of an asset's view has it. */
 function around({ from, to }) {
-  const end = to ?? Date.now();
+  const end = to ?? now();
   const beside = Math.max(BESIDE_MS, (end - from) / 2);
   return `${Math.round(from - beside)}-${Math.round(end + beside)}`;
 }

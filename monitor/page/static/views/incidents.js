@@ -2,7 +2,7 @@
 
 import { together } from "../actions.js";
 import { arrange, badge, card, el, put, text } from "../dom.js";
-import { when } from "../times.js";
+import { now, when } from "../times.js";
 import {
   assetAddress, assetName, assetPlace, count, duration, KINDS, kind, LIVES, SEVERITIES,
 } from "../words.js";
@@ -30,7 +30,7 @@ export async function show(root, _, page) {
 
   const bulk = el("button", { type: "button", disabled: true, onclick: acknowledge }, "Acknowledge selected");
   const many = el("span", { class: "dim", role: "status" });
-  const more = el("button", { type: "button", hidden: true, onclick: () => lookBack().catch(page.mistake) },
+  const more = el("button", { type: "button", hidden: true, onclick: () => goBack().catch(page.mistake) },
     "Older ones");
   const search = el("input", {
     type: "search",
@@ -45,7 +45,7 @@ export async function show(root, _, page) {
     "aria-label": "Filter by kind",
     onchange: () => {
       filters.kind = kinds.value;
-      lookBack(true).catch(page.mistake);
+      lookBack(PAST).catch(page.mistake);
       draw();
     },
   },
@@ -70,38 +70,61 @@ export async function show(root, _, page) {
       openList.node),
     card("past", "Past", pastList.node, el("p", { class: "row" }, more)));
 
-  await Promise.all([lookOpen(), lookBack(true)]);
+  await Promise.all([lookOpen(), lookBack(PAST)]);
 
   /* -- what is asked for ------------------------------------------------------------------------------------------ */
 
+  /* Returns whether one of those before is over. */
   async function lookOpen() {
     looking = true;
     looked = Date.now();
     try {
+      const before = open;
       open = (await page.get(`api/v1/incidents?open=1&limit=${OPEN}`)).incidents;
-      const there = new Set(open.filter(waits).map((each) => each.id));
-      for (const id of chosen) if (!there.has(id)) chosen.delete(id);
+      const there = new Set(open.map((each) => each.id));
+      const choosable = new Set(open.filter(waits).map((each) => each.id));
+      for (const id of chosen) if (!choosable.has(id)) chosen.delete(id);
       draw();
+      return before.some((each) => !there.has(each.id));
     } finally {
       looking = false;
     }
   }
 
-  async function lookBack(anew = false) {
+  /* The newest past ones, so many at the least as there are. */
+  async function lookBack(least) {
+    await turnBack([], null, least);
+  }
+
+  /* Those that are shown, and the next older ones. */
+  async function goBack() {
+    more.disabled = true;
+    try {
+      await turnBack(past, next, past.length + PAST);
+    } finally {
+      more.disabled = false;
+    }
+  }
+
+  async function turnBack(known, from, least) {
     const mine = (asked += 1);
-    const of = new URLSearchParams({ open: "0", limit: String(PAST) });
-    if (filters.kind) of.set("kind", filters.kind);
-    if (!anew && next) of.set("before", next);
-    const found = await page.get(`api/v1/incidents?${of}`);
-    if (mine !== asked) return;
-    past = anew ? found.incidents : [...past, ...found.incidents];
-    next = found.next;
+    let [found, before] = [known, from];
+    do {
+      const of = new URLSearchParams({ open: "0", limit: String(PAST) });
+      if (filters.kind) of.set("kind", filters.kind);
+      if (before) of.set("before", before);
+      const older = await page.get(`api/v1/incidents?${of}`);
+      if (mine !== asked) return;
+      found = [...found, ...older.incidents];
+      before = older.next;
+    } while (before && found.length < least);
+    [past, next] = [found, before];
     more.hidden = !next;
     draw();
   }
 
   async function acknowledge() {
-    const several = open.filter((each) => chosen.has(each.id))
+    const several = open.filter(isChosen)
       .map((each) => ({ incident: each.id, asset: each.asset }));
     try {
       if (!(await together(page, "acknowledge", several, count(several.length, "incident")))) return;
@@ -110,6 +133,11 @@ export async function show(root, _, page) {
     } catch (error) {
       page.mistake(error);
     }
+  }
+
+  /* What the filter hides is not acknowledged unseen. */
+  function isChosen(each) {
+    return chosen.has(each.id) && fits(each);
   }
 
   /* -- drawing ---------------------------------------------------------------------------------------------------- */
@@ -131,8 +159,9 @@ export async function show(root, _, page) {
   }
 
   function drawChosen() {
-    bulk.disabled = !chosen.size;
-    text(bulk, chosen.size ? `Acknowledge ${chosen.size} selected` : "Acknowledge selected");
+    const several = open.filter(isChosen).length;
+    bulk.disabled = !several;
+    text(bulk, several ? `Acknowledge ${several} selected` : "Acknowledge selected");
     const boxes = [...openList.node.querySelectorAll("input[data-incident]")];
     for (const box of boxes) box.checked = chosen.has(box.dataset.incident);
     const among = boxes.filter((box) => !box.disabled);
@@ -173,11 +202,10 @@ export async function show(root, _, page) {
   return {
     /* The number of open ones changed, or some time has passed: look again. */
     update(live) {
-      const now = live.summary?.incidents ?? 0;
-      if (looking || (now === known && Date.now() - looked < EVERY_MS)) return;
-      const fewer = now < known;
-      known = now;
-      lookOpen().then(() => fewer && lookBack(true)).catch(page.mistake);
+      const openNow = live.summary?.incidents ?? 0;
+      if (looking || (openNow === known && Date.now() - looked < EVERY_MS)) return;
+      known = openNow;
+      lookOpen().then((ended) => ended && lookBack(Math.max(PAST, past.length))).catch(page.mistake);
     },
   };
 }
@@ -219,4 +247,4 @@ function list(row, choose = null) {
   };
 }
 
-const lasted = ({ from, to }) => duration((to ?? Math.max(Date.now(), from)) - from);
+const lasted = ({ from, to }) => duration((to ?? Math.max(now(), from)) - from);

@@ -13,7 +13,10 @@ const SEVERITIES = ["severe", "moderate", "mild"];
 export async function show(root, _, page) {
   const { models, faults } = await page.get("api/v1/lab/models");
   const shown = el("div", { class: "stack" });
-  const form = request(models, faults, page, (found, model) => results(shown, found, model, form.again));
+  const form = request(models, faults, page, {
+    take: (found, model) => results(shown, found, model, form.again),
+    clear,
+  });
   const panel = faultPanel(page);
   put(root,
     el("div", { class: "view-head" },
@@ -21,17 +24,24 @@ export async function show(root, _, page) {
       el("p", { class: "dim" }, "A model tried on rows that you bring. Nothing here changes what is watched.")),
     el("div", { class: "columns" }, form.node, panel.node),
     shown);
+
+  /* What was scored before is not of what is asked for now. */
+  function clear() {
+    for (const chart of shown.querySelectorAll(".chart")) purge(chart);
+    put(shown);
+  }
+
   return {
     close() {
       panel.close();
-      for (const chart of shown.querySelectorAll(".chart")) purge(chart);
+      clear();
     },
   };
 }
 
 /* -- what is to be scored ---------------------------------------------------------------------------------------- */
 
-function request(models, faults, page, take) {
+function request(models, faults, page, { take, clear }) {
   const [model, modelField] = select("model", "Model", models.map((each) =>
     [each.id, each.in_use ? `${each.model}, in use by class ${each.id}` : `${each.id}, which no class uses`]));
 
@@ -165,6 +175,7 @@ function request(models, faults, page, take) {
     } catch (error) {
       if (error.name === "AbortError") return;
       put(state, "");
+      clear();
       refuse(error.message);
       if (upload.checked && error.status) further.open = true; // what helps may be in there
     } finally {

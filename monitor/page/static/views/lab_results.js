@@ -54,7 +54,7 @@ function summary({ found, model }, again) {
     el("dl", { class: "figures" },
       figure("Model", model.model, model.in_use ? `class ${model.id}` : "in use by no class"),
       figure("Scored", `${words.number(scored, 9)} of ${words.count(ticks, "tick")}`, rest.join(", ") || null),
-      figure("Highest score", words.number(highest), "1 is the 99.9 % quantile of normal"),
+      figure("Highest score", words.number(highest), `the floor in use is ${words.number(found.floor)}`),
       figure("Incidents", found.incidents.length, "at the floor that is set")),
     found.incidents.length > 0 && el("ul", { class: "plain stack" },
       found.incidents.map((each) => incident(each, found))),
