@@ -20,6 +20,7 @@ from monitor.coverage import coverage
 from monitor.influx import EVENTS, SCORES
 from monitor.notify import SINK
 from monitor.rate import Rate
+from monitor.records import Kind, Transition
 from monitor.synthetic import is_synthetic
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ STATES = frozenset(
 WARMING = "warming up"
 RESTING = "resting"
 SEVERITIES = ("critical", "warning")  # of incidents, the worst first; before everything else
+OF_SENSOR = "sensor_"  # what the kinds of incidents of a sensor begin with
 RANK = (
     *SEVERITIES, "silent", "no model", "relearning", "commissioning", "warming", "learning", "watched",
     "maintenance", RESTING, "offline",
@@ -65,15 +67,16 @@ NOT_WATCHED = {
 class View:
     """One look."""
 
-    # As in `monitor.roll`, with `score`, `sensor`, `state`, `severity`, `incident` (the worst open one, in short)
-    # and `coverage`; what needs somebody first.
+    # As in `monitor.roll`, with `score`, `sensor`, `state`, `severity`, `incident` (the worst open one, in short),
+    # `shelved` (how many of the open ones are) and `coverage`; what needs somebody first.
     assets: list[dict[str, Any]]
-    incidents: int  # open, of all assets
+    incidents: int  # open, of all assets, but those that are shelved
     rates: dict[str, float]  # values and scored rows a second; empty at the first look
     lags: dict[str, int]  # what each sink, and each channel, has not delivered yet
     trouble: str  # why nothing is scored; empty while something is
     books: dict[str, Any] = field(default_factory=dict)
-    watched: str = ""  # whether everything is watched, and what is not
+    watched: str = ""  # what is wrong, whether everything is watched, and what is not
+    shelved: int = 0  # incidents that are open and shelved
     broker: str = ""  # why it cannot be heard; empty while it can
     canary: str = ""  # what came of its latest fault; empty where there is none
     reasons: list[str] = field(default_factory=list)  # why the daemon is not ready, or degraded
@@ -89,7 +92,7 @@ class Fleet:
         self._scores: dict[str, tuple[float | None, str | None]] = {}
         self._rates = {"values": Rate(), "scored rows": Rate()}
         self._told = -1  # the newest transition that the incidents are as of
-        self._worst: dict[str, AlertEvent] = {}  # open incident of an asset
+        self._open: dict[str, list[AlertEvent]] = {}  # incidents of an asset, the worst first
         self._coverage_due = -math.inf  # when the ledger is looked at again
         self._coverage: dict[str, dict[str, Any]] = {}
 
@@ -109,43 +112,49 @@ class Fleet:
         for row in assets:
             asset = row["asset"]
             score, sensor = self._scores.get(asset, (None, None))
-            worst = self._worst.get(asset)
+            found = self._open.get(asset, [])
+            worst = found[0] if found else None
+            severity = None if worst is None else worst.severity
             more = {
                 "score": score,
                 "sensor": sensor,
-                "severity": worst and worst.severity,
-                "state": worst.severity if worst else state(row["status"]),
+                "severity": severity,
+                "state": worst_state(row["status"], severity),
                 "incident": worst and _incident(worst),
+                "shelved": sum(map(is_shelved, found)),
                 "coverage": self._coverage.get(asset),
             }
             rows.append({**row, **more})
         broker = facts.get("broker", "")
+        broker = "" if broker == "connected" else broker
+        incidents = [each for row in assets for each in self._open.get(row["asset"], [])]
+        shelved = sum(map(is_shelved, incidents))
         shares = [row["coverage"]["share"] for row in rows if row["coverage"]]
         return View(
             assets=sorted(rows, key=_urgency),
-            incidents=sum(row["incidents"] for row in assets),
+            incidents=len(incidents) - shelved,
             rates=self._take_rates(books, now),
             lags=self._lags() | standing.get("lags", {}),
-            trouble=facts.get("not_scoring", "") if broker == "connected" else broker,
+            trouble=broker or facts.get("not_scoring", ""),
             books=books,
-            watched=watched(rows),
-            broker="" if broker == "connected" else broker,
+            watched=sentence(rows, incidents, f"not connected to the broker: {broker}" if broker else ""),
+            shelved=shelved,
+            broker=broker,
             canary=_canary(json.loads(facts.get("canary", "{}"))),
             reasons=list(standing.get("reasons", ())),
             scored=round(mean(shares), 3) if shares else None,
         )
 
     def _read_incidents(self) -> None:
-        """The worst open incident of every asset, anew where something happened."""
+        """The open incidents of every asset, anew where something happened."""
         newest = self._store.heads()[1]
         if newest == self._told:
             return
-        found: dict[str, AlertEvent] = {}
-        for incident in self._store.open_incidents():  # oldest first
-            known = found.get(incident.stream)
-            if known is None or SEVERITIES.index(incident.severity) < SEVERITIES.index(known.severity):
-                found[incident.stream] = incident
-        self._told, self._worst = newest, found
+        found: dict[str, list[AlertEvent]] = {}
+        for incident in self._store.open_incidents():
+            found.setdefault(incident.stream, []).append(incident)
+        self._told = newest
+        self._open = {stream: sorted(incidents, key=_gravity) for stream, incidents in found.items()}
 
     def _read_coverage(self, now: float) -> None:
         """How much of the last day every asset was scored, anew each minute."""
@@ -217,6 +226,48 @@ def state(status: str) -> str:
     return status if status in STATES else RESTING
 
 
+def worst_state(status: str, severity: str | None) -> str:
+    """The one word for an asset with open incidents as bad as that; None = there are none.
+
+    Whoever works on it knows that it is not well: maintenance goes first.
+
+    >>> worst_state("watched", "critical"), worst_state("maintenance", "critical"), worst_state("off", None)
+    ('critical', 'maintenance', 'resting')
+    """
+    return severity if severity and status != "maintenance" else state(status)
+
+
+def sentence(rows: list[dict[str, Any]], incidents: list[AlertEvent], trouble: str = "") -> str:
+    """What is wrong, and whether every asset is watched; `trouble` says why readings of none arrive."""
+    if trouble:
+        seen = f"no asset is watched: {trouble}"
+    elif rows:
+        seen = watched(rows)
+    else:
+        return "no asset was heard yet"
+    wrong = _wrong(incidents)
+    if wrong:
+        return f"{wrong}; {seen}"
+    return seen if trouble else f"{seen}; no incident is open"
+
+
+def _wrong(incidents: list[AlertEvent]) -> str:
+    """How many incidents are open, and how bad they are; of a critical one that is alone, also where."""
+    told = [each for each in incidents if not is_shelved(each)]
+    critical = [each for each in told if each.severity == SEVERITIES[0]]
+    warnings, shelved = len(told) - len(critical), len(incidents) - len(told)
+    parts = []
+    if len(critical) == 1:
+        parts.append(f"1 critical incident, of {critical[0].stream.rpartition('/')[2]}")
+    elif critical:
+        parts.append(f"{len(critical)} critical incidents")
+    if warnings:
+        parts.append(f"{warnings} warning{'' if warnings == 1 else 's'}")
+    if shelved:
+        parts.append(f"{shelved} shelved")
+    return ", ".join(parts)
+
+
 def watched(rows: list[dict[str, Any]]) -> str:
     """Whether every asset is scored and judged, and how many are not, and why.
 
@@ -225,12 +276,21 @@ def watched(rows: list[dict[str, Any]]) -> str:
     """
     states = Counter(state(row["status"]) for row in rows)
     count = states.pop("watched", 0)
-    if not rows:
-        return "no asset was heard yet"
     if not states:
         return "every asset is watched" if count > 1 else "the one asset is watched"
     why = ", ".join(f"{states[name]} {word}" for name, word in NOT_WATCHED.items() if states[name])
     return f"{count} of {len(rows)} assets {'is' if count == 1 else 'are'} watched; {why}"
+
+
+def is_shelved(incident: AlertEvent) -> bool:
+    """Whether an incident, as it stands, is put aside until some time: also where more was said of it since."""
+    return incident.until is not None and incident.transition is not Transition.UNSHELVED
+
+
+def _gravity(incident: AlertEvent) -> tuple[bool, int, int, int]:
+    """What is told first of an asset: what is not shelved, the worst, the machine before a sensor, the newest."""
+    kind = 0 if incident.kind == Kind.ANOMALY else 2 if incident.kind.startswith(OF_SENSOR) else 1
+    return (is_shelved(incident), SEVERITIES.index(incident.severity), kind, -incident.started)
 
 
 def _incident(worst: AlertEvent) -> dict[str, Any]:
@@ -241,6 +301,7 @@ def _incident(worst: AlertEvent) -> dict[str, Any]:
         "sensor": worst.sensor or (worst.top[0].sensor if worst.top else ""),
         "started": worst.started,
         "transition": str(worst.transition),  # the latest
+        "shelved": worst.until if is_shelved(worst) else None,  # until when
         "summary": worst.summary,
     }
 

@@ -6,7 +6,7 @@ import io
 import time
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -24,6 +24,8 @@ from tests.test_page_live import row
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from monitor.fleet import View
 
 MINUTE = 60_000
 
@@ -63,7 +65,80 @@ def test_the_worst_come_first_and_say_what_is_wrong(store: Store) -> None:
     assert (worst["id"], worst["kind"], worst["sensor"], worst["started"]) == ("c", "anomaly", "flow", START)
     assert view.assets[-1]["incident"] is None
     assert view.assets[-2]["score"] == pytest.approx(0.9)
-    assert view.watched == "4 of 6 assets are watched; 1 silent, 1 warming up"
+    assert view.watched == (
+        "1 critical incident, of c, 2 warnings; 4 of 6 assets are watched; 1 silent, 1 warming up"
+    )
+    assert (view.incidents, view.shelved) == (3, 0)
+
+
+def told(store: Store, *rows: dict[str, Any]) -> tuple[View, dict[str, dict[str, Any]]]:
+    """A look, and its rows by asset."""
+    view = Fleet(store).look(list(rows), 0.0)
+    return view, {each["asset"]: each for each in view.assets}
+
+
+def test_of_several_incidents_the_machine_is_told_before_its_sensors_and_the_newest_first(store: Store) -> None:
+    """The oldest is of a sensor, and hid the anomaly; a worse one goes before both."""
+    spikes = transition(Transition.FIRED, incident="s", stream="a", kind="sensor_spikes", sensor="flow")
+    limit = transition(Transition.FIRED, 1, incident="l", stream="a", kind="limit")
+    early, late = (
+        transition(Transition.FIRED, at, incident=f"n{at}", stream="a", started=START + at) for at in (2, 3)
+    )
+    for number, (event, told_first) in enumerate([(spikes, "s"), (limit, "l"), (early, "n2"), (late, "n3")], 1):
+        store.write(number, result([], [event]))
+        assert told(store, row("a", incidents=1))[1]["a"]["incident"]["id"] == told_first
+    worse = transition(Transition.FIRED, 4, incident="w", stream="a", kind="sensor_stuck", severity="critical")
+    store.write(9, result([], [worse]))
+    assert told(store, row("a", incidents=5))[1]["a"]["incident"]["id"] == "w"
+
+
+def test_what_is_shelved_is_counted_apart_until_it_is_over(store: Store) -> None:
+    """Also where it was acknowledged after that; another incident of the asset is told before it."""
+    until = START + MINUTE
+    fired = transition(Transition.FIRED, incident="s", stream="a", severity="critical")
+    shelved = transition(Transition.SHELVED, 1, incident="s", stream="a", severity="critical", until=until)
+    taken = replace(shelved, event_id="t", transition=Transition.ACKNOWLEDGED)
+    over = replace(shelved, event_id="o", transition=Transition.UNSHELVED)
+    store.write(1, result([], [fired, transition(Transition.FIRED, 1, incident="o", stream="b")]))
+    for number, (event, incidents) in enumerate([(shelved, 1), (taken, 1), (over, 2)], 2):
+        store.write(number, result([], [event]))
+        view, rows = told(store, row("a", incidents=1), row("b", incidents=1))
+        assert (view.incidents, view.shelved) == (incidents, 2 - incidents)
+        assert rows["a"]["shelved"] == 2 - incidents
+        assert rows["a"]["incident"]["shelved"] == (None if incidents == 2 else until)
+        assert rows["a"]["incident"]["transition"] == event.transition
+        critical = "1 critical incident, of a, 1 warning" if incidents == 2 else "1 warning, 1 shelved"
+        assert view.watched == f"{critical}; every asset is watched"
+    store.write(9, result([], [replace(shelved, event_id="again")]))
+    store.write(10, result([], [transition(Transition.FIRED, 9, incident="second", stream="a")]))
+    assert told(store, row("a", incidents=2))[1]["a"]["incident"]["id"] == "second"
+
+
+def test_an_asset_that_is_worked_on_says_so_also_while_an_incident_is_open(store: Store) -> None:
+    """Its severity is still told, beside."""
+    store.write(1, result([], [transition(Transition.FIRED, incident="i", stream="a", severity="critical")]))
+    _, rows = told(store, row("a", incidents=1, status="maintenance"), row("b", status="silent"))
+    assert (rows["a"]["state"], rows["a"]["severity"], rows["b"]["state"]) == ("maintenance", "critical", "silent")
+
+
+def test_one_sentence_says_what_is_wrong_and_whether_everything_is_watched(store: Store) -> None:
+    """First incidents, then what is lost; without the broker nothing is watched, whatever the line knew last."""
+    pair = row("a"), row("b")
+    assert told(store)[0].watched == "no asset was heard yet"
+    assert told(store, *pair)[0].watched == "every asset is watched; no incident is open"
+    assert told(store, pair[0])[0].watched == "the one asset is watched; no incident is open"
+    fired = [
+        transition(Transition.FIRED, incident=name, stream=name, severity="critical") for name in ("a", "b", "c")
+    ]
+    store.write(1, result([], fired))
+    assert told(store, *pair)[0].watched == "2 critical incidents; every asset is watched"
+    store.note({"broker": "refused"})
+    lost = "no asset is watched: not connected to the broker: refused"
+    assert told(store, pair[0])[0].watched == f"1 critical incident, of a; {lost}"
+    store.note({"broker": "connected"})
+    assert told(store, row("d", status="off"))[0].watched == (
+        "0 of 1 assets are watched; 1 not running; no incident is open"
+    )
 
 
 def test_coverage_is_of_the_last_day_with_the_main_reason_for_the_rest(store: Store) -> None:

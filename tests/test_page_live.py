@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import threading
+import time
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,8 @@ def test_first_comes_the_state_and_then_only_what_changed(page: Page) -> None:
         assert ask(page.port, "/api/v1/live", "HEAD")[:2] == (200, "")  # of the stream there is no head alone
         name, said = event(answer)
         assert name == "state"
-        assert said["summary"]["watched"] == "1 of 2 assets is watched; 1 not running"
+        assert said["summary"]["watched"] == "1 of 2 assets is watched; 1 not running; no incident is open"
+        assert abs(said["summary"]["time"] - time.time() * 1000) < 10_000
         assert [(each["asset"], each["state"]) for each in said["assets"]] == [
             ("plant//p1", "watched"),
             ("plant//p2", "resting"),
@@ -79,7 +81,8 @@ def test_first_comes_the_state_and_then_only_what_changed(page: Page) -> None:
         page.rows = [row("plant//p1", heard=9), row("plant//p3")]
         name, said = event(answer)
         assert (name, said["gone"]) == ("change", ["plant//p2"])
-        assert said["summary"] == {"watched": "every asset is watched"}
+        assert set(said["summary"]) == {"watched", "time"}
+        assert said["summary"]["watched"] == "every asset is watched; no incident is open"
         first, second = sorted(said["assets"], key=lambda each: each["asset"])
         assert first == {"asset": "plant//p1", "heard": 9}
         assert second["class"] == "pump"
@@ -90,11 +93,21 @@ def test_a_daemon_that_cannot_tell_says_why_and_keeps_what_there_was(page: Page)
     with listening(page) as answer:
         event(answer)
         page.busy = True
-        assert event(answer)[1] == {
-            "summary": {"trouble": "the line is busy: ask again later"}, "assets": [], "gone": []
-        }  # fmt: skip
+        said = event(answer)[1]
+        assert said["summary"].pop("time")
+        assert said == {
+            "summary": {
+                "trouble": "the line is busy: ask again later",
+                "watched": "whether every asset is watched is not known: the line is busy: ask again later",
+            },
+            "assets": [],
+            "gone": [],
+        }
         page.busy, page.vitals = False, Vitals(phase="stopping")
-        assert event(answer)[1]["summary"]["trouble"] == "the daemon is stopping"
+        said = event(answer)[1]["summary"]
+        assert (said["trouble"], said["watched"]) == (
+            "the daemon is stopping", "no asset is watched: the daemon is stopping"
+        )  # fmt: skip
 
 
 def test_nobody_is_asked_while_nobody_listens(page: Page) -> None:
@@ -149,8 +162,9 @@ def test_who_takes_nothing_is_hung_up_on(page: Page, monkeypatch: pytest.MonkeyP
         until(lambda: _rests(page))
 
 
-def test_who_was_slow_gets_what_he_missed_or_the_whole_state_again() -> None:
+def test_who_was_slow_gets_what_he_missed_or_the_whole_state_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing piles up for anybody: of the latest changes so many are kept, for all together."""
+    monkeypatch.setattr("monitor.page.live.time.time_ns", lambda: 7_000_000_000)
 
     async def tried() -> None:
         hub = Hub(lambda: ({}, {}))
@@ -159,8 +173,8 @@ def test_who_was_slow_gets_what_he_missed_or_the_whole_state_again() -> None:
         newest = live.KEPT + 2
         two = (await hub._after(newest - 2)).decode()
         assert [json.loads(line[6:])["summary"] for line in two.splitlines() if line.startswith("data: ")] == [
-            {"incidents": newest - 1},
-            {"incidents": newest},
+            {"incidents": newest - 1, "time": 7_000},
+            {"incidents": newest, "time": 7_000},
         ]
         assert (await hub._after(2)).startswith(b"event: change")
         for slow in (0, 1):

@@ -141,12 +141,11 @@ def screen(view: View, console: Console, *, height: int | None = None) -> Group:
 
 def _head(view: View) -> Iterator[Text]:
     yield _summary(view)
-    if view.trouble:
+    yield Text(view.watched, style="yellow" if view.broker else "")
+    if view.trouble and view.trouble != view.broker:  # which that says by itself
         yield Text(view.trouble, style="yellow")
     told = [text for text in (view.trouble, view.broker, view.canary) if text]
     yield from (Text(each, style="yellow") for each in view.reasons if not each.endswith(tuple(told)))
-    if view.assets and any(row["status"] != "watched" for row in view.assets):
-        yield Text(view.watched)
 
 
 def _table(assets: list[dict[str, Any]], width: int) -> Table:
@@ -173,6 +172,8 @@ def _summary(view: View) -> Text:
     parts = [Text(f"{count} asset{'' if count == 1 else 's'}")]
     plural = "" if view.incidents == 1 else "s"
     parts.append(Text(f"{view.incidents} open incident{plural}", style="bold red" if view.incidents else "green"))
+    if view.shelved:
+        parts.append(Text(f"{view.shelved} shelved"))
     parts += [Text(f"{rate:.0f} {name}/s") for name, rate in view.rates.items()]
     if view.scored is not None:
         parts.append(Text(f"scored {math.floor(100 * view.scored)} % of the last 24 h"))

@@ -67,7 +67,8 @@ class Looker:
                 self._ask()
             view = self._fleet.look(self._rows, time.monotonic(), self._sources.vitals.standing())
         except (CommandError, StoreError) as error:
-            return {"trouble": str(error)}, self._told
+            unknown = f"whether every asset is watched is not known: {error}"
+            return {"trouble": str(error), "watched": unknown}, self._told
         finally:
             self._sources.store.leave()
         self._told = {row["asset"]: _short(row) for row in view.assets}
@@ -112,8 +113,9 @@ class Hub:
     async def now(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Summary and rows as of the latest look; looks where nobody listens."""
         if not self._number:
-            return await to_thread.run_sync(self._look, limiter=self._one)
-        return self._summary, self._rows
+            summary, rows = await to_thread.run_sync(self._look, limiter=self._one)
+            return _timed(summary), rows
+        return _timed(self._summary), self._rows
 
     async def _told(self, goes_on: Callable[[], None]) -> AsyncIterator[bytes]:
         if self._task is None or self._task.done():
@@ -145,7 +147,7 @@ class Hub:
         missed = self._number - known
         if known and missed <= len(self._changes):
             return b"".join(list(self._changes)[-missed:])
-        return _event("state", {"summary": self._summary, "assets": list(self._rows.values())})
+        return _event("state", {"summary": _timed(self._summary), "assets": list(self._rows.values())})
 
     async def _turn(self) -> None:
         """Look once a second until nobody listens; who comes then begins with the whole state."""
@@ -171,7 +173,7 @@ class Hub:
         self._summary, self._rows = {**self._summary, **summary}, rows
         if told or changed or gone or first:
             self._number += 1
-            self._changes.append(_event("change", {"summary": told, "assets": changed, "gone": gone}))
+            self._changes.append(_event("change", {"summary": _timed(told), "assets": changed, "gone": gone}))
             waited, self._changed = self._changed, asyncio.Event()
             waited.set()
 
@@ -194,6 +196,11 @@ def _difference(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in now.items() if name not in before or before[name] != value}
 
 
+def _timed(summary: dict[str, Any]) -> dict[str, Any]:
+    """With the daemon's clock, by which ages are to be told: that of whoever looks may be another."""
+    return {**summary, "time": time.time_ns() // 1_000_000}
+
+
 def _event(name: str, data: Any) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(data))
 
@@ -201,9 +208,10 @@ def _event(name: str, data: Any) -> bytes:
 def _summary(view: View, trouble: str) -> dict[str, Any]:
     return {
         "trouble": trouble or (f"not connected to the broker: {view.broker}" if view.broker else view.trouble),
-        "watched": view.watched,
+        "watched": f"no asset is watched: {trouble}" if trouble else view.watched,
         "broker": view.broker,
         "incidents": view.incidents,
+        "shelved": view.shelved,
         "values_per_s": _rounded(view.rates.get("values")),
         "rows_per_s": _rounded(view.rates.get("scored rows")),
         "lags": view.lags,

@@ -188,9 +188,10 @@ def test_the_fleet_on_a_screen(tmp_path: Path, mosquitto: Mosquitto, database: I
             until(lambda: screen()[0].endswith(" · lag mqtt 0 · lag influx 0"))
             lines = screen()
             assert lines[0].startswith("1 asset · ")
-            assert lines[1].split()[:3] == ["asset", "status", "score"]
-            assert lines[2].split()[:2] == [P1, "watched"]
-            assert re.search(r"  \d s ago  engine$", lines[2])
+            assert "the one asset is watched" in lines[1]
+            assert lines[2].split()[:3] == ["asset", "status", "score"]
+            assert lines[3].split()[:2] == [P1, "watched"]
+            assert re.search(r"  \d s ago  engine$", lines[3])
             assert _alive(tmp_path, P1)
         daemon.stop()
         gone = run("top", "--once", folder=tmp_path)
