@@ -70,13 +70,13 @@ class View:
     # As in `monitor.roll`, with `score`, `sensor`, `state`, `severity`, `incident` (the worst open one, in short),
     # `shelved` (how many of the open ones are) and `coverage`; what needs somebody first.
     assets: list[dict[str, Any]]
-    incidents: int  # open, of all assets, but those that are shelved
+    incidents: int  # open, of all assets, shelved ones as well
     rates: dict[str, float]  # values and scored rows a second; empty at the first look
     lags: dict[str, int]  # what each sink, and each channel, has not delivered yet
     trouble: str  # why nothing is scored; empty while something is
     books: dict[str, Any] = field(default_factory=dict)
     watched: str = ""  # what is wrong, whether everything is watched, and what is not
-    shelved: int = 0  # incidents that are open and shelved
+    shelved: int = 0  # how many of the incidents are
     broker: str = ""  # why it cannot be heard; empty while it can
     canary: str = ""  # what came of its latest fault; empty where there is none
     reasons: list[str] = field(default_factory=list)  # why the daemon is not ready, or degraded
@@ -128,17 +128,16 @@ class Fleet:
         broker = facts.get("broker", "")
         broker = "" if broker == "connected" else broker
         incidents = [each for row in assets for each in self._open.get(row["asset"], [])]
-        shelved = sum(map(is_shelved, incidents))
         shares = [row["coverage"]["share"] for row in rows if row["coverage"]]
         return View(
             assets=sorted(rows, key=_urgency),
-            incidents=len(incidents) - shelved,
+            incidents=len(incidents),
             rates=self._take_rates(books, now),
             lags=self._lags() | standing.get("lags", {}),
             trouble=broker or facts.get("not_scoring", ""),
             books=books,
             watched=sentence(rows, incidents, f"not connected to the broker: {broker}" if broker else ""),
-            shelved=shelved,
+            shelved=sum(map(is_shelved, incidents)),
             broker=broker,
             canary=_canary(json.loads(facts.get("canary", "{}"))),
             reasons=list(standing.get("reasons", ())),

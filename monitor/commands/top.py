@@ -170,8 +170,9 @@ def _table(assets: list[dict[str, Any]], width: int) -> Table:
 def _summary(view: View) -> Text:
     count = len(view.assets)
     parts = [Text(f"{count} asset{'' if count == 1 else 's'}")]
-    plural = "" if view.incidents == 1 else "s"
-    parts.append(Text(f"{view.incidents} open incident{plural}", style="bold red" if view.incidents else "green"))
+    waiting = view.incidents - view.shelved
+    plural = "" if waiting == 1 else "s"
+    parts.append(Text(f"{waiting} open incident{plural}", style="bold red" if waiting else "green"))
     if view.shelved:
         parts.append(Text(f"{view.shelved} shelved"))
     parts += [Text(f"{rate:.0f} {name}/s") for name, rate in view.rates.items()]
