@@ -25,6 +25,7 @@ def test_a_fault_is_injected_found_acknowledged_and_cleared(page: Page, engine: 
     assert keeps_the_focus(page, ".wrong button", ".wrong .since")
 
     page.press(".wrong a", "Everything of it")
+    assert keeps_the_focus(page, ".view-incident button.primary", ".figures .figure:nth-child(2)")
     page.press("button", "Acknowledge")
     page.write("dialog [name=who]", "Ada")
     page.write("dialog [name=why]", "on my way")
@@ -34,6 +35,7 @@ def test_a_fault_is_injected_found_acknowledged_and_cleared(page: Page, engine: 
 
     page.press("nav a", "Lab")
     page.press(f"button[aria-label$='{engine}']", "Mend")
+    page.until(lambda: not page.find(f"button[aria-label$='{engine}']", "Mend"), "it is mended")
     page.press("nav a", "Incidents")
     page.until(lambda: page.find("section[aria-labelledby=past-title] tr", engine))
     page.find("section[aria-labelledby=past-title] tr", engine)[0].find_element("css selector", ".what a").click()

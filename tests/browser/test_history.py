@@ -13,8 +13,9 @@ TAKE = """
 const [given, rows, done] = arguments;
 import("/page/history.js").then(({ History }) => {
   const history = new History(given);
+  const leaps = [260_000, 700_000, 86_400_000].map((time) => history.leaps({ time: [time] }));
   const had = rows.map((each) => history.take(each));
-  done({ ...history, going: null, had });
+  done({ ...history, going: null, had, leaps });
 }, (error) => done(String(error)));
 """
 
@@ -33,7 +34,10 @@ def rows(position: int, time: list[int], score: list[float | None], flow: list[f
 
 
 def test_rows_go_on_where_the_daemon_s_points_end(page: Page) -> None:
-    """Points of ten seconds over thirty: lowest, mean and highest of each; the oldest goes as a new one comes."""
+    """Points of ten seconds over thirty: lowest, mean and highest of each; the oldest goes as a new one comes.
+
+    A row a day ahead is none to go on with.
+    """
     nothing = {"low": [None] * 3, "mean": [None] * 3, "high": [None] * 3}
     given = {
         "from": 0, "to": 20_000, "width": 10_000, "position": 5, "time": [0, 10_000, 20_000],
@@ -50,6 +54,7 @@ def test_rows_go_on_where_the_daemon_s_points_end(page: Page) -> None:
     page.open("#/health")
     said = page.driver.execute_async_script(TAKE, given, steps)
     assert (said["position"], said["had"]) == (9, [True, False, True, True])
+    assert said["leaps"] == [False, True, True]
     assert said["time"] == [10_000, 20_000, 30_000]
     score, flow = said["score"], said["sensors"][0]
     assert (score["rows"], score["scored"]) == ([3, 1, 1], [3, 0, 1])

@@ -295,5 +295,5 @@ listen();
 route();
 // Views that were not opened yet can be opened while the daemon is away, too.
 addEventListener("load", () => setTimeout(() => {
-  for (const { module } of VIEWS) import(module).catch(() => null); // told where it is opened
+  for (const entry of VIEWS) import(entry.module).catch(() => null); // told where it is opened
 }, BESIDE_MS));

@@ -158,6 +158,7 @@ export async function show(root, _, page) {
   function heard(card) {
     text(card.heard, words.ago(card.row.heard));
     text(card.since, since(card.row));
+    card.since.hidden = !card.row.incident;
   }
 
   /* -- order and filters */
@@ -268,7 +269,7 @@ export async function show(root, _, page) {
     const shares = [...cards.values()].map((card) => card.row.coverage?.share).filter((share) => share !== undefined);
     const mean = shares.length ? shares.reduce((sum, share) => sum + share, 0) / shares.length : null;
     const shelved = summary.shelved ?? 0;
-    const open = (summary.incidents ?? 0) - shelved;
+    const open = summary.incidents === undefined ? null : summary.incidents - shelved;
     const tone = open ? "critical" : "good";
     put(counters,
       figure("Assets", words.number(cards.size, 9)),
