@@ -13,7 +13,7 @@ from config.mistakes import SettingsError, sentences
 from config.notify import wrong_address, wrong_token
 from config.regimes import keys_of
 from config.schema import fields, is_path, nest, pattern
-from config.secret import check_private, read_secret, secret
+from config.secret import NO_HEADER, check_private, in_a_header, read_secret, secret
 from config.settings import LEAST_TOKEN, Settings
 from config.shipped import asset_file, is_shipped, model_folder
 from config.sources import document_of, from_toml, origin_of
@@ -112,6 +112,8 @@ def _check(key: str, path: Path, environment: Mapping[str, str]) -> None:
     if name in {"password_file", "token_file", "hmac_key_file", "url_file"}:
         if len(read_secret(path, environment)) < LEAST_SECRET.get(key, 1):
             raise SettingsError([f"{path} has less than {LEAST_SECRET[key]} characters, so it could be guessed"])
+        if key == "http.token_file" and not in_a_header(read_secret(path, environment)):
+            raise SettingsError([f"{path} {NO_HEADER}"])
     elif name == "key_file":
         check_private(path, environment)
     elif name == "model":

@@ -30,6 +30,18 @@ def secret(value: SecretStr | None, file: Path | None) -> str | None:
     return None if file is None else file.read_text(encoding="utf-8").rstrip("\r\n")
 
 
+NO_HEADER = "must be printable ASCII without a blank at its ends: a browser could not send anything else"
+
+
+def in_a_header(token: str) -> bool:
+    r"""Whether whoever has a token can send it as `Authorization: Bearer`, a page as well.
+
+    >>> [in_a_header(text) for text in ("sixteen, or more", "größer", "a\tb", "blank ")]
+    [True, False, False, False]
+    """
+    return token.isascii() and token.isprintable() and token == token.strip()
+
+
 def read_secret(file: Path, environment: Mapping[str, str]) -> str:
     """The secret in a file that only its owner can read. Raises SettingsError with the remedy."""
     check_private(file, environment)

@@ -20,6 +20,7 @@ from config.mapping import PathSettings, mapping_mistakes
 from config.notify import NotifySettings
 from config.overlap import globs_overlap
 from config.own import OverrideSettings, OwnSettings, glob_mistakes, inherited, override_mistakes
+from config.secret import NO_HEADER, in_a_header
 from config.section import (
     Mistake,
     Section,
@@ -282,6 +283,8 @@ class HttpSettings(Section):
         yield from only_one(self, "token", "token_file")
         if self.token is not None and len(self.token.get_secret_value()) < LEAST_TOKEN:
             yield Mistake(("token",), f"has less than {LEAST_TOKEN} characters, so it could be guessed")
+        if self.token is not None and not in_a_header(self.token.get_secret_value()):
+            yield Mistake(("token",), NO_HEADER)
         if self.token is None and self.token_file is None and self.enabled:
             if not is_loopback(self.host):
                 yield Mistake(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from monitor.commands.judged_line import Rows, through
 from monitor.decode import ClassRoute
 from monitor.lab import judged, matched, uploaded, worker
 from monitor.lab.matched import LabError, match
-from monitor.lab.process import BusyError, Process
+from monitor.lab.process import BusyError, Process, Wanted
 from monitor.page import lab_api
 from monitor.page.reader import Reader
 from monitor.records import Status
@@ -25,7 +27,8 @@ from monitor.store import Store
 from simulator.fleet import Fleet
 from simulator.recording import Recording
 from simulator.records import SENSORS
-from tests.http_rig import Fake, ask, port
+from tests.http_rig import Fake, ask, port, raw
+from tests.rig import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -244,3 +247,51 @@ def test_one_at_a_time_and_not_for_ever(state: Path) -> None:
         process.run({"what": "sample", "model": SHIPPED})
     with process._one, pytest.raises(BusyError, match="try again"):
         process.run({"what": "sample", "model": SHIPPED})
+
+
+def test_only_so_many_files_are_brought_at_once(page: Any) -> None:
+    """Who comes while others still send theirs is told at once; as soon as one has left there is room."""
+    head = b"POST /api/v1/lab/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    wish = json.dumps({"model": SHIPPED}).encode()
+
+    def status() -> int:
+        return ask(page, "/api/v1/lab/score", "POST", wish, **JSON)[0]
+
+    with closing(raw(page)) as one, closing(raw(page)) as other:
+        for each in (one, other):
+            each.sendall(head + b"Content-Length: 5000000\r\n\r\n{")
+        until(lambda: status() == 429)
+    until(lambda: status() == 400)
+
+
+def test_a_run_ends_when_whoever_asked_hangs_up(
+    page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one need not wait for it. The run is one that would not end by itself."""
+    endless = tmp_path / "endless"
+    began = tmp_path / "began"
+    endless.write_text(f"#!/bin/sh\ntouch {began}\nexec sleep 3600\n")
+    endless.chmod(0o700)
+    wish = json.dumps({"model": SHIPPED, "duration_s": 60}).encode()
+
+    def status() -> int:
+        return ask(page, "/api/v1/lab/sample", "POST", wish, **JSON)[0]
+
+    with monkeypatch.context() as patched, closing(raw(page)) as connection:
+        patched.setattr(sys, "executable", str(endless))
+        connection.sendall(
+            b"POST /api/v1/lab/sample HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(wish), wish)
+        )
+        until(began.exists)
+        patched.undo()
+        assert status() == 429
+    until(lambda: status() == 200, seconds=20)
+
+
+def test_who_gives_up_ends_his_own_run_alone(state: Path) -> None:
+    """Before its process has begun as well."""
+    process, gone = Process(state), Wanted()
+    gone.give_up()
+    with pytest.raises(LabError, match="ended without a result"):
+        process.run({"what": "sample", "model": SHIPPED, "duration_s": 60}, wanted=gone)

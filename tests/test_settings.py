@@ -182,6 +182,13 @@ def test_a_value_where_a_section_belongs_and_the_other_way_round(file: Path) -> 
         ),
         ('[http]\ntoken = "short"\n', "2: http.token: has less than 16 characters, so it could be guessed"),
         (
+            '[http]\ntoken = "sechzehn Zeichen, groß"\n',
+            (
+                "2: http.token: must be printable ASCII without a blank at its ends: a browser could not send anything"
+                " else"
+            ),
+        ),
+        (
             '[influx]\nurl = "http://a"\nca_file = "engine.toml"\n',
             "3: influx.ca_file: given, but url is http://, so nothing would be encrypted",
         ),
@@ -351,7 +358,7 @@ def test_secret_takes_the_setting_or_the_file_without_the_end_of_its_line(tmp_pa
     assert secret(None, None) is None
 
 
-@pytest.mark.parametrize("name", ["lines", "mistakes", "overlap", "rules"])
+@pytest.mark.parametrize("name", ["lines", "mistakes", "overlap", "rules", "secret"])
 def test_the_examples_in_the_docstrings_hold(name: str) -> None:
     result = doctest.testmod(import_module(f"config.{name}"))
     assert (result.failed, result.attempted > 0) == (0, True)

@@ -85,6 +85,15 @@ def test_a_key_that_could_be_guessed_is_refused(tmp_path: Path, key: str) -> Non
     load(path, environment={})
 
 
+def test_a_token_that_no_browser_could_send_is_refused(tmp_path: Path) -> None:
+    """The page could sign nobody in with it."""
+    secret = tmp_path / "secret"
+    secret.write_text("sixteen, or more, größer\n", encoding="utf-8")
+    secret.chmod(0o600)
+    path = settings_file(tmp_path, '[http]\ntoken_file = "secret"\n')
+    assert f"http.token_file: {secret} must be printable ASCII" in refused(path)
+
+
 def test_a_token_given_twice_is_refused_without_telling_it(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("hunter2")
     (tmp_path / "secret").chmod(0o600)

@@ -126,6 +126,17 @@ def test_a_body_is_bounded(made: HttpPort, fake: Fake, body: bytes) -> None:
     assert b" %d " % expected in answer or not answer
 
 
+def test_a_body_that_is_announced_as_too_long_is_not_waited_for(made: HttpPort, fake: Fake) -> None:
+    """The answer comes before the first of its bytes."""
+    with closing(raw(made)) as connection:
+        connection.sendall(
+            b"POST /api/v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 99999999999\r\n\r\n"
+        )
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+    assert fake.commands == []
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -85,7 +85,10 @@ def test_ready_follows_the_broker_and_the_metrics_are_the_books(daemon: Daemon, 
 def _page_tells(daemon: Daemon, broker: Broker) -> None:
     """The page and what it asks for, of the real daemon: the same asset, hops and dead letters."""
     status, fleet = ask(daemon, "/api/v1/fleet")
-    assert (status, fleet["summary"]["watched"]) == (200, "0 of 1 assets are watched; 1 learning")
+    assert (status, fleet["summary"]["watched"]) == (
+        200,
+        "0 of 1 assets are watched; 1 learning; no incident is open",
+    )
     assert [(each["asset"], each["class"], each["state"]) for each in fleet["assets"]] == [
         ("plant//p1", "machine", "learning")
     ]

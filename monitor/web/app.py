@@ -59,7 +59,7 @@ class Guarded:
             await answer({"error": f"the head is over {LONGEST_HEAD} bytes"}, status)(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        refused = self._rules.refusal(scope["method"], headers)
+        refused = self._rules.refusal(scope["method"], scope["path"], headers)
         scope["state"]["known"] = refused is None
         if refused is None or (refused.status is HTTPStatus.UNAUTHORIZED and _without_token(scope)):
             await self._app(scope, receive, send)

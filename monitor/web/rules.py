@@ -4,7 +4,8 @@
   address (DNS rebinding) could read the answers.
 * What changes something must not come from a page of another origin: `Origin` and `Sec-Fetch-Site` are looked at,
   on loopback too, because any page in a browser of this machine can send requests there. The content type must be
-  JSON, which a page cannot send to another origin without being asked first; we answer no such question.
+  JSON, which a page cannot send to another origin without being asked first; we answer no such question. Nor may
+  what is read under /api/: such a page cannot read the answers, but it could ask until others get none.
 * A token is compared in constant time.
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 READS = frozenset({"GET", "HEAD"})
 FIRST_PARTY = frozenset({"same-origin", "none"})  # none: the user typed the address
 PORTS = {"http": 80, "https": 443}
+FACTS = "/api/"  # what begins so; a link to anything else may stand on any page
 
 # On every answer, whoever made it. A page would have a policy of its own.
 HEADERS = (
@@ -63,7 +65,7 @@ class Rules:
         """Whether only this machine can ask."""
         return is_loopback(self.host) and not self.allowed_hosts
 
-    def refusal(self, method: str, headers: Mapping[str, str]) -> Refusal | None:
+    def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> Refusal | None:
         """Why this request is refused; None where it is not. `headers` have lower-case names."""
         host = headers.get("host", "")
         if not self.is_ours(host):
@@ -71,7 +73,8 @@ class Rules:
                 HTTPStatus.MISDIRECTED_REQUEST, f"{host!r} is no name of this port: see http.allowed_hosts"
             )
         reads = method in READS
-        if not reads and (refused := _cross_site(host, headers)) is not None:
+        own = not reads or path.startswith(FACTS)
+        if own and (refused := _cross_site(host, headers)) is not None:
             return refused
         if not (reads and self.private) and not self.knows(headers):
             return Refusal(HTTPStatus.UNAUTHORIZED, "this needs the header Authorization: Bearer with http.token")
@@ -84,7 +87,7 @@ class Rules:
         if self.token is None:
             return True
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        # A head's bytes are read as Latin-1; who sends the token of a file sends it as it stands there, in UTF-8.
+        # A head's bytes are read as Latin-1; of the token the settings take ASCII alone.
         sides = (given.strip().encode("latin-1", "replace"), self.token.encode())
         digests = (hashlib.sha256(side).digest() for side in sides)
         return scheme.lower() == "bearer" and hmac.compare_digest(*digests)
