@@ -30,7 +30,7 @@ def secret(value: SecretStr | None, file: Path | None) -> str | None:
     return None if file is None else file.read_text(encoding="utf-8").rstrip("\r\n")
 
 
-NO_HEADER = "must be printable ASCII without a blank at its ends: a browser could not send anything else"
+NO_HEADER = "must be printable ASCII without a blank at its ends, or no browser could send it"
 
 
 def in_a_header(token: str) -> bool:
