@@ -75,8 +75,9 @@ def test_a_daemon_that_is_killed_tells_nothing_twice_and_no_end_is_lost(
             server.status = 200
             daemon.start()
             address = daemon.facts()["http"]
-            through = 'enginewatch_channel_messages_total{channel="hook"} 1\n'
-            until(lambda: through in answer(address, "/metrics")[1], why="the end")
+            nothing_waits = 'enginewatch_sink_lag{sink="channel:hook"} 0\n'
+            until(lambda: server.requests[-1][1]["status"] == "resolved", why="the end")
+            until(lambda: nothing_waits in answer(address, "/metrics")[1], why="it to be through")
             lose(mosquitto, "p1")
             until(lambda: server.requests[-1][1]["status"] == "firing", why="the next incident")
             said = [(body["status"], body["alerts"][0]["labels"]["alertname"]) for _, body in server.requests]
