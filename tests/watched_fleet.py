@@ -6,6 +6,7 @@ What is past is sent at once, so that a quarter of an hour takes a few seconds.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -113,4 +114,16 @@ def watched_fleet(folder: Path) -> Iterator[Influxd]:
         until(
             lambda: len(database.query("SELECT ready FROM enginewatch", DATABASE)) > 3, why="the daemon's figures"
         )
-        yield database
+        ends = threading.Event()
+
+        def go_on() -> None:
+            while not ends.wait(PERIOD_MS / 2000):
+                peer.publish_each(list(feed.due()))
+
+        thread = threading.Thread(target=go_on)  # else all would be silent soon
+        thread.start()
+        try:
+            yield database
+        finally:
+            ends.set()
+            thread.join()
