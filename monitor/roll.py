@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def roll(state: LineState, now: int, *, fits: bool = True) -> list[dict[str, Any]]:
     """A row for every asset, by name: class, when it was last heard, how it stands, its open incidents.
 
-    Whether its model still fits takes most of the time: who asks each second can do without (no `drift` then).
+    Whether its model still fits takes most of the time: who asks each second can do without (no `drift` then, nor
+    `never`, the sensors that it has not reported yet).
     """
     rows = [row for each in state.classes for row in _rows(state, each, now, fits=fits)]
     return sorted(rows, key=lambda row: (row["asset"], row["class"]))
@@ -65,7 +66,18 @@ def _rows(state: LineState, each: ClassState, now: int, *, fits: bool) -> Iterat
             row["drift"] = (
                 drift.verdict(each.drift, each.spec.drift, number).report() if each.spec.model_hash else None
             )
+            row["never"] = _never(each, number)
         yield row
+
+
+def _never(each: ClassState, number: int) -> list[str]:
+    """The sensors that an asset has never reported, though others: such a one is never missed (`sensor_check`)."""
+    if each.spec.sensor_check is None:
+        return []
+    missing = np.isnan(each.sensor_check.value[number])  # (C,)
+    if missing.all():  # nothing was heard of it that could tell
+        return []
+    return [each.spec.sensor_check.sensors[sensor] for sensor in np.flatnonzero(missing)]
 
 
 def _statuses(each: ClassState, stream: Int32) -> list[str]:

@@ -15,6 +15,7 @@ from monitor import alert
 from monitor.assemble import line_spec
 from monitor.incident import incident_id
 from monitor.records import Change, Float32, Outcome, Status
+from monitor.roll import roll
 from monitor.roughness import RoughnessConfig
 from tests.line_samples import HASH, START, Line, asked, spec_of, telemetry
 
@@ -259,6 +260,18 @@ def test_a_sensor_that_drops_out_is_an_incident_of_the_sensor() -> None:
     assert told(line)[:2] == [("sensor_dropout", "speed", "fired"), ("sensor_dropout", "speed", "cleared")]
     assert [seconds(event) for event in line.events[:2]] == [(100, 109), (100, 139)]
     assert line.events[0].summary == "speed has not been reported for 10 s"
+
+
+def test_a_sensor_that_never_reported_is_named_until_it_does() -> None:
+    """It may not be there at all, so it is no fault; who asks each second is not told."""
+    line = line_of()
+    run(line, 0, 25, lambda _: {"heat": None})
+    [found] = roll(line.state, START)
+    assert found["never"] == ["heat"]
+    run(line, 25, 40)
+    [found] = roll(line.state, START)
+    assert (found["never"], told(line)) == ([], [])
+    assert "never" not in roll(line.state, START, fits=False)[0]
 
 
 def test_an_engine_that_stands_has_no_faults() -> None:

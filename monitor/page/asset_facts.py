@@ -161,7 +161,19 @@ def _now(known: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """How it stands; null where the line could not be asked."""
     if known is None:
         return None
-    names = ("class", "model", "regime", "status", "heard", "newest", "threshold", "creep", "drift", "maintenance")
+    names = (
+        "class",
+        "model",
+        "regime",
+        "status",
+        "heard",
+        "newest",
+        "threshold",
+        "creep",
+        "drift",
+        "maintenance",
+        "never",
+    )
     return {name: known.get(name) for name in names}
 
 

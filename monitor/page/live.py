@@ -81,7 +81,11 @@ class Looker:
         if fits:
             self._fitted = now
             self._fits = {row["asset"]: row["drift"] for row in rows}
-        self._rows = [{**row, "drift": self._fits.get(row["asset"])} for row in rows]
+        # What only those rows have that tell whether models fit would come and go.
+        self._rows = [
+            {**{name: row[name] for name in row if name != "never"}, "drift": self._fits.get(row["asset"])}
+            for row in rows
+        ]
 
 
 class Hub:

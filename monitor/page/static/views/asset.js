@@ -327,7 +327,7 @@ export async function show(root, [key, given], page) {
     else if (now !== wrongNow) put(nodes.now, work, open.map((each) => wrong(each, acknowledge)));
     wrongNow = now;
     [...nodes.now.querySelectorAll(".since")].forEach((node, at) => text(node, since(open[at])));
-    if (told) put(nodes.figures, figures(row, told, history?.coverage));
+    if (told) put(nodes.figures, figures(row, told, history?.coverage, history?.now?.never ?? []));
   }
 
   function acknowledge(each) {

@@ -2,13 +2,16 @@
 
 import { badge, el, figure } from "../dom.js";
 import { now, when } from "../times.js";
-import { ago, duration, LIVES, number, percent, plain, reason, SEVERITIES, state, stateOf } from "../words.js";
+import {
+  ago, count, duration, LIVES, number, percent, plain, reason, SEVERITIES, state, stateOf,
+} from "../words.js";
 import { mostly } from "./asset_charts.js";
 import { addressOf, severityOf } from "./incidents.js";
 
 const MOST_BARS = 12;
 const MOST_INCIDENTS = 20;
 const MOST_GAPS = 12;
+const MOST_NAMED = 5; // sensors
 
 /* How much of time a point of a chart stands for. */
 export const width = (ms) => (ms < 1000 ? `${ms} ms` : ms < 10_000 ? `${number(ms / 1000, 2)} s` : duration(ms));
@@ -60,7 +63,7 @@ export function well(row) {
 }
 
 /* How it stands in figures. `row` is the fleet's, undefined where it has none; `told` is it or what the store knew. */
-export function figures(row, told, coverage) {
+export function figures(row, told, coverage, never) {
   const drift = told.drift && (told.drift.stands === "not yet" ? "not known yet" : told.drift.stands);
   const unscored = Object.entries(coverage?.reasons ?? {}).slice(0, 2)
     .map(([why, share]) => `${reason(why)} ${percent(share)}`);
@@ -72,8 +75,12 @@ export function figures(row, told, coverage) {
     figure("Fits its model", drift ?? "–", told.drift?.why?.[0]),
     figure("Scored, 24 h", percent(row?.coverage?.share ?? coverage?.share ?? null), unscored.join(", ")),
     figure("Last heard", ago(told.heard)),
+    never.length > 0 && figure("Never reported", count(never.length, "sensor"), named(never)),
   ];
 }
+
+const named = (sensors) =>
+  sensors.slice(0, MOST_NAMED).map(plain).join(", ") + (sensors.length > MOST_NAMED ? ", …" : "");
 
 /* What each sensor contributes to the score, beside the threshold. */
 export function bars(history, threshold) {
