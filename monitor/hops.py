@@ -58,6 +58,7 @@ class Beside:
     not_scoring: str = ""  # where the readings stopped, while nothing is scored
     broker: str = ""  # host:port
     http: str = ""  # its address
+    still_s: float = 0.0  # for which the live page was told of nothing, where that is too long
     influx: bool = False  # whether the settings have one
     levels: Mapping[str, Level] = field(default_factory=dict)  # "store", "journal", "disk": as looked at last
 
@@ -164,7 +165,8 @@ def _out(vitals: Vitals, figures: Figures, beside: Beside) -> Iterator[Hop]:
             lag=figures.lag.get(f"channel:{name}"),
             waiting="transitions",
         )
-    yield _hop("http", "serves this page", beside, said=beside.http)
+    still = f"the live stream has told nothing for {beside.still_s:.0f} s" if beside.still_s else ""
+    yield _hop("http", "serves this page", beside, light=still, said=beside.http)
 
 
 def _hop(

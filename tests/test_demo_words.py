@@ -78,9 +78,9 @@ def test_the_truth_is_told_in_physical_units() -> None:
 
 
 def test_the_status_line_tells_every_figure() -> None:
-    state = State(24.2, 23.7, 12, None, 1, {"mqtt": 0, "influx": 3})
+    state = State(360.2, 23.7, 12, None, 1, {"mqtt": 0, "influx": 3})
     line = str(words.status(state))
-    assert line == "24 readings/s · 24 scored/s · 12 streams · 1 open incident · lag mqtt 0, influx 3"
+    assert line == "360 values/s · 24 scored/s · 12 streams · 1 open incident · lag mqtt 0, influx 3"
     warming = str(words.status(replace(state, warming_up=(41, 60), scored_s=None)))
     assert "- scored/s" in warming
     assert "warming up 41/60" in warming
@@ -88,4 +88,4 @@ def test_the_status_line_tells_every_figure() -> None:
 
 def test_where_nothing_is_scored_the_line_says_why() -> None:
     state = State(0.0, trouble="not connected to the broker: the broker closed the connection")
-    assert str(words.status(state)) == f"0 readings/s · {state.trouble}"
+    assert str(words.status(state)) == f"0 values/s · {state.trouble}"

@@ -50,6 +50,7 @@ def test_all_is_well_and_in_order() -> None:
         (Vitals(influx="401"), Figures(), BESIDE, "influx", "degraded", "InfluxDB gets nothing, the rows are"),
         (Vitals(), Figures(), Beside(), "influx", "off", "influx.url is not set"),
         (Vitals(notify="refused"), Figures(), BESIDE, "notify", "degraded", "subscribers get nothing, it is kept"),
+        (Vitals(), Figures(), replace(BESIDE, still_s=42.4), "http", "degraded", "the live stream has told noth"),
         (Vitals(channels={"a": "no"}), Figures(), BESIDE, "channel a", "degraded", "kept until it gets through"),
     ],
 )  # fmt: skip

@@ -212,3 +212,27 @@ def test_who_leaves_at_the_wrong_moment_stops_nobody_else() -> None:
                 assert (await one).startswith(b"event: change")
 
     asyncio.run(tried())
+
+
+def test_a_look_that_comes_to_no_end_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody listens: health tells it."""
+    monkeypatch.setattr(live, "STUCK_S", 0.0)
+    monkeypatch.setattr(live, "EVERY_S", 0.01)
+    done = threading.Event()
+    hub = Hub(lambda: ({"done": done.wait(20)}, {}))
+
+    async def tried() -> None:
+        assert hub.stuck_s == 0
+        with hub._listening():
+            turning = asyncio.create_task(hub._turn())
+            await asyncio.sleep(0.05)
+            stuck = hub.stuck_s
+            assert stuck > 0
+            done.set()
+            async with asyncio.timeout(20):
+                await hub._after(0)
+            assert hub.stuck_s < stuck
+        await turning
+        assert hub.stuck_s == 0
+
+    asyncio.run(tried())

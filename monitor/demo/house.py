@@ -141,7 +141,7 @@ class House:
         self.watch = Watch(
             self._folder / "state",
             influx=wishes.influx is not None,
-            acknowledged=lambda: self.publisher.counters.acknowledged_messages,
+            acknowledged=lambda: self.publisher.counters.acknowledged_values,
         )
         self._parts.callback(self.watch.close)
         if not wishes.own_broker:

@@ -66,11 +66,11 @@ class Watch:
     """Looks at the daemon's store."""
 
     def __init__(self, state_dir: Path, *, influx: bool, acknowledged: Callable[[], int]) -> None:
-        """`influx`: it sends to InfluxDB as well; `acknowledged` counts the readings that the broker took."""
+        """`influx`: it sends to InfluxDB as well; `acknowledged` counts the values that the broker took."""
         self._file = state_dir / "store.db"
         self._influx = influx
         self._acknowledged = acknowledged
-        self._readings = Rate()
+        self._values = Rate()
         self._scored = Rate()
         self._opened: Store | None = None
         self._troubled: float | None = None  # since when nothing is scored
@@ -116,13 +116,13 @@ class Watch:
         """What the status line tells."""
         now = time.monotonic()
         facts, store = self._facts(), self.store
-        readings = self._readings.take(now, self._acknowledged())
+        values = self._values.take(now, self._acknowledged())
         books = self.books()
         if store is None or not books:
-            return State(readings_s=readings, trouble="the daemon is starting")
+            return State(values_s=values, trouble="the daemon is starting")
         scored = books["rows"]["scored"]
         return State(
-            readings_s=readings,
+            values_s=values,
             scored_s=self._scored.take(now, scored),
             streams=books["streams"],
             warming_up=None if scored or not books["warmest"] else tuple(books["warmest"]),

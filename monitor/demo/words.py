@@ -26,7 +26,7 @@ LONGEST_SYMBOL = 4  # a longer unit is a description
 class State:
     """What the status line tells. None = not known yet."""
 
-    readings_s: float | None  # a second, acknowledged by the broker
+    values_s: float | None  # a second, acknowledged by the broker
     scored_s: float | None = None  # rows a second that the model scored
     streams: int = 0
     warming_up: tuple[int, ...] | None = None  # ticks in the fullest window, and its length; None = it scores
@@ -37,7 +37,7 @@ class State:
 
 def status(state: State) -> Text:
     """One line."""
-    parts = [_rate(state.readings_s, "readings/s")]
+    parts = [_rate(state.values_s, "values/s")]
     if state.trouble:
         parts.append(Text(state.trouble, style="yellow"))
     else:

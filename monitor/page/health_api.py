@@ -22,12 +22,13 @@ from monitor.printable import printable
 from monitor.rate import Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from monitor.health import Figures
+    from monitor.page.live import Hub
     from monitor.page.reader import Reader
     from monitor.page.sources import Sources
     from monitor.records import DeadLetter
@@ -44,8 +45,10 @@ KEPT_S = 1.0  # an answer, for those who ask at about the same time
 class Health:
     """All of it; for one thread at a time."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, still: Callable[[], float]) -> None:
+        """`still` tells for how many seconds the live stream has told nothing, where that is too long."""
         self._sources = sources
+        self._still = still
         self._letters: list[DeadLetter] = []
         self._letters_due = -math.inf
         self._rates = {name: Rate() for name in ("messages", "records", "values", "rows", "lines")}
@@ -58,6 +61,7 @@ class Health:
             sources.beside(),
             rates=self._take(figures),
             errors=sources.vitals.errors(),
+            still_s=self._still(),
             not_scoring=facts.get("not_scoring", "") if not vitals.broker else "",
         )
         _, ready = readyz(vitals)
@@ -90,9 +94,9 @@ class Health:
         return {name: self._rates[name].take(now, count) for name, count in counts.items()}
 
 
-def routes(sources: Sources, reader: Reader) -> list[Route]:
+def routes(sources: Sources, reader: Reader, hub: Hub) -> list[Route]:
     """Those of this view."""
-    health = Health(sources)
+    health = Health(sources, lambda: hub.stuck_s)
     kept: dict[str, Any] = {"at": -KEPT_S, "health": None}
 
     def look(store: Store) -> dict[str, Any]:

@@ -9,6 +9,7 @@ at once; further ones are told to come back.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ log = structlog.get_logger()
 
 EVERY_S = 1.0
 REST_S = 0.1  # at the least, where a look takes long
+STUCK_S = 15.0  # without a look, while somebody listens, after which health says so
 STILL_S = 15.0  # without a change, after which a line is sent that says nothing, so that a dead connection shows
 LISTENERS = 24  # fewer than connections (`monitor.web.bounded`), so that others are answered as well
 KEPT = 20  # changes, for who is slow
@@ -101,7 +103,14 @@ class Hub:
         self._changes: deque[bytes] = deque(maxlen=KEPT)  # the latest of them, oldest first
         self._changed = asyncio.Event()  # set at the next change, and then no more: each change has its own
         self._task: asyncio.Task[None] | None = None
+        self._turned = math.inf  # when it last looked, or began to; infinite while nobody listens
         self.listeners = 0
+
+    @property
+    def stuck_s(self) -> float:
+        """Seconds for which those who listen were told of nothing, where that is too long; from any thread."""
+        still = time.monotonic() - self._turned
+        return still if still >= STUCK_S else 0.0
 
     def respond(self, request: Request) -> Response:
         """The stream, for one who listens. Raises HTTPException where too many do."""
@@ -155,13 +164,16 @@ class Hub:
 
     async def _turn(self) -> None:
         """Look once a second until nobody listens; who comes then begins with the whole state."""
+        self._turned = time.monotonic()
         while self.listeners:
             began = time.monotonic()
             try:
                 self._take(*await to_thread.run_sync(self._look, limiter=self._one))
+                self._turned = time.monotonic()
             except Exception as error:  # noqa: BLE001 - a mistake of ours: whoever listens keeps what there was
                 log.error("live_look_failed", reason=f"{type(error).__name__}: {error}")
             await asyncio.sleep(max(REST_S, EVERY_S - (time.monotonic() - began)))
+        self._turned = math.inf
         self._number, self._summary, self._rows = 0, {}, {}
         self._changes.clear()
 

@@ -37,7 +37,7 @@ def routes(sources: Sources) -> list[Route]:
         *of_files(),
         Route("/api/v1/live", live, methods=["GET"]),
         *fleet_api.routes(hub, reader),
-        *health_api.routes(sources, reader),
+        *health_api.routes(sources, reader, hub),
         *asset_routes(sources, reader),
         *lab_api.routes(sources.folder, reader),
         *demo_api.routes(sources.simulator),
