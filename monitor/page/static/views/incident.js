@@ -34,7 +34,10 @@ export async function show(root, [id], page) {
     focused(root, draw);
   }
 
-  const worked = () => page.live.assets.get(incident.asset)?.maintenance ?? null;
+  /* The maintenance of its asset, null where there is none. */
+  function worked() {
+    return page.live.assets.get(incident.asset)?.maintenance ?? null;
+  }
 
   function draw() {
     const { asset, name, open, title, verdict } = incident;
