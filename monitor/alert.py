@@ -292,7 +292,9 @@ def command(
         if done is not None:
             text = asked.why or f"{done} by {asked.who or 'somebody'}"
             event = _event(state, config, stream, point, done, text, int(newest[stream]), moment)
-            events.append(replace(event, who=asked.who, why=asked.why, until=asked.until))
+            # What is acknowledged while it is shelved stays so: its end is told with that, too.
+            until = event.until if asked.until is None else asked.until
+            events.append(replace(event, who=asked.who, why=asked.why, until=until))
     return events
 
 

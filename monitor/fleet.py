@@ -263,7 +263,7 @@ def _wrong(incidents: list[AlertEvent]) -> str:
     if warnings:
         parts.append(f"{warnings} warning{'' if warnings == 1 else 's'}")
     if shelved:
-        parts.append(f"{shelved} shelved")
+        parts.append(f"{shelved} shelved incident{'' if shelved == 1 else 's'}")
     return ", ".join(parts)
 
 

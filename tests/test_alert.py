@@ -186,9 +186,11 @@ def test_shelving_ends_when_it_said_it_would() -> None:
     (event,) = watch_.ask("shelve", incident=name, until=80_000, who="kim", why="known")
     assert (event.transition, event.until, event.who, event.why) == (Transition.SHELVED, 80_000, "kim", "known")
     assert watch_.look(79_999) == []
+    (event,) = watch_.ask("acknowledge", incident=name)
+    assert event.until == 80_000  # it is shelved as before
     assert watch_.look(80_000) == [("plant//a", "unshelved")]
     assert watch_.look(81_000) == []
-    assert watch_.phase() == Phase.FIRING
+    assert watch_.phase() == Phase.ACKNOWLEDGED
 
 
 def test_shelved_it_clears_by_itself_and_comes_back_shelved() -> None:

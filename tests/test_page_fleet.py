@@ -107,7 +107,7 @@ def test_what_is_shelved_is_counted_apart_until_it_is_over(store: Store) -> None
         assert rows["a"]["shelved"] == 2 - incidents
         assert rows["a"]["incident"]["shelved"] == (None if incidents == 2 else until)
         assert rows["a"]["incident"]["transition"] == event.transition
-        critical = "1 critical incident, of a, 1 warning" if incidents == 2 else "1 warning, 1 shelved"
+        critical = "1 critical incident, of a, 1 warning" if incidents == 2 else "1 warning, 1 shelved incident"
         assert view.watched == f"{critical}; every asset is watched"
     store.write(9, result([], [replace(shelved, event_id="again")]))
     store.write(10, result([], [transition(Transition.FIRED, 9, incident="second", stream="a")]))

@@ -143,7 +143,7 @@ function moment(each) {
       badge(known, transition === "fired" ? "fired" : known.word),
       el("time", { class: "dim number", datetime: new Date(time).toISOString() }, when(time)),
       who && el("span", {}, `by ${who}`),
-      until && el("span", {}, `until ${when(until)}`)),
+      until && el("span", {}, `${transition === "shelved" ? "" : "shelved "}until ${when(until)}`)),
     said(each).filter(Boolean).map((words) => el("p", {}, words)));
 }
 

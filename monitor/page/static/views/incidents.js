@@ -214,7 +214,8 @@ export async function show(root, _, page) {
 function further(each) {
   if (!each.open || each.state === "firing") return VERDICTS[each.verdict] ?? "";
   const by = each.who ? ` by ${each.who}` : "";
-  return `${lifeOf(each).word}${by}${each.until ? ` until ${when(each.until)}` : ""}`;
+  const shelf = each.state === "shelved" ? "" : ", shelved";
+  return `${lifeOf(each).word}${by}${each.until ? `${shelf} until ${when(each.until)}` : ""}`;
 }
 
 /* A table of incidents, {node, draw(incidents, why there are none)}. A row is made anew only where it says something
