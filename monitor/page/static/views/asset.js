@@ -234,9 +234,9 @@ export async function show(root, [key, given], page) {
   }
 
   /* A sensor without a reading in all of this range. */
-  function unheard({ mean }) {
+  function unheard({ name, mean }) {
     if (mean.some((each) => each !== null) || !history.score.rows.some((each) => each)) return null;
-    const never = history.begins !== null && history.from <= history.begins;
+    const never = history.now?.never?.includes(name) && history.begins !== null;
     return el("span", { class: "dim" }, never
       ? `never reported, since ${when(history.begins)}`
       : "no reading in this range");

@@ -281,6 +281,10 @@ export async function show(root, _, page) {
       figure("Scored of the last 24 h", words.percent(mean)),
       lags.map(([sink, lag]) => figure(`Waiting for ${SINKS[sink] ?? sink}`, words.number(lag, 9))));
     text(said, summary.watched ?? "");
+    const states = new Set([...cards.values()].map(({ row }) => words.stateOf(row)));
+    const worst = summary.broker || states.has("critical") ? "critical" : open && "warning";
+    attribute(said, "class", worst ? "toned" : "dim");
+    attribute(said, "data-tone", worst || null);
   }
 
   return {
@@ -345,7 +349,7 @@ function incidents({ incidents: many, incident }) {
 /* For how long it has been so, and whether somebody said that they know. */
 function since({ incidents: many, incident }) {
   if (!many || !incident) return "";
-  const known = { acknowledged: "acknowledged", shelved: "shelved" }[incident.transition];
+  const known = incident.shelved ? "shelved" : incident.transition === "acknowledged" && "acknowledged";
   return `for ${words.duration(now() - incident.started)}${known ? `, ${known}` : ""}`;
 }
 
