@@ -1,5 +1,6 @@
 /* What operators say of incidents and assets: a question in a dialog, then a command through the door that all use. */
 
+import { identifier } from "./api.js";
 import { fromInput, now, toInput } from "./times.js";
 
 const HOUR = 3_600_000;
@@ -124,7 +125,15 @@ export async function act(page, action, about) {
    why. */
 export async function together(page, action, several, name) {
   const question = ACTIONS[action]({ name });
+  const ids = new Map(); // what was said -> the command's id
   let done = 0;
+
+  /* What is said a second time because no answer came has the same id, and is carried out once. */
+  function identified(said) {
+    const key = JSON.stringify(said);
+    if (!ids.has(key)) ids.set(key, identifier());
+    return { id: ids.get(key), ...said };
+  }
 
   async function carryOut(values) {
     remember(values.who);
@@ -133,7 +142,7 @@ export async function together(page, action, several, name) {
     for (const about of several) {
       const of = OF_ASSETS.has(action) || !about.incident ? { asset: about.asset } : { incident: about.incident };
       try {
-        const answer = await page.command({ action, ...of, ...said });
+        const answer = await page.command(identified({ action, ...of, ...said }));
         if (answer.done) done += 1;
         else refused.push(answer.reply || "The daemon did not do it, and does not say why.");
       } catch (error) {

@@ -115,7 +115,7 @@ export const command = (fields) =>
   post("api/v1/commands", { id: identifier(), who: "page", ts: Math.round(now()), ...fields });
 
 /* Every command has an id of its own, so that it is carried out once. crypto.randomUUID is there on https alone. */
-function identifier() {
+export function identifier() {
   const random = crypto.getRandomValues(new Uint8Array(16));
   return `page-${Array.from(random, (each) => each.toString(16).padStart(2, "0")).join("")}`;
 }
