@@ -156,7 +156,7 @@ class Fleet:
         self._open = {stream: sorted(incidents, key=_gravity) for stream, incidents in found.items()}
 
     def _read_coverage(self, now: float) -> None:
-        """How much of the last day every asset was scored, anew each minute."""
+        """How much of the last day every asset was scored, anew after seconds; a large fleet waits longer."""
         if now < self._coverage_due:
             return
         began = time.perf_counter()

@@ -284,7 +284,7 @@ class Store(StoreFile):
     def counts(self) -> tuple[int, int, int]:
         """How many incidents of real assets are open, how many dead letters are kept, and the bytes in use."""
         counts = (
-            f"SELECT (SELECT count(*) FROM incident WHERE open = 1 AND {event_store.OF_ASSETS}),"  # noqa: S608
+            f"SELECT (SELECT count(*) FROM incident WHERE open = 1 AND {event_store.OF_ASSETS}),"  # noqa: S608 - our own words
             " (SELECT count(*) FROM dead_letter)"
         )
         incidents, letters = self._connection.execute(counts).fetchone()

@@ -171,7 +171,7 @@ def test_the_doctor_has_nothing_to_say_of_the_composed_plant(
     password.touch(0o600)
     password.write_text(secrets["MACHINES_PASSWORD"])
     fleet = [
-        word.replace("mosquitto:1883", f"{broker.host}:{broker.port}").replace("/tmp/password", str(password))  # noqa: S108
+        word.replace("mosquitto:1883", f"{broker.host}:{broker.port}").replace("/tmp/password", str(password))  # noqa: S108 - of a container
         for word in SERVICES["fleet"]["command"]
     ]
     with subprocess.Popen([*COMMAND, *fleet], env=environment(), stdout=subprocess.DEVNULL) as machines:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from config.settings import MqttSettings
+from config.settings import HttpSettings, MqttSettings
 from monitor.demo.stream import BLOCK, LIVE_BLOCK, Stream
 from monitor.page import demo_api
 from monitor.page.simulator import Simulator
@@ -169,7 +169,5 @@ def test_where_no_fleet_takes_orders_there_is_nothing_to_order() -> None:
 
 @pytest.mark.parametrize("topic", ["a/#", "$SYS/a", "/a"])
 def test_a_topic_that_is_none_is_refused(topic: str) -> None:
-    from config.settings import HttpSettings  # noqa: PLC0415
-
     with pytest.raises(ValueError, match="cannot be a topic"):
         HttpSettings(simulator_topic=topic)

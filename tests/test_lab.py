@@ -21,6 +21,7 @@ from monitor.lab import judged, matched, uploaded, worker
 from monitor.lab.matched import LabError, match
 from monitor.lab.process import BusyError, Process, Wanted
 from monitor.page import lab_api
+from monitor.page.numbers import full
 from monitor.page.reader import Reader
 from monitor.records import Status
 from monitor.store import Store
@@ -75,7 +76,7 @@ def test_an_uploaded_file_has_the_scores_of_the_line_that_evaluates_it(state: Pa
     found = answered(state, content, name="../run.csv")
     got = dict(zip(found["chart"]["time"], found["chart"]["mean"], strict=True))
     times = recording.time // 500 * 500
-    assert [got[time] for time in times.tolist()] == judged.numbers(expected.rows.score)
+    assert [got[time] for time in times.tolist()] == full(expected.rows.score)
     assert found["status"] == {"warming_up": 59, "scored": 91}
     assert "ENGINE SPEED as engine_speed" in found["notes"][0]
     assert found["training"]["quantiles"][0][0] == 0.5

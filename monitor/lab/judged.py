@@ -13,6 +13,7 @@ from monitor.commands.judged_line import first_tick, through
 from monitor.decode import TELEMETRY_TOPIC, ClassRoute
 from monitor.false_alarms import NormalRows, false_alarms
 from monitor.lab.matched import LabError
+from monitor.page.numbers import full, one
 from monitor.records import Status
 from monitor.spec import LineSpec
 
@@ -81,10 +82,10 @@ def told(recording: Recording, outcome: Outcome, spec: ClassSpec, header: Header
         "chart": {
             "time": chart.time.tolist(),
             "width_ms": chart.width,
-            "low": numbers(trend.low),
-            "mean": numbers(trend.mean),
-            "high": numbers(trend.high),
-            "threshold": numbers(trend.threshold),
+            "low": full(trend.low),
+            "mean": full(trend.mean),
+            "high": full(trend.high),
+            "threshold": full(trend.threshold),
         },
         "sensors": _sensors(rows, time, readings, header),
         "incidents": [
@@ -120,10 +121,10 @@ def _sensors(rows: Rows, time: Any, readings: history.Readings, header: Header) 
             "unit": header.sensors[c].unit,
             "peak": None if peak[c] < 0 else round(float(peak[c]), 4),
             "peak_time": None if peak[c] < 0 else int(time[at[c]]),
-            "low": numbers(readings.low[:, c]),
-            "mean": numbers(readings.mean[:, c]),
-            "high": numbers(readings.high[:, c]),
-            "expected": numbers(readings.expected[:, c]),
+            "low": full(readings.low[:, c]),
+            "mean": full(readings.mean[:, c]),
+            "high": full(readings.high[:, c]),
+            "expected": full(readings.expected[:, c]),
         }
         for c in np.argsort(-peak, kind="stable")[:SENSORS_SHOWN].tolist()
     ]
@@ -186,9 +187,9 @@ def _predicted(found: FalseAlarms, source: str, assets: int, rows: int) -> dict[
         "rows": rows,
         "days": found.days,
         "incidents": found.incidents.tolist(),
-        "a_day": numbers(found.a_day),
-        "at_least": numbers(np.array([low for low, _ in bounds])),
-        "at_most": numbers(np.array([high for _, high in bounds])),
+        "a_day": full(found.a_day),
+        "at_least": [one(low) for low, _ in bounds],
+        "at_most": [one(high) for _, high in bounds],
     }
 
 
@@ -207,11 +208,6 @@ def quantiles_of_training(card: str) -> list[tuple[float, float]]:
     line = QUANTILES.search(card)
     found = QUANTILE.findall(line[1]) if line else []
     return [(round(float(share) / 100, 6), float(value.rstrip("."))) for share, value in found]
-
-
-def numbers(column: Sequence[float] | Float32 | Float64) -> list[float | None]:
-    """As JSON has numbers: None where there is none, and no more digits than a picture shows."""
-    return [None if each != each else float(f"{each:.6g}") for each in np.asarray(column).tolist()]  # noqa: PLR0124
 
 
 def _word(status: int) -> str:

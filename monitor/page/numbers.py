@@ -31,3 +31,12 @@ def short(values: npt.NDArray[np.floating[Any]]) -> list[float | None]:
 def one(value: float | None) -> float | None:
     """A number, or null where it is none."""
     return None if value is None or not np.isfinite(value) else float(f"{value:.6g}")
+
+
+def full(values: npt.NDArray[np.floating[Any]]) -> list[float | None]:
+    """Numbers (N,) with six digits of each, for those who compare them.
+
+    >>> full(np.array([0.123456789, 12.3456789, np.nan]))
+    [0.123457, 12.3457, None]
+    """
+    return [one(value) for value in values.tolist()]
