@@ -164,7 +164,6 @@ class Publisher(Link):
 
     def on_up(self, *, session_present: bool) -> None:  # noqa: ARG002 - there is no session to lose
         """Publish the publisher's own status, and queue what has to be sent again before all the rest."""
-        self._up = True
         self.forget_published()  # paho would repeat what was in flight too early: behind it comes what is older
         again = [*(outgoing for _, outgoing in self._spool), *self._flying.values()]
         again.sort(key=lambda outgoing: outgoing.number)
@@ -172,6 +171,7 @@ class Publisher(Link):
         self._flying.clear()  # only now, so that nothing is ever in neither of the two
         self._spool.clear()  # what is acknowledged again comes back
         self.publish(self._own_status, encode_status(online=True, time=_now()), retain=True)
+        self._up = True  # last: from here on `_outstanding` counts what comes again
         self._tell()
 
     def on_down(self, reason: str) -> None:  # noqa: ARG002 - it stands in `problem`
