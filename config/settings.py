@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from config.addresses import is_loopback
 from config.canary import NAME as CANARY
 from config.canary import CanarySettings
+from config.fleet import FleetSettings
 from config.mapping import PathSettings, mapping_mistakes
 from config.notify import NotifySettings
 from config.overlap import globs_overlap
@@ -326,6 +327,7 @@ class Settings(BaseSettings):
     commands: CommandSettings = Field(CommandSettings(), description="commands")
     http: HttpSettings = Field(HttpSettings(), description="the HTTP port")
     canary: CanarySettings = Field(CanarySettings(), description="a simulated engine with known faults")
+    fleet: FleetSettings = Field(FleetSettings(), description="the line on Spark")
     log: LogSettings = Field(LogSettings(), description="the log")
 
     @classmethod

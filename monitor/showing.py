@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from config.settings import Settings
     from monitor.canary.run import Canary
-    from monitor.fleet import Fleet
+    from monitor.overview import Fleet
     from monitor.line import Line
     from monitor.page.simulator import Simulator
     from monitor.promotion import Promotion
@@ -60,7 +60,7 @@ class Showing:
 
     @cached_property
     def _fleet(self) -> Fleet:
-        from monitor.fleet import Fleet  # noqa: PLC0415 - only where somebody wants to see it
+        from monitor.overview import Fleet  # noqa: PLC0415 - only where somebody wants to see it
 
         return Fleet(self._store)
 

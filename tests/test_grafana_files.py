@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from deploy.grafana.make.__main__ import FOLDER, written
-from monitor.fleet import SEVERITIES
+from monitor.overview import SEVERITIES
 from monitor.synthetic import SITE
 
 BOARDS = {file.stem: json.loads(file.read_text()) for file in sorted((FOLDER / "dashboards").glob("*.json"))}

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from monitor.commands.top import screen
-from monitor.fleet import COVERED_MS, Fleet
+from monitor.overview import COVERED_MS, Fleet
 from monitor.page import fleet_api
 from monitor.records import Stretches, Transition
 from monitor.store import Store
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from monitor.fleet import View
+    from monitor.overview import View
 
 MINUTE = 60_000
 
@@ -192,7 +192,7 @@ def test_the_latest_score_is_the_same_for_who_follows_and_who_looks_back(
     store: Store, behind: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each asset's newest row counts, in the batch and among batches; one without a new row keeps what it had."""
-    monkeypatch.setattr("monitor.fleet.BEHIND", behind)
+    monkeypatch.setattr("monitor.overview.BEHIND", behind)
     rows = [row(name) for name in ("a", "b", "c", "never")]
     fleet = Fleet(store)
     store.write(1, result([batch(("a", 1), ("b", 1), score=0.1), batch(("c", 1), score=0.2)]))

@@ -43,7 +43,7 @@ class Channels:
         own_topic: str,
         look: Callable[[], Sequence[Mapping[str, Any]] | None],
     ) -> None:
-        """Nothing is sent before `start`. `look` gives the rows of `monitor.fleet`. Raises MqttError."""
+        """Nothing is sent before `start`. `look` gives the rows of `monitor.overview`. Raises MqttError."""
         page = page_of(settings.http)
         self._all = made(settings.notify, page, ledger, Census(line, plant_of))
         self._ledger = ledger

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class HomeAssistant(Link):
     """Looks at the fleet now and then, and publishes what is new, on a thread and a connection of its own.
 
-    `look` gives the rows of `monitor.fleet`, None where the line is busy; it is called on this thread. `note`
+    `look` gives the rows of `monitor.overview`, None where the line is busy; it is called on this thread. `note`
     keeps a fact in the store, and `noted` is what it was.
     """
 

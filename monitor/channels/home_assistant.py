@@ -78,7 +78,7 @@ def description(stream: str, asset_class: str, own: str, page: str) -> dict[str,
 
 
 def state(row: Mapping[str, Any]) -> dict[str, Any]:
-    """An asset's state, of its row in `monitor.fleet`."""
+    """An asset's state, of its row in `monitor.overview`."""
     worst = row["incident"]
     told = GOOD if worst is None else f"{wording.state(worst['kind'])}: {worst['summary']}"
     if worst is not None and worst["kind"] in wording.FAULTS:  # of which the words begin with the sensor

@@ -21,7 +21,7 @@ from monitor.cli import UserError
 from monitor.commands.asking import question
 from monitor.commands.assets import known
 from monitor.commands.common import open_store, state_arguments, state_folder
-from monitor.fleet import Fleet
+from monitor.overview import Fleet
 from monitor.printable import json_line
 from monitor.wording import duration
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from monitor.fleet import View
+    from monitor.overview import View
 
 EVERY_S = 1.0
 COLUMNS = ("asset", "status", "score", "threshold", "sensor", "incidents", "scored", "heard", "class")

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
 from monitor.door import CommandError
-from monitor.fleet import Fleet
+from monitor.overview import Fleet
 from monitor.schema import StoreError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from monitor.fleet import View
+    from monitor.overview import View
     from monitor.page.sources import Sources
 
 log = structlog.get_logger()

@@ -1,0 +1,1 @@
+"""The line past one machine: the same `pipeline.step` on Spark Structured Streaming, reading Kafka (an extra)."""
