@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import discovered
 
-pytest_plugins = ["tests.servers.brokers", "tests.servers.influxd", "tests.trained"]
+pytest_plugins = ["tests.servers.brokers", "tests.servers.influxd", "tests.servers.spark", "tests.trained"]
 
 # Seconds prove nothing on a machine that does other things, too.
 settings.register_profile("enginewatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
