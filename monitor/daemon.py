@@ -37,7 +37,7 @@ from monitor.synthetic import is_synthetic
 from monitor.upkeep import Upkeep
 from monitor.vitals import Gatherer
 from monitor.watch import Facts, Watch
-from monitor.web.asked import Asked
+from monitor.web.asked import asked_of
 from monitor.web.server import HttpPort
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Daemon:
         self._http = HttpPort(
             settings.http,
             secret(settings.http.token, settings.http.token_file),
-            Asked(self._vitals.vitals, self._vitals.figures, self._door.command, self._page),
+            asked_of(self._vitals.vitals, self._vitals.figures, self._door.command, self._page),
             told=lambda said: self._note({"http": said}),
         )
 

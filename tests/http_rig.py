@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from config.settings import HttpSettings
 from monitor.health import Figures, Vitals
-from monitor.web.asked import Asked
+from monitor.web.asked import Asked, asked_of
 from monitor.web.server import HttpPort
 from tests.rig import until
 
@@ -38,7 +38,7 @@ class Fake:
         return []
 
     def asked(self) -> Asked:
-        return Asked(lambda: self.vitals, Figures, self.command, self.further)
+        return asked_of(lambda: self.vitals, Figures, self.command, self.further)
 
 
 @contextmanager

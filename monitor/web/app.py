@@ -21,7 +21,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from monitor.exposition import CONTENT_TYPE, exposition
-from monitor.health import livez, metrics, readyz
 from monitor.web.body import whole_body
 from monitor.web.rules import HEADERS, READS
 
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from monitor.health import Vitals
-    from monitor.web.asked import Asked
+    from monitor.web.asked import Asked, Judged
     from monitor.web.rules import Rules
 
 log = structlog.get_logger()
@@ -104,17 +102,17 @@ def make_app(asked: Asked, rules: Rules) -> ASGIApp:
     """The application, behind its guard."""
     limiter = CapacityLimiter(AT_ONCE)
 
-    async def probe(request: Request, judge: Callable[[Vitals], tuple[bool, dict[str, object]]]) -> Response:
-        good, said = judge(asked.vitals())
+    async def probe(request: Request, judge: Callable[[], Judged]) -> Response:
+        good, said = judge()
         told = said if request.scope["state"]["known"] else {"status": said["status"]}
         return answer(told, HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def measured(_: Request) -> Response:
-        figures = await to_thread.run_sync(asked.figures, limiter=limiter)
-        return Response(exposition(metrics(asked.vitals(), figures)), media_type=CONTENT_TYPE)
+        page = await to_thread.run_sync(lambda: exposition(asked.metrics()), limiter=limiter)
+        return Response(page, media_type=CONTENT_TYPE)
 
     async def command(request: Request) -> Response:
-        if phase := asked.vitals().phase:
+        if phase := asked.phase():
             return answer({"error": f"the daemon is {phase}: try again"}, HTTPStatus.SERVICE_UNAVAILABLE)
         body = await whole_body(request, LONGEST_BODY)
         said = await to_thread.run_sync(asked.command, body, limiter=limiter)
@@ -122,8 +120,8 @@ def make_app(asked: Asked, rules: Rules) -> ASGIApp:
 
     app = Starlette(
         routes=[
-            Route("/livez", partial(probe, judge=livez), methods=["GET"]),
-            Route("/readyz", partial(probe, judge=readyz), methods=["GET"]),
+            Route("/livez", partial(probe, judge=asked.live), methods=["GET"]),
+            Route("/readyz", partial(probe, judge=asked.ready), methods=["GET"]),
             Route("/metrics", measured, methods=["GET"]),
             Route("/api/v1/commands", command, methods=["POST"]),
             *asked.further(),
