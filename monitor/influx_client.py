@@ -50,8 +50,7 @@ class InfluxClient:
 
     def __init__(self, settings: InfluxSettings, token: str | None) -> None:
         """Raises ValueError for a token that no HTTP header can carry; the token itself is not repeated."""
-        if token and not (token.isascii() and token.isprintable()):
-            raise ValueError("influx.token holds characters that a token cannot have, perhaps a line's end")
+        check_token(token)
         self._settings = settings
         self._token = token
         self._client: Any = None
@@ -75,7 +74,7 @@ class InfluxClient:
                 return int(expired[1])
             raise _judged(error, settings) from error
         except (HTTPError, OSError) as error:
-            raise Unavailable(_connection_trouble(error, settings)) from error
+            raise Unavailable(connection_trouble(error, settings)) from error
         except UnicodeDecodeError as error:
             raise Unavailable(f"{settings.url} does not answer like InfluxDB: see influx.url") from error
         return 0
@@ -98,20 +97,26 @@ class InfluxClient:
                 org=settings.org,
                 timeout=max(1, int(settings.timeout_s * 1_000)),
                 enable_gzip=False,
-                ssl_context=self._tls(),
+                ssl_context=tls(settings),
                 retries=False,
             )
         return self._client.write_api(write_options=SYNCHRONOUS)
 
-    def _tls(self) -> ssl.SSLContext | None:
-        """The context for https. Raises Unavailable where a file cannot be used."""
-        settings = self._settings
-        if not settings.url.startswith("https://"):
-            return None
-        try:
-            return client_context(settings.ca_file, settings.cert_file, settings.key_file)
-        except TlsFileError as error:
-            raise Unavailable(f"influx.{error}") from error
+
+def check_token(token: str | None) -> None:
+    """Raises ValueError for a token that no HTTP header can carry; the token itself is not repeated."""
+    if token and not (token.isascii() and token.isprintable()):
+        raise ValueError("influx.token holds characters that a token cannot have, perhaps a line's end")
+
+
+def tls(settings: InfluxSettings) -> ssl.SSLContext | None:
+    """The context for https; None where it is not spoken. Raises Unavailable where a file cannot be used."""
+    if not settings.url.startswith("https://"):
+        return None
+    try:
+        return client_context(settings.ca_file, settings.cert_file, settings.key_file)
+    except TlsFileError as error:
+        raise Unavailable(f"influx.{error}") from error
 
 
 def _judged(error: Any, settings: InfluxSettings) -> Exception:
@@ -125,7 +130,7 @@ def _judged(error: Any, settings: InfluxSettings) -> Exception:
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return TooLarge(said)
     if not status:
-        return Unavailable(_tls_trouble(str(error.reason), settings))
+        return Unavailable(tls_trouble(str(error.reason), settings))
     if status == HTTPStatus.UNAUTHORIZED:
         return Unavailable(f"InfluxDB does not know the token ({said}): set influx.token")
     if status == HTTPStatus.FORBIDDEN:
@@ -160,7 +165,8 @@ def _short(words: str) -> str:
     return f"{words[: REASON_LENGTH // 3]} … {words[-2 * REASON_LENGTH // 3 :]}"
 
 
-def _tls_trouble(words: str, settings: InfluxSettings) -> str:
+def tls_trouble(words: str, settings: InfluxSettings) -> str:
+    """What is wrong with TLS, by what the library says of it."""
     address = settings.url
     if "WRONG_VERSION_NUMBER" in words or "RECORD_LAYER" in words:
         return f"{address} does not speak TLS: http:// instead of https:// in influx.url?"
@@ -179,7 +185,8 @@ def _tls_trouble(words: str, settings: InfluxSettings) -> str:
     return f"TLS with {address} failed: {' '.join(words.split())}"
 
 
-def _connection_trouble(error: Exception, settings: InfluxSettings) -> str:
+def connection_trouble(error: Exception, settings: InfluxSettings) -> str:
+    """Why there is no answer."""
     from urllib3 import exceptions  # noqa: PLC0415 - loaded long since, by influxdb-client
 
     address = settings.url

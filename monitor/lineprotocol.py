@@ -19,6 +19,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from monitor.records import AlertEvent, Float64, SensorFinding, Status, StoredScores, Transition
@@ -85,6 +86,7 @@ def event_line(event: AlertEvent) -> str:
         "incident_id": event.incident_id,
         "summary": event.summary,
         "top_sensors": "; ".join(_finding(finding) for finding in event.top),
+        "event": msgspec.json.encode(event).decode(),  # all of it, for those who show it as the daemon does
     }
     fields = [f'{name}="{escape_string(text)}"' for name, text in strings.items()]
     numbers = {"score": event.score, "threshold": event.threshold, "open": _OPEN.get(event.transition)}
@@ -125,8 +127,16 @@ def escape_name(text: str) -> str:
     >>> print(escape_name("left\\right 100%"))
     left%5Cright\ 100%
     """
-    text = _UNWRITABLE.sub(lambda match: f"%{ord(match[0]):02X}", text)
-    return text.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
+    return coded(text).replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
+
+
+def coded(text: str) -> str:
+    """A name as InfluxDB has it, of which `urllib.parse.unquote` makes the name again.
+
+    >>> coded('the "hot" end')
+    'the %22hot%22 end'
+    """
+    return _UNWRITABLE.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
 def escape_string(text: str) -> str:
