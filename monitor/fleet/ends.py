@@ -30,16 +30,16 @@ class Ends:
 
     def __call__(self) -> dict[str, dict[str, int]] | None:
         """The next offset of each partition by topic; None where Kafka does not answer."""
-        from confluent_kafka import KafkaException, TopicPartition  # noqa: PLC0415 - an extra, and slow to load
-        from confluent_kafka.admin import (  # noqa: PLC0415
-            AdminClient,
-            OffsetSpec,  # type: ignore[attr-defined]  # which they show, and do not list
+        from confluent_kafka import (  # noqa: PLC0415 - an extra, and slow to load
+            KafkaException,
+            TopicPartition,
+            admin,
         )
 
         found: dict[str, dict[str, int]] = {}
         try:
             if self._admin is None:
-                self._admin = AdminClient(self._client)
+                self._admin = admin.AdminClient(self._client)
             known = self._admin.list_topics(timeout=self._limit_s).topics
             wanted = [
                 TopicPartition(topic, number)
@@ -47,7 +47,7 @@ class Ends:
                 if topic in known
                 for number in known[topic].partitions
             ]
-            latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+            latest = admin.OffsetSpec.latest()  # type: ignore[attr-defined, no-untyped-call]  # not listed
             answers = self._admin.list_offsets(dict.fromkeys(wanted, latest), request_timeout=self._limit_s)
             for each, answer in answers.items():
                 found.setdefault(each.topic, {})[str(each.partition)] = answer.result().offset
