@@ -75,14 +75,16 @@ class FleetSettings(Section):
     start: Literal["earliest", "latest"] = Field(
         "earliest", description="where a new job begins to read; one that goes on does so where it stood"
     )
-    shards: int = Field(16, ge=1, le=4096, description="parts of the state, and of the work; fixed by the checkpoint")
+    shards: int = Field(
+        16, ge=1, le=4096, description="parts of the state, and of the work; fixed by the checkpoint"
+    )
     checkpoint: str = Field(
         "fleet-checkpoint", min_length=1, description="folder of the job's state, which every executor can reach"
     )
     trigger_s: Positive = Field(2.0, description="a batch begins so often, at the most")
     most_per_batch: int = Field(200_000, ge=1, description="records in a batch, at the most")
     clock_s: Positive = Field(10.0, description="a shard of which nothing comes is looked at so often")
-    master: str = Field("local[*]", min_length=1, description="Spark's master, where spark-submit names none")
+    master: str = Field("local[*,4]", min_length=1, description="Spark's master, where spark-submit names none")
     spark: tuple[Option, ...] = Field((), description="further options of Spark, NAME=VALUE")
     mqtt_alerts: bool = Field(False, description="transitions also go to the broker of [mqtt], as the daemon's do")
 
@@ -94,4 +96,6 @@ class FleetSettings(Section):
             topic = getattr(self, name)
             other = next((each for each in names[:index] if getattr(self, each) == topic), None)
             if other or topic in self.topics:
-                yield Mistake((name, other or "topics"), f"{topic} is the topic of {other or 'the readings'} already")
+                yield Mistake(
+                    (name, other or "topics"), f"{topic} is the topic of {other or 'the readings'} already"
+                )

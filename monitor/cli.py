@@ -40,6 +40,7 @@ COMMANDS = {
     "check": "check the settings without connecting to anything",
     "backup": "copy the state folder, while the daemon runs or when it does not",
     "doctor": "look at every hop from the settings to InfluxDB, and say what to change",
+    "fleet": "run the line on Spark, for a fleet that one daemon is too small for (needs the extra `fleet`)",
     "config": "show the settings in force and where each came from",
     "completion": "print the completion of this command for a shell",
 }

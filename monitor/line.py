@@ -30,7 +30,7 @@ from monitor.stages import Pulse
 from monitor.state import LineState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from monitor.checkpoint import Checkpoint
@@ -165,8 +165,8 @@ class Line:
             self._write(record.position, result)
             self.on_written(result)
         self._tell_refused(result)
-        _tell_moves(result)
-        _tell_drifts(result.drifts)
+        tell_moves(result.moves)
+        tell_drifts(result.drifts)
         self.position = record.position
         if isinstance(payload, Command):
             self.on_reply(payload.id, result.done, result.reply)
@@ -353,10 +353,10 @@ class Line:
             return  # what cannot be noted now is noted in a second
 
 
-def _tell_moves(result: StepResult) -> None:
+def tell_moves(moves: Sequence[Move]) -> None:
     """One line for the assets that went from one class to another, with the first of them."""
     groups: dict[Move, list[str]] = {}
-    for move in result.moves:
+    for move in moves:
         groups.setdefault(move._replace(asset=""), []).append(move.asset)
     for (_, left, taken, both, kept), assets in groups.items():
         if kept:
@@ -371,7 +371,7 @@ def _tell_moves(result: StepResult) -> None:
         log.warning(event, count=len(assets), first=assets[0], left=left, taken=taken, remedy=remedy)
 
 
-def _tell_drifts(drifts: list[Drift]) -> None:
+def tell_drifts(drifts: Sequence[Drift]) -> None:
     """One line for the assets that have left what their model was trained on, one for those that are back."""
     for stale, event in ((True, "model_stale"), (False, "model_fits_again")):
         assets = [each for each in drifts if each.stale == stale]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from config.settings import Settings
     from monitor.canary.run import Canary
-    from monitor.overview import Fleet
     from monitor.line import Line
+    from monitor.overview import Fleet
     from monitor.page.simulator import Simulator
     from monitor.promotion import Promotion
     from monitor.questions import Questions

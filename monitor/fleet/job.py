@@ -1,0 +1,178 @@
+"""The job: Kafka's records to shards, each shard through the line, what leaves to the sinks. Spark does the rest.
+
+Where a record goes is said in Spark's own expressions, so that records need no Python before their shard.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - as everybody writes it
+
+from monitor.fleet.kafka import NAME, KafkaSource, client_options
+from monitor.fleet.packed import ROWS, pack
+from monitor.fleet.place import places, topic_of
+from monitor.fleet.processor import OUTPUT, ShardProcessor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pyspark.sql import Column, DataFrame
+    from pyspark.sql.streaming import StreamingQuery
+
+    from config.fleet import FleetSettings
+    from config.settings import Settings
+    from monitor.decode import ClassRoute
+    from monitor.fleet.kafka import Offsets
+
+PACKAGE = "org.apache.spark:spark-sql-kafka-0-10_2.13:"  # and Spark's version: what `fleet.reader = "spark"` needs
+QUERY, IMPORTED = "query", "import"  # folders in the checkpoint
+TRIED = 64  # numbers for each state partition, of which some fall into it
+# What goes before fleet.spark. State as changes to what was; no port of a web page; and few words.
+OPTIONS = {
+    "spark.sql.streaming.stateStore.providerClass": (
+        "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+    ),
+    "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "FATAL",
+}
+
+
+def session(settings: FleetSettings, *, master: str = "", name: str = "enginewatch") -> SparkSession:
+    """Spark, as spark-submit has it, or at `master`; the executors use this Python."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(name)
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # else spark-submit has said where
+        builder = builder.master(master or settings.master)
+        if (master or settings.master).startswith("local"):
+            os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    for key, value in (OPTIONS | dict(each.split("=", 1) for each in settings.spark)).items():
+        builder = builder.config(key, value)
+    return builder.config("spark.sql.shuffle.partitions", settings.shards).getOrCreate()
+
+
+def records(spark: SparkSession, settings: FleetSettings, start: Offsets) -> DataFrame:
+    """What Kafka has of all topics, those of control too, from `start` on where the job is new."""
+    topics = [*settings.topics, settings.control_topic]
+    client = client_options(settings)
+    headers = "{header:" in settings.mqtt_topic
+    if settings.reader == "spark":
+        reader = spark.readStream.format("kafka").options(
+            **{f"kafka.{name}": value for name, value in client.items() if name != "log_level"},
+            subscribe=",".join(topics),
+            startingOffsets=json.dumps(start),
+            maxOffsetsPerTrigger=settings.most_per_batch,
+            includeHeaders=headers,
+            failOnDataLoss=False,
+        )
+        return reader.load()
+    spark.dataSource.register(KafkaSource)
+    return (
+        spark.readStream.format(NAME)
+        .options(
+            client=json.dumps(client),
+            topics=json.dumps(topics),
+            start=json.dumps(start),
+            most=settings.most_per_batch,
+            headers="true" if headers else "false",
+        )
+        .load()
+    )
+
+
+def shard_ids(spark: SparkSession, count: int) -> list[int]:
+    """As many numbers as there are state partitions, of which Spark puts one into each."""
+    tried = spark.range(TRIED * count).select(F.col("id").cast("int").alias("shard"))
+    placed = tried.select("shard", F.expr(f"pmod(hash(shard), {count})").alias("partition"))
+    found = placed.groupBy("partition").agg(F.min("shard").alias("shard")).collect()
+    if len(found) < count:
+        raise ValueError(f"fleet.shards = {count}: no even share is found; take another number")
+    return [row.shard for row in sorted(found, key=lambda row: row.partition)]
+
+
+def shard_of(place: Column, ids: Sequence[int]) -> Column:
+    """The shard of a place."""
+    return F.element_at(F.array(*map(F.lit, ids)), F.pmod(F.xxhash64(place), F.lit(len(ids))).cast("int") + 1)
+
+
+def place_of(topic: Column, routes: Sequence[ClassRoute], root: str) -> Column:
+    """What of an MQTT topic names the asset; the topic itself where no class knows it."""
+
+    def either(other: Column, place: Any) -> Column:
+        named = F.regexp_replace(topic, F.lit(place.pattern), F.lit(place.named))
+        return F.when(topic.rlike(place.pattern), named).otherwise(other)
+
+    return reduce(either, reversed(places(routes, root)), topic)
+
+
+def sharded(
+    records: DataFrame, settings: FleetSettings, routes: Sequence[ClassRoute], root: str, ids: Sequence[int]
+) -> DataFrame:
+    """Every record with its shard, those of control with every shard; columns as `packed.INPUT`."""
+    told = F.col("topic") == settings.control_topic
+    parts = {
+        "text": F.lit,
+        "key": lambda _: F.col("key").cast("string"),
+        "topic": lambda _: F.col("topic"),
+        "header": lambda name: F.expr(f"filter(headers, each -> each.key = '{name}')[0].value").cast("string"),
+    }
+    topic = F.concat(*(parts[kind](name) for kind, name in topic_of(settings.mqtt_topic)))
+    place = F.coalesce(place_of(topic, routes, root), F.col("value").cast("string"), F.lit(""))
+    every = F.array(*map(F.lit, ids))
+    return records.select(
+        F.explode(F.when(told, every).otherwise(F.array(shard_of(place, ids)))).alias("shard"),
+        told.alias("control"),
+        topic.cast("binary").alias("mqtt"),
+        "value",
+        F.xxhash64("topic", "partition").alias("source"),
+        "offset",
+        F.coalesce(F.unix_millis("timestamp"), F.lit(0)).alias("time"),
+    )
+
+
+def judged(shards: DataFrame, settings: Settings) -> DataFrame:
+    """What leaves the shards; columns as `processor.OUTPUT`. What was imported is where a new job begins."""
+    fleet = settings.fleet
+    processor = ShardProcessor(
+        shards=fleet.shards,
+        clock_ms=int(fleet.clock_s * 1000),
+        readings=settings.influx.write_readings,
+        batch_size=settings.score.batch_size,
+    )
+    spark = shards.sparkSession
+    folder = f"{fleet.checkpoint}/{IMPORTED}"
+    begun = spark.read.parquet(folder).groupBy("shard") if _is_there(spark, folder) else None
+    packed = shards.mapInArrow(pack, ROWS)
+    return packed.groupBy("shard").transformWithStateInPandas(processor, OUTPUT, "Append", "ProcessingTime", begun)
+
+
+def _is_there(spark: SparkSession, folder: str) -> bool:
+    """Whether a folder is there, wherever Spark keeps it."""
+    jvm: Any = spark._jvm  # noqa: SLF001 - pyspark has no other way to the file systems that Spark knows
+    path = jvm.org.apache.hadoop.fs.Path(folder)
+    return bool(path.getFileSystem(spark._jsc.hadoopConfiguration()).exists(path))  # noqa: SLF001 - as above
+
+
+def start(rows: DataFrame, settings: FleetSettings, sink: Callable[[DataFrame, int], None]) -> StreamingQuery:
+    """Begin, or go on where the checkpoint is."""
+    folder = f"{settings.checkpoint}/{QUERY}"
+    if "://" not in folder:
+        folder = str(Path(folder).absolute())
+    return (
+        rows.writeStream.outputMode("append")
+        .queryName("enginewatch")
+        .option("checkpointLocation", folder)
+        .trigger(processingTime=f"{settings.trigger_s} seconds")
+        .foreachBatch(sink)
+        .start()
+    )

@@ -1,0 +1,237 @@
+"""Kafka by its own client: what it is reached by, and a source for Spark with the columns of Spark's own.
+
+A partition that does not answer holds up only itself: its records wait, and the others go on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
+from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
+
+from config.secret import secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pyspark.sql.streaming.datasource import ReadLimit
+
+    from config.fleet import FleetSettings
+
+NAME = "enginewatch-kafka"
+SCHEMA = "key binary, value binary, topic string, partition int, offset long, timestamp timestamp"
+HEADERS = "headers array<struct<key string, value binary>>"
+ASKED_S = 10.0  # for an answer of a broker
+STUCK_S = 60.0  # without a record that is there, a task fails and is tried again
+AT_ONCE = 10_000
+
+Offsets = dict[str, dict[str, int]]  # topic -> partition, as text -> the next offset
+
+
+class FleetError(Exception):
+    """Kafka does not answer, or lacks a topic: the sentence says what to do."""
+
+
+def client_options(settings: FleetSettings) -> dict[str, str]:
+    """What every client of Kafka is made with. Raises OSError where the password's file is gone."""
+    options = dict(each.split("=", 1) for each in settings.options)
+    password = secret(settings.password, settings.password_file)
+    return {
+        "bootstrap.servers": settings.brokers,
+        "client.id": "enginewatch",
+        "log_level": "3",  # it would tell of every reconnection
+        **options,
+        **({} if password is None else {"sasl.password": password}),
+    }
+
+
+def reader_options(client: Mapping[str, str]) -> dict[str, str]:
+    """Of a client that reads from where it is told, and commits nothing."""
+    return {
+        "group.id": "enginewatch-fleet",
+        **client,
+        "enable.auto.commit": "false",
+        "enable.partition.eof": "true",
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": "20",
+    }
+
+
+def partitions_of(consumer: Consumer, topic: str) -> list[int]:
+    """The partitions of a topic. Raises FleetError."""
+    try:
+        found = consumer.list_topics(topic, timeout=ASKED_S).topics[topic]
+    except KafkaException as error:
+        raise FleetError(f"Kafka does not answer: {error.args[0].str()}; see fleet.brokers") from error
+    if found.error is not None or not found.partitions:
+        raise FleetError(f"Kafka has no topic {topic}: {found.error or 'it has no partitions'}; create it")
+    return sorted(found.partitions)
+
+
+def bounds(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    """The first offset that is there, and the one behind the last. Raises KafkaException."""
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=ASKED_S)
+    return low, high
+
+
+class Span(InputPartition):  # type: ignore[misc]  # untyped where Spark is not installed
+    """What one task reads."""
+
+    def __init__(self, topic: str, partition: int, begin: int, end: int) -> None:
+        self.topic, self.partition, self.begin, self.end = topic, partition, begin, end
+
+
+class Held(NamedTuple):
+    """A consumer of this process, and what it was made with."""
+
+    options: dict[str, str]
+    consumer: Consumer
+
+
+_held: list[Held] = []
+
+
+def _consumer(options: dict[str, str]) -> Consumer:
+    """A process has one: connecting takes longer than reading."""
+    if not _held or _held[0].options != options:
+        _held[:] = [Held(options, Consumer(options))]
+    return _held[0].consumer
+
+
+class KafkaReader(DataSourceStreamReader):  # type: ignore[misc]  # as above
+    """Reads topics from offset to offset."""
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        """`client`, `topics`, `start` as JSON; `most`: records in a batch; `headers`: whether they are wanted."""
+        self._client: dict[str, str] = reader_options(json.loads(options["client"]))
+        self._topics: list[str] = json.loads(options["topics"])
+        self._start: Offsets = json.loads(options["start"])
+        self._most = int(options["most"])
+        self._headers = options["headers"] == "true"
+        self._told: dict[tuple[str, int], str] = {}
+
+    def initialOffset(self) -> Offsets:
+        """Where a new job begins."""
+        return self._start
+
+    def getDefaultReadLimit(self) -> ReadLimit:
+        """So many records make a batch."""
+        return ReadMaxRows(self._most)
+
+    def latestOffset(self, start: Offsets, limit: ReadLimit) -> Offsets:
+        """How far the next batch reaches: each partition gets its share of the limit."""
+        consumer = _consumer(self._client)
+        ready: dict[tuple[str, int], tuple[int, int]] = {}
+        for topic in self._topics:
+            known = start.get(topic, {})
+            numbers = dict.fromkeys([*map(int, known), *partitions_of(consumer, topic)])
+            for partition in numbers:
+                span = self._ready(consumer, topic, partition, known.get(str(partition)))
+                if span is not None:
+                    ready[topic, partition] = span
+        total = sum(high - begin for begin, high in ready.values())
+        most = total if isinstance(limit, ReadAllAvailable) else min(limit.max_rows, total)
+        end: Offsets = {topic: dict(start.get(topic, {})) for topic in self._topics}
+        for (topic, partition), (begin, high) in ready.items():
+            share = -(-(high - begin) * most // total) if total else 0
+            end[topic][str(partition)] = min(high, begin + share)
+        return end
+
+    def _ready(self, consumer: Consumer, topic: str, partition: int, begin: int | None) -> tuple[int, int] | None:
+        """What is there of a partition behind `begin`; None where it does not answer, which is told once."""
+        try:
+            low, high = bounds(consumer, topic, partition)
+        except KafkaException as error:
+            self._tell(topic, partition, f"does not answer ({error.args[0].str()}); its records wait")
+            return None
+        if begin is None:  # a partition that is new
+            begin = low
+        if begin > high:
+            self._tell(topic, partition, f"ends at {high} and was read up to {begin}; was it made anew?")
+            return None
+        if begin < low:
+            self._tell(
+                topic, partition, f"has let go of {low - begin} records before they were read; keep more of it"
+            )
+        elif self._told.pop((topic, partition), None):
+            sys.stderr.write(f"enginewatch: partition {partition} of {topic} answers again\n")
+        return begin, max(begin, high)
+
+    def _tell(self, topic: str, partition: int, sentence: str) -> None:
+        if self._told.get((topic, partition)) != sentence:
+            self._told[topic, partition] = sentence
+            sys.stderr.write(f"enginewatch: partition {partition} of {topic} {sentence}\n")
+
+    def partitions(self, start: Offsets, end: Offsets) -> Sequence[InputPartition]:
+        """A task for every partition with something to read."""
+        return [
+            Span(topic, int(partition), begin, to)
+            for topic, numbers in end.items()
+            for partition, to in numbers.items()
+            if (begin := start.get(topic, {}).get(partition, 0)) < to
+        ]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """The records of a span. Raises FleetError where they do not come."""
+        assert isinstance(partition, Span)
+        consumer = _consumer(self._client)
+        topic, number, end = partition.topic, partition.partition, partition.end
+        consumer.assign([TopicPartition(topic, number, partition.begin or OFFSET_BEGINNING)])
+        try:
+            reached, heard = partition.begin, time.monotonic()
+            while reached < end:
+                found = consumer.consume(min(AT_ONCE, end - reached), timeout=0.1)
+                good = [each for each in found if each.error() is None and each.offset() < end]
+                if good:
+                    yield self._table(good, topic, number)
+                    heard, reached = time.monotonic(), good[-1].offset() + 1
+                for each in found:
+                    problem = each.error()
+                    if problem is not None and problem.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                        reached = max(reached, each.offset())  # what is missing before it was compacted away
+                    elif problem is None and each.offset() >= end:
+                        reached = end
+                if time.monotonic() - heard > STUCK_S:
+                    raise FleetError(f"partition {number} of {topic} gives nothing from offset {reached} on")
+        finally:
+            consumer.unassign()
+
+    def _table(self, found: list[Any], topic: str, number: int) -> pa.RecordBatch:
+        stamps = [each.timestamp()[1] for each in found]
+        columns = {
+            "key": pa.array([each.key() for each in found], pa.binary()),
+            "value": pa.array([each.value() for each in found], pa.binary()),
+            "topic": pa.array([topic] * len(found), pa.string()),
+            "partition": pa.array([number] * len(found), pa.int32()),
+            "offset": pa.array([each.offset() for each in found], pa.int64()),
+            "timestamp": pa.array([stamp * 1000 for stamp in stamps], pa.timestamp("us", tz="UTC")),
+        }
+        if self._headers:
+            kind = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
+            pairs = [[{"key": key, "value": value} for key, value in each.headers() or ()] for each in found]
+            columns["headers"] = pa.array(pairs, kind)
+        return pa.RecordBatch.from_pydict(columns)
+
+
+class KafkaSource(DataSource):  # type: ignore[misc]  # as above
+    """The source, as Spark finds it by its name."""
+
+    @classmethod
+    def name(cls) -> str:
+        """What `format` is given."""
+        return NAME
+
+    def schema(self) -> str:
+        """The columns of Spark's own source."""
+        return f"{SCHEMA}, {HEADERS}" if self.options["headers"] == "true" else SCHEMA
+
+    def streamReader(self, schema: Any) -> KafkaReader:
+        """The reader; Spark gives the schema by its name."""
+        del schema
+        return KafkaReader(self.options)

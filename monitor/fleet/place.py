@@ -1,0 +1,67 @@
+"""Which part of an MQTT topic names the asset: what all messages of one asset have in common. Pure.
+
+State is kept by asset, so all that is said of an asset has to come to the same shard: its readings, its status,
+and, of Sparkplug B, all that its edge node says: the births of a node say how the data of its devices are read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from monitor.decode import beside_templates, sparkplug_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from monitor.decode import ClassRoute
+
+LEVELS = ("site", "area", "asset")  # of a stream key; of Sparkplug the group, the edge node and the device
+
+
+class Place(NamedTuple):
+    """A pattern of topics, in the syntax that Java and Python share, and what of such a topic names the asset."""
+
+    pattern: str
+    named: str  # a replacement as Java writes it: "$1/$2"
+
+
+def places(routes: Iterable[ClassRoute], root: str) -> list[Place]:
+    """How the topics of all classes name their assets, the first that fits; a topic of none is a place by itself.
+
+    Where only the payload names the asset, the topic is the place: its assets are all in one shard.
+    """
+    found: dict[Place, None] = {}
+    for route in routes:
+        for template in route.topics:
+            levels = LEVELS[:2] if sparkplug_topic(template) else LEVELS
+            if "{asset}" in template:
+                for each in (template, *beside_templates(template)):
+                    found[_place(each.replace("{root}", root), levels)] = None
+    return list(found)
+
+
+def _place(template: str, levels: Sequence[str]) -> Place:
+    groups: list[str] = []
+    pattern = "^"
+    for part in re.split(r"(\{\w+\})", template):
+        name = part[1:-1]
+        if not part.startswith("{"):
+            pattern += re.escape(part)
+        elif name in levels:
+            groups.append(name)
+            pattern += "([^/]+)"
+        else:
+            pattern += "[^/]+"
+    return Place(f"{pattern}$", "/".join(f"${groups.index(level) + 1}" for level in levels if level in groups))
+
+
+def topic_of(template: str) -> list[tuple[str, str]]:
+    """The parts of `fleet.mqtt_topic`: ("text", TEXT), ("key", ""), ("topic", "") or ("header", NAME).
+
+    >>> topic_of("yard/{key}/telemetry")
+    [('text', 'yard/'), ('key', ''), ('text', '/telemetry')]
+    """
+    parts = re.split(r"(\{[^{}]*\})", template)
+    named = (tuple(part[1:-1].partition(":")[::2]) if part.startswith("{") else ("text", part) for part in parts)
+    return [(kind, name) for kind, name in named if kind != "text" or name]

@@ -1,0 +1,174 @@
+"""What a batch has brought about goes out: transitions first, then lines to InfluxDB, from the executors.
+
+All of it may come twice, and nothing is doubled by that: transitions have ids, lines have times and tags.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+import structlog
+from confluent_kafka import Producer
+
+from monitor.fleet.kafka import ASKED_S, FleetError, client_options
+from monitor.fleet.shard import BOOKS, DRIFT, EVENT, LETTER, LINES, MOVE
+from monitor.influx_client import InfluxClient, Refused, TooLarge, Unavailable
+from monitor.line import tell_drifts, tell_moves
+from monitor.records import AlertEvent, DeadLetter, Drift, Move
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pyspark.sql import DataFrame, Row
+
+    from config.settings import InfluxSettings, Settings
+    from monitor.fleet.alerts import AlertLog
+
+log = structlog.get_logger()
+
+SENT = "sent long, expired long, line string, reason string"  # how many lines went, or one that is refused
+PROBE = "enginewatch_probe value=1"  # if this is refused as well, the lines are not to blame
+
+
+class Results:
+    """The sink of the job: Spark calls it with every batch, on the driver."""
+
+    def __init__(self, settings: Settings, alerts: AlertLog, token: str | None) -> None:
+        """`token` is that of InfluxDB. Raises OSError."""
+        self._influx = settings.influx
+        self._token = token
+        self._alerts = alerts
+        self._letters = settings.fleet.dead_letter_topic
+        self._producer = Producer(client_options(settings.fleet))
+        self.books: dict[int, dict[str, Any]] = {}  # shard -> what became of everything so far
+        self.sent_rows = 0
+        self.expired_rows = 0
+        self.events = 0
+        self.dead_letters = 0
+        self.last_batch = -1
+        self.on_events: Callable[[], None] = lambda: None
+
+    def __call__(self, batch: DataFrame, number: int) -> None:
+        """Send everything of a batch; fails where that cannot be, and is called again with the same."""
+        batch.persist()
+        try:
+            self._tell(batch.where(f"kind != '{LINES}'").collect())
+            if self._influx.url:
+                lines = batch.where(f"kind = '{LINES}'").select("body")
+                send = partial(_send, self._influx, self._token)
+                self._count(lines.mapInArrow(send, SENT).collect())
+            else:
+                batch.where(f"kind = '{LINES}'").count()
+        finally:
+            batch.unpersist()
+        self.last_batch = number
+
+    def _tell(self, rows: Sequence[Row]) -> None:
+        of: dict[str, list[Row]] = {}
+        for row in rows:
+            of.setdefault(row.kind, []).append(row)
+        events = [msgspec.json.decode(row.body, type=AlertEvent) for row in of.get(EVENT, ())]
+        if events:
+            self.events += self._alerts.publish(sorted(events, key=lambda event: event.time))
+            self.on_events()
+        self._refuse([msgspec.json.decode(row.body, type=DeadLetter) for row in of.get(LETTER, ())])
+        tell_drifts([msgspec.json.decode(row.body, type=Drift) for row in of.get(DRIFT, ())])
+        tell_moves([msgspec.json.decode(row.body, type=Move) for row in of.get(MOVE, ())])
+        for row in of.get(BOOKS, ()):
+            self.books[row.shard] = json.loads(row.body)
+
+    def _refuse(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep what was refused on its topic, and tell the first. Raises FleetError."""
+        if not letters:
+            return
+        problems: list[str] = []
+
+        def written(error: object, _: object) -> None:
+            if error is not None:
+                problems.append(str(error))
+
+        for letter in letters:
+            self._producer.produce(self._letters, msgspec.json.encode(letter), letter.topic, on_delivery=written)
+            self._producer.poll(0)
+        left = self._producer.flush(4 * ASKED_S)
+        if problems or left:
+            raise FleetError(f"{self._letters} takes nothing: {problems[0] if problems else 'no answer'}")
+        self.dead_letters += len(letters)
+        first, more = letters[0], f"{self._letters} has it, and {len(letters) - 1} more of this batch"
+        log.warning("refused", topic=first.topic, reason=first.reason, more=more)
+
+    def _count(self, rows: Sequence[Row]) -> None:
+        self.sent_rows += sum(row.sent for row in rows)
+        self.expired_rows += sum(row.expired for row in rows)
+        refused = [row for row in rows if row.line is not None]
+        now = time.time_ns() // 1_000_000
+        self._refuse([DeadLetter(now, "influx", row.line.encode(), row.reason, 0) for row in refused])
+
+
+def _send(
+    settings: InfluxSettings, token: str | None, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """On an executor: the lines of some rows to InfluxDB, however long that takes."""
+    client = InfluxClient(settings, token)
+    sent = expired = 0
+    refused: list[tuple[str, str]] = []
+    try:
+        for batch in batches:
+            lines = [line for body in batch["body"].to_pylist() for line in body.decode().split("\n")]
+            for begin in range(0, len(lines), settings.batch_rows):
+                chunk = lines[begin : begin + settings.batch_rows]
+                expired += _deliver(client, settings, chunk, refused)
+                sent += len(chunk)
+    finally:
+        client.close()
+    columns = {
+        "sent": [sent - expired - len(refused), *[0] * len(refused)],
+        "expired": [expired, *[0] * len(refused)],
+        "line": [None, *(line for line, _ in refused)],
+        "reason": [None, *(f"refused by InfluxDB: {reason}" for _, reason in refused)],
+    }
+    kinds = (pa.int64(), pa.int64(), pa.string(), pa.string())
+    arrays = [pa.array(values, kind) for values, kind in zip(columns.values(), kinds, strict=True)]
+    yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+
+def _deliver(
+    client: InfluxClient, settings: InfluxSettings, lines: list[str], refused: list[tuple[str, str]]
+) -> int:
+    """Write lines, bad ones apart; returns how many were older than the bucket keeps."""
+    try:
+        return _write(client, settings, lines)
+    except (Refused, TooLarge) as refusal:
+        if len(lines) > 1:
+            half = len(lines) // 2
+            return sum(_deliver(client, settings, part, refused) for part in (lines[:half], lines[half:]))
+        try:
+            _write(client, settings, [PROBE])
+        except (Refused, TooLarge):
+            sentence = f"InfluxDB refuses everything: {refusal}; check influx.url, influx.org and influx.bucket"
+            raise Unavailable(sentence) from refusal
+        refused.append((lines[0], str(refusal)))
+        return 0
+
+
+def _write(client: InfluxClient, settings: InfluxSettings, lines: Sequence[str]) -> int:
+    """Write, and wait while InfluxDB is away: Kafka keeps what comes meanwhile. Raises Refused and TooLarge."""
+    pause, told = settings.retry_min_s, ""
+    while True:
+        try:
+            expired = client.write(lines)
+        except Unavailable as trouble:
+            if str(trouble) != told:
+                told = str(trouble)
+                sys.stderr.write(f"enginewatch: the job waits for InfluxDB: {told}\n")
+            time.sleep(max(random.uniform(0, pause), min(trouble.retry_after, settings.retry_max_s)))  # noqa: S311 - spreads load
+            pause = min(2 * pause, settings.retry_max_s)
+        else:
+            return expired

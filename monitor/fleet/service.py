@@ -1,0 +1,174 @@
+"""The driver: brings up the job, tells what goes wrong in words, and ends in order."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+
+from config.secret import secret
+from monitor.fleet import control, job
+from monitor.fleet.alerts import AlertLog
+from monitor.fleet.kafka import ASKED_S, FleetError, bounds, client_options, partitions_of, reader_options
+from monitor.fleet.results import Results
+from monitor.notify import Notifier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql.streaming import StreamingQuery
+
+    from config.classes import ResolvedClass
+    from config.fleet import FleetSettings
+    from config.settings import Settings
+    from monitor.fleet.control import Control
+    from monitor.fleet.kafka import Offsets
+
+log = structlog.get_logger()
+
+SEARCHED = 1_000  # of the latest control messages, for the one that holds
+WATCH_S = 0.5
+LAST_S = 8.0  # that the last batch may take
+# The last of the sentences that errors of several layers were wrapped into.
+SENTENCE = re.compile(r"(?:\w*Error|\w*Exception|FleetError|Unavailable): (.+)")
+
+
+def publish(settings: FleetSettings, message: Control) -> int:
+    """Put a control message on its topic, unless it is what holds already; its offset. Raises FleetError."""
+    client = client_options(settings)
+    topic = settings.control_topic
+    consumer = Consumer(reader_options(client))
+    value = control.encode(message)
+    try:
+        partitions_of(consumer, topic)
+        if message.line is not None and (known := _holds(consumer, topic)) is not None and known[1] == value:
+            return known[0]
+        found: list[tuple[object, int]] = []
+        producer = Producer({**client, "enable.idempotence": "true", "message.max.bytes": "100000000"})
+        producer.produce(
+            topic, value, b"", partition=0, on_delivery=lambda error, sent: found.append((error, sent.offset()))
+        )
+        producer.flush(ASKED_S)
+    except KafkaException as error:
+        raise FleetError(f"{topic} cannot be written: {error.args[0].str()}; see fleet.brokers") from error
+    finally:
+        consumer.close()
+    if not found or found[0][0] is not None:
+        problem = found[0][0] if found else "no answer"
+        sentence = f"{topic} does not take the description ({len(value)} bytes): {problem}"
+        raise FleetError(f"{sentence}; see the topic's max.message.bytes")
+    return found[0][1]
+
+
+def _holds(consumer: Consumer, topic: str) -> tuple[int, bytes] | None:
+    """The latest message with a line, and its offset."""
+    low, high = bounds(consumer, topic, 0)
+    begin = max(low, high - SEARCHED)
+    latest = None
+    consumer.assign([TopicPartition(topic, 0, begin)])
+    reached = begin
+    while reached < high:
+        for each in consumer.consume(min(SEARCHED, high - reached), timeout=ASKED_S) or [None]:
+            if each is None or each.error() is not None:
+                reached = high
+                continue
+            reached = each.offset() + 1
+            if (each.value() or b"").startswith(b'{"line"'):
+                latest = each.offset(), each.value()
+    consumer.unassign()
+    return latest
+
+
+def beginning(settings: FleetSettings, described: int) -> Offsets:
+    """Where a new job begins: the readings by the settings, control at what holds. Raises FleetError."""
+    consumer = Consumer(reader_options(client_options(settings)))
+    found: Offsets = {settings.control_topic: {"0": described}}
+    try:
+        for topic in settings.topics:
+            found[topic] = {}
+            for partition in partitions_of(consumer, topic):
+                low, high = bounds(consumer, topic, partition)
+                found[topic][str(partition)] = low if settings.start == "earliest" else high
+    except KafkaException as error:
+        raise FleetError(f"Kafka does not answer: {error.args[0].str()}; see fleet.brokers") from error
+    finally:
+        consumer.close()
+    return found
+
+
+class FleetService:
+    """Runs the job until it is told to stop."""
+
+    def __init__(self, settings: Settings, classes: Sequence[ResolvedClass], *, master: str = "") -> None:
+        """Nothing is opened yet. `master` goes before fleet.master."""
+        self._settings = settings
+        self._classes = classes
+        self._master = master
+        self._stop = threading.Event()
+
+    def run(self) -> int:
+        """0 where it was told to stop, 1 where the job failed. Raises FleetError, MqttError and OSError."""
+        settings, fleet = self._settings, self._settings.fleet
+        message = control.description(settings, self._classes)
+        assert message.line is not None
+        described = publish(fleet, message)
+        begin = beginning(fleet, described)
+        alerts = AlertLog(fleet)
+        results = Results(settings, alerts, secret(settings.influx.token, settings.influx.token_file))
+        spark = job.session(fleet, master=self._master)
+        ids = job.shard_ids(spark, fleet.shards)
+        routes = [each.route for each in message.line.classes]
+        shards = job.sharded(job.records(spark, fleet, begin), fleet, routes, settings.mqtt.root, ids)
+        notifier = None
+        if fleet.mqtt_alerts:
+            notifier = Notifier(settings.notify, settings.mqtt, f"enginewatch-{settings.daemon.id}-fleet", alerts)
+            notifier.start()
+            results.on_events = notifier.wake
+        signals = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, lambda *_: self._stop.set()) for number in signals}
+        query = job.start(job.judged(shards, settings), fleet, results)
+        names = [each.name for each in message.line.classes]
+        log.info(
+            "started", classes=names, shards=fleet.shards, topics=list(fleet.topics), checkpoint=fleet.checkpoint
+        )
+        try:
+            while query.isActive and not self._stop.wait(WATCH_S):
+                pass
+            failure = query.exception()
+            if failure is not None:
+                remedy = "start it again: it goes on where it was, and nothing is lost"
+                log.error("job_failed", reason=words(failure), remedy=remedy)
+                return 1
+            return 0
+        finally:
+            log.info("stopping")
+            self._end(query, results)
+            if notifier is not None:
+                notifier.stop()
+            alerts.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            spark.stop()
+            log.info("stopped")
+
+    def _end(self, query: StreamingQuery, results: Results) -> None:
+        """Stop between two batches, where one ends soon: else it is done again at the next start."""
+        batch, end = results.last_batch, time.monotonic() + LAST_S
+        while query.isActive and time.monotonic() < end and results.last_batch == batch:
+            if not query.status["isTriggerActive"]:
+                break
+            time.sleep(WATCH_S / 10)
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it would tell of a batch that is cut off
+        query.stop()
+
+
+def words(failure: Exception) -> str:
+    """What an error of Spark comes to, without the layers around it."""
+    found = SENTENCE.findall(str(failure))
+    return str(found[-1] if found else failure).strip().splitlines()[0][:500]
