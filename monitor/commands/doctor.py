@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import structlog
 
 from config.classes import resolve_classes
 from config.mistakes import SettingsError
 from config.options import add_settings_options, load_from_options
+from monitor.commands.looked_at import line, quiet, seconds
 from monitor.doctor import findings
 from monitor.doctor.facts import HOPS, DaemonFacts, Finding, State
-from monitor.printable import json_line
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_settings_options(parser)
     parser.add_argument(
         "--wait",
-        type=_seconds,
+        type=seconds,
         default=WAIT_S,
         metavar="SECONDS",
         help="how long to wait for a first message (default %(default)g)",
@@ -44,34 +40,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line: hop, state, said, remedy")
 
 
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError(text)
-    return number
-
-
-_seconds.__name__ = "number of seconds"  # argparse tells it to the user
-
-
 def run(options: argparse.Namespace) -> int:
     """Print a line as each hop is through; exit code 1 where one failed, 2 where the settings are wrong."""
     told: list[Finding] = []
-    with _quiet():
+    with quiet():
         for finding in _look(options):
             told.append(finding)
-            sys.stdout.write(_line(finding, as_json=options.json))
+            sys.stdout.write(line(finding, WIDTH, as_json=options.json))
             sys.stdout.flush()
     return findings.exit_code(told)
-
-
-def _line(finding: Finding, *, as_json: bool) -> str:
-    """One finding on one line, whatever the names in it hold."""
-    if as_json:
-        return json_line(asdict(finding)) + "\n"
-    text = f"{finding.said}: {finding.remedy}" if finding.remedy else finding.said
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return f"{finding.hop:<{WIDTH}}  {finding.state:<7}  {text}\n"
 
 
 def _look(options: argparse.Namespace) -> Iterator[Finding]:
@@ -155,14 +132,3 @@ def _gather_s(classes: Sequence[ResolvedClass]) -> float:
     """How long to listen behind the first message."""
     slowest = max(each.period_ms * GATHER_PERIODS + each.lateness_ms for each in classes) / 1000
     return min(max(slowest, GATHER_S[0]), GATHER_S[1])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """What goes wrong is a finding here, not a line of the log."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        yield
-    finally:
-        structlog.configure(**before)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # action -> its line of help; its file is monitor/commands/fleet_ACTION.py
 ACTIONS = {
+    "check": "look at everything that the job needs, without starting it, and say what to change",
     "run": "run the job, on this machine or on a cluster",
     "reload": "let the running job take over what the settings say now, models too",
 }

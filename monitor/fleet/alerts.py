@@ -14,7 +14,8 @@ import msgspec
 import structlog
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from monitor.fleet.kafka import ASKED_S, FleetError, bounds, client_options, partitions_of, reader_options
+from monitor.fleet.client import client_options
+from monitor.fleet.kafka import ASKED_S, FleetError, bounds, partitions_of, reader_options
 from monitor.records import AlertEvent, OutboxError, Transition
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as everybody writes it
 
-from monitor.fleet.kafka import NAME, KafkaSource, client_options
+from monitor.fleet.client import client_options
+from monitor.fleet.kafka import NAME, KafkaSource
 from monitor.fleet.packed import ROWS, pack
 from monitor.fleet.place import places, topic_of
 from monitor.fleet.processor import OUTPUT, ShardProcessor

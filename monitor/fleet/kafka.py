@@ -15,14 +15,11 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
 
-from config.secret import secret
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pyspark.sql.streaming.datasource import ReadLimit
 
-    from config.fleet import FleetSettings
 
 NAME = "enginewatch-kafka"
 SCHEMA = "key binary, value binary, topic string, partition int, offset long, timestamp timestamp"
@@ -36,19 +33,6 @@ Offsets = dict[str, dict[str, int]]  # topic -> partition, as text -> the next o
 
 class FleetError(Exception):
     """Kafka does not answer, or lacks a topic: the sentence says what to do."""
-
-
-def client_options(settings: FleetSettings) -> dict[str, str]:
-    """What every client of Kafka is made with. Raises OSError where the password's file is gone."""
-    options = dict(each.split("=", 1) for each in settings.options)
-    password = secret(settings.password, settings.password_file)
-    return {
-        "bootstrap.servers": settings.brokers,
-        "client.id": "enginewatch",
-        "log_level": "3",  # it would tell of every reconnection
-        **options,
-        **({} if password is None else {"sasl.password": password}),
-    }
 
 
 def reader_options(client: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,8 @@ import pyarrow as pa
 import structlog
 from confluent_kafka import Producer
 
-from monitor.fleet.kafka import ASKED_S, FleetError, client_options
+from monitor.fleet.client import client_options
+from monitor.fleet.kafka import ASKED_S, FleetError
 from monitor.fleet.shard import BOOKS, DRIFT, EVENT, LETTER, LINES, MOVE
 from monitor.influx_client import InfluxClient, Refused, TooLarge, Unavailable
 from monitor.line import tell_drifts, tell_moves

@@ -15,7 +15,8 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from config.secret import secret
 from monitor.fleet import control, job
 from monitor.fleet.alerts import AlertLog
-from monitor.fleet.kafka import ASKED_S, FleetError, bounds, client_options, partitions_of, reader_options
+from monitor.fleet.client import client_options
+from monitor.fleet.kafka import ASKED_S, FleetError, bounds, partitions_of, reader_options
 from monitor.fleet.results import Results
 from monitor.notify import Notifier
 
