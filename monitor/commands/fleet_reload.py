@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from config.options import add_settings_options
 from monitor.cli import UserError
+from monitor.commands.asking import json_argument
 from monitor.commands.common import load_settings
+from monitor.printable import json_line
 
 if TYPE_CHECKING:
     import argparse
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the action takes."""
     add_settings_options(parser)
+    json_argument(parser, "one JSON object: the topic, the message's offset, the model of each class")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,8 +33,12 @@ def run(options: argparse.Namespace) -> int:
         offset = publish(loaded.settings.fleet, message)
     except (FleetError, OSError) as error:
         raise UserError(str(error)) from error
-    models = ", ".join(f"{each.name}: {each.model_name or 'no model'}" for each in classes)
     topic = loaded.settings.fleet.control_topic
+    if options.json:
+        in_use = {each.name: each.model_name or None for each in classes}
+        sys.stdout.write(json_line({"topic": topic, "offset": offset, "models": in_use}) + "\n")
+        return 0
+    models = ", ".join(f"{each.name}: {each.model_name or 'no model'}" for each in classes)
     sys.stdout.write(
         f"told, as message {offset} of {topic}: each shard goes by it from its next batch on ({models})\n"
     )
