@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo setup test browser lint faults quality bench format lock clean
+.PHONY: demo fleet-demo setup test browser lint faults quality bench format lock clean
 
 # A fleet to watch, in a minute: neither torch nor a server is needed.
 demo: $(VENV)/.demo
@@ -15,6 +15,17 @@ $(VENV)/.demo: pyproject.toml
 	@echo "installing into $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -e '.[demo]'
+	@touch $@
+
+# Two thousand vehicles on Kafka, Spark and InfluxDB, on this machine. Java and influxd have to be there.
+# `make fleet-demo ARGS="--vehicles 500 --duration 300"` for smaller machines.
+fleet-demo: $(VENV)/.fleet-demo
+	$(BIN)/enginewatch fleet demo $(ARGS)
+
+$(VENV)/.fleet-demo: pyproject.toml
+	@echo "installing into $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -e '.[fleet]'
 	@touch $@
 
 setup: $(VENV)/.installed

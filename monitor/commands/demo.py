@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from config.settings import InfluxSettings, MqttSettings
+from config.settings import MqttSettings
 from monitor import broker
 from monitor.cli import UserError
 from monitor.commands.connection import broker_arguments, in_options, mqtt_settings
-from monitor.commands.numbers import LARGEST_SEED, number, whole_number
+from monitor.commands.demo_options import (
+    check_summary,
+    ending,
+    influx_arguments,
+    influx_settings,
+    run_arguments,
+    write_summary,
+)
+from monitor.commands.numbers import whole_number
 from monitor.demo.place import log_in, work_in
 from monitor.demo.screen import Screen, Signals
 from monitor.demo.wishes import Wishes
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
     import argparse
 
 MOST_ENGINES = 200
-LONGEST_S = 1_000_000
 
 WELCOME = """\
 {engines} simulated engines report twice a second to {broker};
@@ -50,30 +53,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
     add("--engines", type=whole_number(1, MOST_ENGINES), default=12, metavar="N", help="how many (%(default)s)")
-    add(
-        "--seed",
-        type=whole_number(0, LARGEST_SEED),
-        default=1,
-        metavar="N",
-        help="same seed, same engines and faults (%(default)s)",
-    )
-    add(
-        "--duration",
-        type=number(1, LONGEST_S),
-        default=math.inf,
-        metavar="SECONDS",
-        help="of live readings (until Ctrl-C)",
-    )
-    add("--summary", type=Path, metavar="FILE", help="write what came of it here, as JSON")
-    add("--folder", type=Path, metavar="DIR", help="work in this empty folder and keep it (a temporary one)")
+    run_arguments(parser)
     group = parser.add_argument_group("a broker of yours, in place of our own")
     words = "demo, and at a broker of yours a number beside it"
     broker_arguments(group, site="", broker=None, site_in_words=words)
-    add = parser.add_argument_group("an InfluxDB of yours").add_argument
-    add("--influx", default="", metavar="URL", help="http://host:port")
-    add("--influx-token-file", type=Path, metavar="FILE", help="its token")
-    add("--influx-org", default="", metavar="NAME", help="its organisation (InfluxDB 2)")
-    add("--influx-bucket", default="enginewatch", metavar="NAME", help="bucket or database (%(default)s)")
+    influx_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -95,7 +79,8 @@ def _run(options: argparse.Namespace, folder: Path, screen: Screen, signals: Sig
     # Only now, so that the first words do not wait for them.
     from config.mistakes import SettingsError  # noqa: PLC0415
     from monitor.demo import books  # noqa: PLC0415
-    from monitor.demo.house import DemoError, House, Stopped  # noqa: PLC0415
+    from monitor.demo.home import DemoError, Stopped  # noqa: PLC0415
+    from monitor.demo.house import House  # noqa: PLC0415
     from monitor.demo.processes import ProcessError  # noqa: PLC0415
     from monitor.demo.session import Session  # noqa: PLC0415
     from monitor.mqtt import MqttError  # noqa: PLC0415
@@ -122,24 +107,18 @@ def _run(options: argparse.Namespace, folder: Path, screen: Screen, signals: Sig
         sys.stderr.write(f"enginewatch demo: {error}\n")
         return 1
     screen.say(books.sentence(result))
-    if options.summary is not None:
-        try:
-            options.summary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            sys.stderr.write(f"enginewatch demo: --summary {options.summary}: {error.strerror}\n")
-            return 1
-    return 0 if books.balanced(result) else 1
+    written = write_summary("demo", options.summary, result)
+    return 0 if written and books.balanced(result) else 1
 
 
 def _say_where(options: argparse.Namespace, folder: Path, screen: Screen, page: str) -> None:
-    endless = math.isinf(options.duration)
     screen.say(
         WHERE.format(
             page=page,
             folder=folder,
             kept="" if options.folder else ", which is removed at the end",
             command=_command(),
-            end="Ctrl-C ends it." if endless else f"It ends after {options.duration:g} s, or by Ctrl-C.",
+            end=ending(options.duration),
         )
     )
 
@@ -160,40 +139,15 @@ def _wishes(options: argparse.Namespace) -> Wishes:
         live_s=options.duration,
         mqtt=mqtt_settings(options) if options.broker else MqttSettings(root=options.root),
         own_broker=not options.broker,
-        influx=_influx(options),
+        influx=influx_settings(options),
     )
-
-
-def _influx(options: argparse.Namespace) -> InfluxSettings | None:
-    """Where scores shall go as well. Raises UserError."""
-    if not options.influx:
-        return None
-    try:
-        return InfluxSettings(
-            url=options.influx,
-            org=options.influx_org,
-            bucket=options.influx_bucket,
-            token_file=options.influx_token_file,
-        )
-    except ValidationError as error:
-        raise UserError(f"--influx: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
 
 
 def _check(options: argparse.Namespace) -> None:
     """Raises UserError for what would only come out later."""
     if not options.site:  # two demos at one broker must not take each other's engines for their own
         options.site = f"demo-{os.getpid()}" if options.broker else "demo"
-    summary = options.summary
-    if summary is not None:
-        if summary.is_dir() or not summary.absolute().parent.is_dir():
-            raise UserError(f"--summary {summary}: it must name a file in a folder that is there")
-        was_there = summary.exists()
-        try:
-            summary.open("a").close()
-        except OSError as error:
-            raise UserError(f"--summary {summary} cannot be written: {error.strerror}") from error
-        if not was_there:
-            summary.unlink()
+    check_summary(options.summary)
     _wishes(options)  # what is wrong with the ways to servers
     if not options.broker and broker.program() is None:
         remedy = "pip install 'enginewatch[demo]', or name a broker of yours with --broker"

@@ -43,8 +43,18 @@ def settings_file(mqtt: MqttSettings, *, daemon_id: str, site: str, influx: Infl
         "log": {"format": "json"},
     }
     if influx is not None:
-        given = {name: getattr(influx, name) for name in influx.model_fields_set}
-        sections["influx"] = given | {"token_file": influx.token_file and influx.token_file.absolute()}
+        sections["influx"] = influx_section(influx)
+    return as_toml(sections)
+
+
+def influx_section(influx: InfluxSettings) -> dict[str, object]:
+    """What the user said of an InfluxDB."""
+    given = {name: getattr(influx, name) for name in influx.model_fields_set}
+    return given | {"token_file": influx.token_file and influx.token_file.absolute()}
+
+
+def as_toml(sections: Mapping[str, Mapping[str, object]]) -> str:
+    """The text of a settings file; what is None is left out."""
     return "\n".join(line for name, keys in sections.items() for line in _section(name, keys))
 
 

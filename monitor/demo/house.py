@@ -5,42 +5,30 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from config.classes import resolve_classes
 from config.load import load
 from monitor import broker
 from monitor.demo.daemon import Sweeper, settings_file, simulator_topic
-from monitor.demo.processes import Child
+from monitor.demo.home import STEP_S, DemoError, Home
 from monitor.demo.watch import Listener, Watch
 from simulator.fleet import asset_names
 from simulator.ordered import OrderLink
 from simulator.publish import Publisher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from config.settings import MqttSettings
     from monitor.demo.screen import Signals
     from monitor.demo.wishes import Wishes
 
-START_LIMIT_S = 30.0  # for a process to do its work, or a broker to answer
 SWEEP_LIMIT_S = 5.0
-STEP_S = 0.05
 
 
-class DemoError(Exception):
-    """The demo cannot begin; the sentence says why."""
-
-
-class Stopped(Exception):  # noqa: N818 - it is no error
-    """The user asked for the end before the demo had begun."""
-
-
-class House:
-    """A context manager; when it is left everything has stopped, the latest part first, whatever happened.
+class House(Home):
+    """The house of the demo on one machine.
 
     The broker is reached and the daemon started on entering. That raises DemoError, ProcessError, SettingsError
     and MqttError where something cannot be used, and Stopped.
@@ -48,15 +36,12 @@ class House:
 
     def __init__(self, wishes: Wishes, folder: Path, signals: Signals) -> None:
         """The folder is empty, and the demo's own."""
+        super().__init__(folder, signals)
         self._wishes = wishes
-        self._folder = folder
-        self._signals = signals
         # The daemon's, and by that its client id's, so that demos do not disturb each other at a broker of others.
         self._daemon_id = f"demo-{os.getpid()}"
         self._client_id = f"enginewatch-{self._daemon_id}-fleet"
-        self._parts = ExitStack()
         self._reached = False  # the broker
-        self._children: list[Child] = []
 
     def __enter__(self) -> Self:
         with self._parts:  # undone where a part fails
@@ -67,9 +52,6 @@ class House:
             self.orders = self._take_orders()
             self._parts = self._parts.pop_all()
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._parts.close()
 
     # For the session.
 
@@ -83,22 +65,6 @@ class House:
         except DemoError as error:
             reason = self.listener.problem or self.watch.broker()
             raise DemoError(f"{error}: {reason}") from error
-
-    def wait(self, what: Callable[[], object], why_not: str) -> None:
-        """Wait until something is true, as long as everything lives."""
-        until = time.monotonic() + START_LIMIT_S
-        while not what():
-            self.check()
-            if self._signals.asked:
-                raise Stopped
-            if time.monotonic() > until:
-                raise DemoError(f"{why_not} after {START_LIMIT_S:g} s")
-            time.sleep(STEP_S)
-
-    def check(self) -> None:
-        """Raises ProcessError where a process has ended by itself."""
-        for child in self._children:
-            child.check()
 
     def stop_daemon(self) -> None:
         """Stop the daemon, in order: what it knows is in its store then."""
@@ -161,12 +127,6 @@ class House:
         self._parts.callback(orders.stop)
         orders.start()
         return orders
-
-    def _child(self, name: str, command: list[str]) -> Child:
-        child = Child(name, command, folder=self._folder)
-        self._parts.callback(child.stop)
-        self._children.append(child)
-        return child
 
     def _sweep(self) -> None:
         """Leave nothing at a broker that is not ours."""

@@ -6,8 +6,12 @@ import random
 from collections import deque
 from dataclasses import dataclass
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 from simulator.faults import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RECOVERY_MS = (
     90_000  # from a fault's end until its engine is as before: window, clearing, and what has to cool down
@@ -41,17 +45,26 @@ FIRST_S = (12, 22, 34)  # when the first acts begin, after the live readings do 
 EACH_S = 45  # … and the distance of all others
 
 
-def faults(engines: int, seed: int, *, from_ms: int, until_ms: int) -> list[Fault]:
+def faults(
+    engines: int,
+    seed: int,
+    *,
+    from_ms: int,
+    until_ms: int,
+    first_s: Sequence[int] = FIRST_S,
+    each_s: int = EACH_S,
+) -> list[Fault]:
     """The programme, over and over, from one time of the fleet to another; never twice at once on an engine.
 
-    A fault that lasts beyond `until_ms` stays until the end.
+    The first acts begin `first_s` after the beginning, and all others `each_s` after the one before. A fault that
+    lasts beyond `until_ms` stays until the end.
     """
     order = deque(random.Random(seed).sample(range(engines), engines))  # noqa: S311 - a shuffle, not a secret
     free = dict.fromkeys(order, from_ms)  # engine -> when it is as before again
     planned: list[Fault] = []
     due = from_ms
     for number, act in enumerate(cycle(PROGRAMME)):
-        due = from_ms + 1000 * FIRST_S[number] if number < len(FIRST_S) else due + 1000 * EACH_S
+        due = from_ms + 1000 * first_s[number] if number < len(first_s) else due + 1000 * each_s
         engine = order[0]
         order.rotate(-1)
         due = max(due, free[engine])

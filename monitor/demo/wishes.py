@@ -1,4 +1,4 @@
-"""What the user asked of the demo, checked. It stands alone, so that it is known before the large imports."""
+"""What the user asked of a demo, checked. It stands alone, so that it is known before the large imports."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ class Wishes:
     mqtt: MqttSettings  # of our own broker host and port are found out
     own_broker: bool
     influx: InfluxSettings | None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetWishes:
+    """What the user asked for of a fleet."""
+
+    vehicles: int
+    seed: int
+    live_s: float  # infinite where there is no end
+    influx: InfluxSettings | None  # None = one of our own

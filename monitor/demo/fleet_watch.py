@@ -1,0 +1,146 @@
+"""What the demo of a fleet sees of its results: the rows in InfluxDB, counted as anybody could count them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from monitor.demo.fleet_vehicles import SITE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from config.settings import InfluxSettings
+
+EVERY_S = 1.0
+ANSWER_LIMIT_S = 30.0
+SETTLED_MS = 30_000  # rows so far behind the slowest vehicle are counted for good
+SAMPLE = 50  # vehicles whose delay is measured
+DELAYS = 500  # of the sample that are kept
+
+
+class WatchError(Exception):
+    """InfluxDB did not answer; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What InfluxDB has, and how late it came. None = not known yet."""
+
+    rows: int = 0  # scored or not
+    scored: int = 0
+    delay_s: tuple[float, float] | None = None  # from a reading's end to its row: median, and 95 % of the rows
+    trouble: str = ""
+
+
+class Database:
+    """Asks InfluxDB in InfluxQL, which all its versions understand."""
+
+    def __init__(self, settings: InfluxSettings, token: str | None) -> None:
+        """The database is the bucket's, without its retention policy."""
+        self._pool = urllib3.PoolManager(maxsize=2, timeout=ANSWER_LIMIT_S, retries=False)
+        self._url = f"{settings.url.rstrip('/')}/query"
+        self._database = settings.bucket.partition("/")[0]
+        self._headers = {"Authorization": f"Token {token}"} if token else {}
+
+    def ask(self, statement: str) -> list[dict[str, Any]]:
+        """The rows of one statement, with their tags; times are epoch ms. Raises WatchError."""
+        fields = {"db": self._database, "q": statement, "epoch": "ms"}
+        try:
+            answer = self._pool.request(
+                "POST", self._url, fields=fields, encode_multipart=False, headers=self._headers
+            )
+            result = json.loads(answer.data)
+        except (HTTPError, ValueError) as error:
+            raise WatchError(f"InfluxDB does not answer: {error}") from error
+        result = result.get("results", [result])[0]
+        if answer.status != HTTPStatus.OK or "error" in result:
+            raise WatchError(f"InfluxDB answers {answer.status}: {result.get('error', answer.reason)}")
+        return [
+            {**series.get("tags", {}), **dict(zip(series["columns"], values, strict=True))}
+            for series in result.get("series", [])
+            for values in series["values"]
+        ]
+
+    def rows_by_asset(self, since: int) -> dict[str, int]:
+        """How many rows each vehicle has from a time on. Raises WatchError."""
+        found = self.ask(f'SELECT count("status") FROM "anomaly" WHERE {_here(since)} GROUP BY "asset"')
+        return {row["asset"]: row["count"] for row in found}
+
+
+class Watch:
+    """Looks once a second, in a thread of its own: an InfluxDB that is slow delays nobody's reports."""
+
+    def __init__(self, database: Database, names: Sequence[str], *, beginning: int, period_ms: int) -> None:
+        """Count rows of times from `beginning` (epoch ms) on."""
+        self._database = database
+        self._period_ms = period_ms
+        self._sample = "|".join(names[:SAMPLE])
+        self._since = beginning
+        self._settled = np.zeros(2, np.int64)  # rows and scored ones before `_since`
+        self._latest: dict[str, int] = {}  # of the sample: the newest row's time
+        self._delays: deque[float] = deque(maxlen=DELAYS)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self.seen = Seen()
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ended.set()
+        self._thread.join(ANSWER_LIMIT_S)
+
+    def _run(self) -> None:
+        while not self._ended.wait(EVERY_S):
+            try:
+                self.seen = self._look()
+            except WatchError as error:
+                self.seen = Seen(self.seen.rows, self.seen.scored, self.seen.delay_s, str(error))
+
+    def _look(self) -> Seen:
+        self._measure()
+        open_rows = self._count(_here(self._since))
+        settled = min(self._latest.values(), default=0) - SETTLED_MS
+        if len(self._latest) and settled > self._since + SETTLED_MS:
+            self._settled += self._count(f"{_here(self._since)} AND time < {settled}ms")
+            self._since = settled
+            open_rows = self._count(_here(self._since))
+        rows, scored = (self._settled + open_rows).tolist()
+        delays = tuple(np.quantile(np.array(self._delays), [0.5, 0.95]).tolist()) if self._delays else None
+        return Seen(rows, scored, delays)
+
+    def _measure(self) -> None:
+        """How long the newest rows of the sample took: from the end of a row's last tick to now."""
+        newest = self._database.ask(
+            f'SELECT last("status") FROM "anomaly" WHERE {_here(self._since)} AND "asset" =~ /^({self._sample})$/ '
+            'GROUP BY "asset"'
+        )
+        now = time.time_ns() // 1_000_000
+        for row in newest:
+            if row["time"] > self._latest.get(row["asset"], 0):
+                if row["asset"] in self._latest:  # what came before there was a row waited for Spark's start
+                    self._delays.append((now - row["time"] - self._period_ms) / 1000)
+                self._latest[row["asset"]] = row["time"]
+
+    def _count(self, where: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+        found = self._database.ask(
+            f'SELECT count("status") AS "rows", count("score") AS "scored" FROM "anomaly" WHERE {where}'
+        )
+        first: Mapping[str, Any] = found[0] if found else {}
+        return np.array([first.get("rows") or 0, first.get("scored") or 0], np.int64)
+
+
+def _here(since: int) -> str:
+    return f"\"site\" = '{SITE}' AND time >= {since}ms"
