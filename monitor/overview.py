@@ -81,6 +81,7 @@ class View:
     canary: str = ""  # what came of its latest fault; empty where there is none
     reasons: list[str] = field(default_factory=list)  # why the daemon is not ready, or degraded
     scored: float | None = None  # the mean share of the last day that assets were scored
+    alone: bool = False  # rows come from elsewhere: of values nothing is known, and nothing is sent on
 
 
 class Fleet:
@@ -99,9 +100,11 @@ class Fleet:
     def look(self, assets: list[dict[str, Any]], now: float, standing: Mapping[str, Any] | None = None) -> View:
         """The view of these assets but the canary; `now` in seconds, of any clock that only goes forward.
 
-        `standing` is what the daemon says of itself (`monitor.vitals`); None where none runs.
+        `standing` is what the daemon says of itself (`monitor.vitals`); None where none runs. Whoever shows what
+        others found is `alone`, and says himself how fast rows come.
         """
         standing = standing or {}
+        alone = bool(standing.get("alone"))
         assets = [row for row in assets if not is_synthetic(row["asset"])]
         self._read({row["asset"] for row in assets})
         self._read_incidents()
@@ -132,8 +135,8 @@ class Fleet:
         return View(
             assets=sorted(rows, key=_urgency),
             incidents=len(incidents),
-            rates=self._take_rates(books, now),
-            lags=self._lags() | standing.get("lags", {}),
+            rates=standing["rates"] if alone else self._take_rates(books, now),
+            lags={} if alone else self._lags() | standing.get("lags", {}),
             trouble=broker or facts.get("not_scoring", ""),
             books=books,
             watched=sentence(rows, incidents, f"not connected to the broker: {broker}" if broker else ""),
@@ -142,6 +145,7 @@ class Fleet:
             canary=_canary(json.loads(facts.get("canary", "{}"))),
             reasons=list(standing.get("reasons", ())),
             scored=round(mean(shares), 3) if shares else None,
+            alone=alone,
         )
 
     def _read_incidents(self) -> None:

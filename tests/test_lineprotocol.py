@@ -145,7 +145,7 @@ def test_a_transition() -> None:
 
 def test_all_of_a_transition_is_in_its_line() -> None:
     told = event(summary='the "hot" \\ end', who="Ann", why="ü\n2", until=START + 60_000, top=event().top[:1])
-    assert event_store.decode(read(event_line(told))[2]["event"].encode()) == told
+    assert event_store.decode(str(read(event_line(told))[2]["event"]).encode()) == told
 
 
 def test_a_transition_without_a_score_has_none() -> None:

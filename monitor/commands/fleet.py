@@ -15,6 +15,7 @@ ACTIONS = {
     "check": "look at everything that the job needs, without starting it, and say what to change",
     "run": "run the job, on this machine or on a cluster",
     "reload": "let the running job take over what the settings say now, models too",
+    "page": "show what the job finds on the live page, out of InfluxDB",
     "demo": "a simulated fleet to watch on this machine: Kafka, Spark, InfluxDB and the page",
 }
 

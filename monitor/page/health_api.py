@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from monitor.health import readyz
-from monitor.hops import hops
 from monitor.page.reader import said
 from monitor.printable import printable
 from monitor.rate import Rate
@@ -64,17 +62,17 @@ class Health:
             still_s=self._still(),
             not_scoring=facts.get("not_scoring", "") if not vitals.broker else "",
         )
-        _, ready = readyz(vitals)
+        _, ready = sources.ready(vitals)
         return {
             "time": time.time_ns() // 1_000_000,
             **ready,
             "version": figures.version,
             "started": int(1000 * figures.started),
-            "hops": hops(vitals, figures, beside),
+            "hops": sources.hops(vitals, figures, beside),
             "threads": vitals.threads,
             "levels": {name: level._asdict() for name, level in beside.levels.items()},
             "models": sources.models(),
-            "letters": by_reason(self._latest(store), figures.dead_letters_kept),
+            "letters": by_reason(self._latest(store), figures.dead_letters_kept) | {"where": sources.letters},
             "learning": json.loads(facts.get("books", "{}")).get("learning", {}),
             **{name: section(store) for name, section in sources.sections.items()},
         }

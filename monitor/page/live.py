@@ -228,7 +228,7 @@ def _summary(view: View, trouble: str) -> dict[str, Any]:
         "broker": view.broker,
         "incidents": view.incidents,
         "shelved": view.shelved,
-        "values_per_s": _rounded(view.rates.get("values")),
+        **({} if view.alone else {"values_per_s": _rounded(view.rates.get("values"))}),
         "rows_per_s": _rounded(view.rates.get("scored rows")),
         "lags": view.lags,
     }

@@ -25,6 +25,7 @@ NO_LANDSCAPE = (
     "This model was made before maps were kept beside it: train it again (enginewatch train) to get one."
 )
 OTHER_SENSORS = "The store's rows have not the sensors of this model yet."
+NO_READINGS = "There is nothing of the sensors here that could be compared (influx.write_readings keeps it)."
 
 
 def unplaced(why: str) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def unplaced(why: str) -> dict[str, Any]:
 
 
 def landscape_map(found: AssetHistory, header: Header, landscape: Landscape | None) -> dict[str, Any]:
-    """The training windows and the asset's, on both planes."""
+    """The training windows and the asset's, on both planes; without expectations on the first alone."""
     if landscape is None:
         return unplaced(NO_LANDSCAPE)
     names = [sensor.name for sensor in header.sensors]
@@ -46,12 +47,15 @@ def landscape_map(found: AssetHistory, header: Header, landscape: Landscape | No
         ("operation", "where it runs", landscape.operation, actual),
         ("deviation", "how it deviates from what is expected", landscape.deviation, actual - expected),
     )
+    there = [each for each in told if not np.isnan(each[3]).all()]
+    if not there and rows.any():
+        return unplaced(NO_READINGS)
     return {
         "why": None,
         "windows": landscape.windows,
         "time": found.chart.time[rows].tolist(),
         "width": found.chart.width,
-        "planes": [_plane(name, words, plane, each[rows], names) for name, words, plane, each in told],
+        "planes": [_plane(name, words, plane, each[rows], names) for name, words, plane, each in there or told],
     }
 
 

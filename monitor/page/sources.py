@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from monitor.hops import Beside
+from monitor.health import readyz
+from monitor.hops import Beside, hops
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from monitor.health import Figures, Vitals
+    from monitor.hops import Hop
     from monitor.page.simulator import Simulator
     from monitor.spec import LineSpec
     from monitor.store import Store
@@ -60,3 +62,6 @@ class Sources:
     # Further parts of /api/v1/health, by name: what can be told as JSON, bounded in size.
     sections: Mapping[str, Callable[[Store], object]] = field(default_factory=dict)
     simulator: Simulator | None = None  # a fleet that takes faults by order
+    ready: Callable[[Vitals], tuple[bool, dict[str, object]]] = readyz  # as /readyz says
+    hops: Callable[[Vitals, Figures, Beside], Sequence[Hop]] = hops  # the way that a reading takes
+    letters: str = ""  # where dead letters are kept, if not in the store

@@ -127,6 +127,7 @@ export async function together(page, action, several, name) {
   const question = ACTIONS[action]({ name });
   const ids = new Map(); // what was said -> the command's id
   let done = 0;
+  let later = ""; // what is said where it is carried out elsewhere, and later
 
   /* What is said a second time because no answer came has the same id, and is carried out once. */
   function identified(said) {
@@ -143,15 +144,18 @@ export async function together(page, action, several, name) {
       const of = OF_ASSETS.has(action) || !about.incident ? { asset: about.asset } : { incident: about.incident };
       try {
         const answer = await page.command(identified({ action, ...of, ...said }));
-        if (answer.done) done += 1;
-        else refused.push(answer.reply || "The daemon did not do it, and does not say why.");
+        if (answer.done) {
+          done += 1;
+          later = answer.later ?? "";
+        } else refused.push(answer.reply || "The daemon did not do it, and does not say why.");
       } catch (error) {
         refused.push(error.message);
         break;
       }
     }
     if (!done) return refused[0];
-    const what = several.length === 1 ? `${name}: ${question.said}` : `${done} of ${several.length} ${question.said}`;
+    const became = later || question.said;
+    const what = several.length === 1 ? `${name}: ${became}` : `${done} of ${several.length}${later && ":"} ${became}`;
     page.say([what, ...refused.slice(0, 1)].join("; "), refused.length ? "warning" : "good");
     return "";
   }

@@ -105,6 +105,7 @@ export async function show(root, [key, given], page) {
       history = new History(found);
       if (order.length) history.sensors.sort((one, other) => order.indexOf(one.name) - order.indexOf(other.name));
       map = placed;
+      planeNow = Math.min(planeNow, Math.max(0, map.planes.length - 1)); // there may be one alone
       drawAll();
     } finally {
       if (mine === latest) busy = false;

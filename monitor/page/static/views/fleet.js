@@ -276,7 +276,7 @@ export async function show(root, _, page) {
       figure("Open incidents",
         el("span", { class: "toned", dataset: { tone } }, words.number(open, 9)),
         shelved > 0 && `and ${words.number(shelved, 9)} shelved`),
-      figure("Values a second", words.number(summary.values_per_s ?? null, 4)),
+      summary.values_per_s !== undefined && figure("Values a second", words.number(summary.values_per_s, 4)),
       figure("Scored rows a second", words.number(summary.rows_per_s ?? null, 4)),
       figure("Scored of the last 24 h", words.percent(mean)),
       lags.map(([sink, lag]) => figure(`Waiting for ${SINKS[sink] ?? sink}`, words.number(lag, 9))));

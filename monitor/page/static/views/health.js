@@ -51,7 +51,7 @@ export async function show(root, _, page) {
     put(facts,
       figure("Version", found.version),
       figure("Runs for", words.duration(found.time - found.started), `since ${when(found.started)}`),
-      figure("Dead letters", words.number(found.letters.kept, 9)));
+      !found.letters.where && figure("Dead letters", words.number(found.letters.kept, 9)));
     put(hops, found.hops.map(hop));
     for (const section of sections) {
       const data = found[section.name];
@@ -159,6 +159,7 @@ function since({ incidents, days, rate, low, high }) {
 }
 
 function letters(data) {
+  if (data.where) return el("p", { class: "dim" }, `What was refused is in ${data.where}, with the reasons.`);
   if (!data.reasons.length) return el("p", { class: "dim" }, "Nothing was refused: every message could be read.");
   const older = data.kept > data.looked_at
     ? `, of which the latest ${words.number(data.looked_at, 9)} are looked at`
