@@ -146,13 +146,13 @@ def metrics(vitals: Vitals, figures: Figures) -> Iterator[Metric]:
         )
     yield Metric.gauge("enginewatch_start_time_seconds", "when the daemon started", figures.started)
     yield Metric.gauge("enginewatch_info", "always 1", 1, version=figures.version)
-    yield from _of_the_books(figures.books)
+    yield from of_the_books(figures.books)
     yield from _of_the_ways(figures)
     if figures.canary:
         yield from _of_the_canary(figures.canary)
 
 
-def _of_the_books(books: Mapping[str, Any]) -> Iterator[Metric]:
+def of_the_books(books: Mapping[str, Any]) -> Iterator[Metric]:
     """Since the state folder was begun: a restart does not reset them."""
     if not books:
         return

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.exposition import exposition
-from monitor.fleet.metrics import STILL_S, Job, Offsets, in_words
+from monitor.fleet.metrics import STILL_S, Offsets, Standing
 from tests.http_rig import Fake, ask, port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monitor.web.asked import Asked
 
 START = 1_700_000_000.0
+SHARDS = 2
+HAPPY = {"status": "ready", "reasons": []}
 
 
 class Clock:
@@ -27,19 +30,39 @@ class Clock:
         return self.now
 
 
-def progress(batch: int, read: Offsets, **observed: int | None) -> dict[str, object]:
-    """Of a batch of 250 ms with seven records; what Job does not look at is left out."""
+class Sinks:
+    """What the sink of the job counts, and the alert topic knows."""
+
+    def __init__(self) -> None:
+        self.books: dict[int, dict[str, Any]] = {}
+        self.sent_rows, self.expired_rows, self.events, self.dead_letters = 700, 7, 3, 2
+
+    def open_incidents(self) -> list[str]:
+        return ["one"]
+
+
+def nowhere() -> Offsets:
+    return {}
+
+
+def standing(
+    *, sinks: Sinks | None = None, ends: Callable[[], Offsets | None] = nowhere, clock: Clock | None = None
+) -> Standing:
+    known = sinks or Sinks()
+    return Standing(counted=known, alerts=known, shards=SHARDS, ends=ends, clock=clock or Clock())
+
+
+def progress(**read: dict[str, int]) -> dict[str, object]:
+    """Of a batch of 250 ms with seven records; what nobody looks at is left out. `read`: how far, by topic."""
     return {
-        "batchId": batch,
         "batchDuration": 250,
         "numInputRows": 7,
         "stateOperators": [{"memoryUsedBytes": 1000}, {"memoryUsedBytes": 24}],
-        "sources": [{"description": "KafkaV2", "endOffset": read}, {"description": "rate", "endOffset": 3}],
-        "observedMetrics": {"enginewatch": observed, "another": {"values_late": 99}},
+        "sources": [{"description": "Kafka", "endOffset": read}, {"description": "rate", "endOffset": 3}],
     }
 
 
-def samples(job: Job) -> dict[tuple[str, str], float]:
+def samples(job: Standing) -> dict[tuple[str, str], float]:
     """What Prometheus reads, by name and label's value."""
     found = {}
     for family in text_string_to_metric_families(exposition(job.metrics())):
@@ -48,33 +71,48 @@ def samples(job: Job) -> dict[tuple[str, str], float]:
     return found
 
 
-def nowhere() -> Offsets:
-    return {}
-
-
-def test_what_the_batches_observe_is_added_up_under_the_daemons_names() -> None:
-    """A sum over no row is none, and no number."""
-    job = Job(nowhere, Clock())
-    job.progressed(progress(0, {}, values_in_row=5, values_late=2, rows_scored=3))
-    job.progressed(progress(1, {}, values_in_row=4, values_late=None, rows_scored=None))
+def test_batches_and_what_left_them_are_counted() -> None:
+    job = standing()
+    job.progressed(progress())
+    job.progressed(progress())
     found = samples(job)
-    assert found["enginewatch_values_total", "in_row"] == 9
-    assert found["enginewatch_values_total", "late"] == 2
-    assert found["enginewatch_rows_total", "scored"] == 3
     assert found["enginewatch_messages_total", ""] == 14
     assert found["enginewatch_batches_total", ""] == 2
     assert found["enginewatch_batch_seconds_total", ""] == 0.5
     assert found["enginewatch_batch_seconds", ""] == 0.25
     assert found["enginewatch_state_bytes", ""] == 1024
+    assert found["enginewatch_influx_lines_total", ""] == 700
+    assert found["enginewatch_influx_expired_lines_total", ""] == 7
+    assert found["enginewatch_transitions_total", ""] == 3
+    assert found["enginewatch_dead_letters_total", ""] == 2
+    assert found["enginewatch_incidents_open", ""] == 1
     assert found["enginewatch_start_time_seconds", ""] == START
 
 
+def test_the_books_are_those_of_all_shards_and_wait_for_the_last() -> None:
+    """A sum of some would be taken for a counter that begins anew, and then leaps."""
+    sinks = Sinks()
+    job = standing(sinks=sinks)
+    one = {"waiting": 1, "streams": 2, "heard": 1, "clock_suspect": False}
+    sinks.books[7] = one | {"outcomes": {"in_row": 5, "late": 0}, "rows": {"scored": 3}}
+    assert ("enginewatch_values_total", "in_row") not in samples(job)
+    sinks.books[9] = one | {"outcomes": {"in_row": 4, "late": 2}, "rows": {"scored": 1}, "clock_suspect": True}
+    found = samples(job)
+    assert found["enginewatch_values_total", "in_row"] == 9
+    assert found["enginewatch_values_total", "late"] == 2
+    assert found["enginewatch_rows_total", "scored"] == 4
+    assert found["enginewatch_values_waiting", ""] == 2
+    assert found["enginewatch_streams", ""] == 4
+    assert found["enginewatch_streams_heard", ""] == 2
+    assert found["enginewatch_clock_suspect", ""] == 1
+
+
 def test_the_backlog_is_what_kafka_has_beyond_what_was_read() -> None:
-    """A partition that was never read, or that is younger than the last batch, is not guessed at."""
+    """A partition that was never read, such as one that is younger than the last batch, is not guessed at."""
     ends = {"enginewatch": {"0": 12, "1": 5, "2": 8}}
-    job = Job(lambda: ends, Clock())
-    job.progressed(progress(0, {"enginewatch": {"0": 4, "1": 5}}))
-    job.progressed(progress(1, {"enginewatch": {"0": 10, "1": 5}}))
+    job = standing(ends=lambda: ends)
+    job.progressed(progress(enginewatch={"0": 4, "1": 5}))
+    job.progressed(progress(enginewatch={"0": 10, "1": 5}))
     found = samples(job)
     assert found["enginewatch_backlog_records", ""] == 2
     assert {
@@ -86,59 +124,43 @@ def test_the_backlog_is_what_kafka_has_beyond_what_was_read() -> None:
 
 
 def test_where_kafka_does_not_say_there_is_no_backlog_and_no_zero() -> None:
-    job = Job(lambda: None, Clock())
-    job.progressed(progress(0, {"enginewatch": {"0": 4}}))
+    job = standing(ends=lambda: None)
+    job.progressed(progress(enginewatch={"0": 4}))
     assert not [name for name, _ in samples(job) if "backlog" in name]
 
 
 def test_before_its_first_batch_a_job_lives_and_is_not_ready() -> None:
-    job = Job(nowhere, Clock())
+    job = standing()
     assert job.live() == (True, {"status": "alive", "reasons": []})
     assert job.ready() == (False, {"status": "not ready", "reasons": ["no batch has ended yet"]})
     found = samples(job)
     assert (found["enginewatch_live", ""], found["enginewatch_ready", ""]) == (1, 0)
-    assert not [name for name, _ in found if name in {"enginewatch_values_total", "enginewatch_batch_seconds"}]
+    assert ("enginewatch_batch_seconds", "") not in found
 
 
 def test_a_job_that_goes_on_is_ready_also_where_there_is_nothing_to_do() -> None:
     clock = Clock()
-    job = Job(nowhere, clock)
-    job.progressed(progress(0, {}))
-    assert job.ready() == (True, {"status": "ready", "reasons": []})
+    job = standing(clock=clock)
+    job.progressed(progress())
+    assert job.ready() == (True, HAPPY)
     clock.now += STILL_S
     job.idle()
     clock.now += STILL_S
     assert job.ready()[0]
     clock.now += 1
-    reason = f"no batch has ended for {STILL_S + 1:.0f} s, the last one took 0 s"
-    assert job.ready() == (False, {"status": "not ready", "reasons": [reason]})
+    ready, said = job.ready()
+    assert not ready
+    assert f"no batch has ended for {STILL_S + 1:.0f} s" in str(said["reasons"])
     assert job.live()[0]  # a batch may take long: to start anew would only make it longer
 
 
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (None, "it was stopped"),
-        (
-            "py4j.X: Traceback (most recent call last):\n  File\nValueError: no\n\n\tat a.b(C.java:1)\n",
-            "ValueError: no",
-        ),
-        ("SparkException: lost\nDriver stacktrace:\n\tat a.b(C.java:1)", "SparkException: lost"),
-    ],
-)
-def test_a_job_that_has_ended_is_neither_alive_nor_ready_and_says_why(error: str | None, words: str) -> None:
-    job = Job(nowhere, Clock())
-    job.progressed(progress(0, {}))
-    job.ended(error)
-    reasons = [f"the query has ended: {words}"]
+def test_a_job_that_has_ended_is_neither_alive_nor_ready() -> None:
+    job = standing()
+    job.progressed(progress())
+    job.ended()
+    reasons = ["the query has ended: the log says why"]
     assert job.live() == (False, {"status": "dead", "reasons": reasons})
     assert job.ready() == (False, {"status": "not ready", "reasons": reasons})
-
-
-def test_an_error_is_one_line_that_steers_no_terminal() -> None:
-    assert in_words("a\n\x1b[2Jb" + "x" * 1000)[:8] == "\\x1b[2Jb"
-    assert len(in_words("x" * 1000)) == 300
-    assert in_words("") == "nothing was said"
 
 
 class Driver(Fake):
@@ -146,20 +168,21 @@ class Driver(Fake):
 
     def __init__(self) -> None:
         super().__init__()
-        self.job = Job(nowhere, Clock())
+        self.job = standing()
 
     def asked(self) -> Asked:
-        return self.job.asked(self.command)
+        return self.job.asked()
 
 
-def test_the_daemons_http_port_answers_for_the_job() -> None:
+def test_the_daemons_http_port_answers_for_the_job_and_takes_no_commands() -> None:
     driver = Driver()
     with port(driver) as made:
         assert ask(made, "/livez")[0] == 200
         assert ask(made, "/readyz")[0] == 503
-        driver.job.progressed(progress(0, {}, values_in_row=5))
-        assert ask(made, "/readyz")[:2] == (200, {"status": "ready", "reasons": []})
+        driver.job.progressed(progress())
+        assert ask(made, "/readyz")[:2] == (200, HAPPY)
         status, page = ask(made, "/metrics")[:2]
-        assert (status, 'enginewatch_values_total{outcome="in_row"} 5' in page) == (200, True)
-        driver.job.ended(None)
+        assert (status, "enginewatch_messages_total 7" in page) == (200, True)
+        assert ask(made, "/api/v1/commands", "POST", b"{}", Content_Type="application/json")[0] == 404
+        driver.job.ended()
         assert ask(made, "/livez")[0] == 503

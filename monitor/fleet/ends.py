@@ -47,7 +47,7 @@ class Ends:
                 if topic in known
                 for number in known[topic].partitions
             ]
-            latest = admin.OffsetSpec.latest()  # type: ignore[attr-defined, no-untyped-call]  # not listed
+            latest = admin.OffsetSpec.latest()
             answers = self._admin.list_offsets(dict.fromkeys(wanted, latest), request_timeout=self._limit_s)
             for each, answer in answers.items():
                 found.setdefault(each.topic, {})[str(each.partition)] = answer.result().offset

@@ -16,9 +16,12 @@ from config.secret import secret
 from monitor.fleet import control, job
 from monitor.fleet.alerts import AlertLog
 from monitor.fleet.client import client_options
+from monitor.fleet.ends import Ends
 from monitor.fleet.kafka import ASKED_S, FleetError, bounds, partitions_of, reader_options
+from monitor.fleet.metrics import Standing, listener
 from monitor.fleet.results import Results
 from monitor.notify import Notifier
+from monitor.web.server import HttpPort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +125,11 @@ class FleetService:
         begin = beginning(fleet, described)
         alerts = AlertLog(fleet)
         results = Results(settings, alerts, secret(settings.influx.token, settings.influx.token_file))
+        ends = Ends(client_options(fleet), fleet.topics)
+        standing = Standing(counted=results, alerts=alerts, shards=fleet.shards, ends=ends)
+        http = self._http(standing)
         spark = job.session(fleet, master=self._master)
+        spark.streams.addListener(listener(standing))
         ids = job.shard_ids(spark, fleet.shards)
         routes = [each.route for each in message.line.classes]
         shards = job.sharded(job.records(spark, fleet, begin), fleet, routes, settings.mqtt.root, ids)
@@ -153,10 +160,19 @@ class FleetService:
             if notifier is not None:
                 notifier.stop()
             alerts.close()
+            http.stop()
             for number, handler in before.items():
                 signal.signal(number, handler)
             spark.stop()
             log.info("stopped")
+
+    def _http(self, standing: Standing) -> HttpPort:
+        """The daemon's HTTP port, for what the job says of itself."""
+        given = self._settings.http
+        port = HttpPort(given, secret(given.token, given.token_file), standing.asked(), told=lambda _: None)
+        if given.enabled:
+            threading.Thread(target=port.run, name="http", daemon=True).start()
+        return port
 
     def _end(self, query: StreamingQuery, results: Results) -> None:
         """Stop between two batches, where one ends soon: else it is done again at the next start."""

@@ -112,6 +112,7 @@ def make_app(asked: Asked, rules: Rules) -> ASGIApp:
         return Response(page, media_type=CONTENT_TYPE)
 
     async def command(request: Request) -> Response:
+        assert asked.command is not None
         if phase := asked.phase():
             return answer({"error": f"the daemon is {phase}: try again"}, HTTPStatus.SERVICE_UNAVAILABLE)
         body = await whole_body(request, LONGEST_BODY)
@@ -123,7 +124,7 @@ def make_app(asked: Asked, rules: Rules) -> ASGIApp:
             Route("/livez", partial(probe, judge=asked.live), methods=["GET"]),
             Route("/readyz", partial(probe, judge=asked.ready), methods=["GET"]),
             Route("/metrics", measured, methods=["GET"]),
-            Route("/api/v1/commands", command, methods=["POST"]),
+            *([] if asked.command is None else [Route("/api/v1/commands", command, methods=["POST"])]),
             *asked.further(),
         ],
         exception_handlers={HTTPException: _refused, Exception: _failed},

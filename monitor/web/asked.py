@@ -22,14 +22,15 @@ Judged = tuple[bool, dict[str, object]]  # whether all is well, and what is said
 class Asked:
     """`live`, `ready` and `phase` wait for nothing; the others may wait, and are called on threads of their own.
 
-    While there is a `phase` no command is taken. `further` makes the routes beside the port's own once it listens.
+    While there is a `phase` no command is taken; without `command` none ever is. `further` makes the routes beside
+    the port's own once it listens.
     """
 
     live: Callable[[], Judged]
     ready: Callable[[], Judged]
     metrics: Callable[[], Iterable[Metric]]
-    command: Callable[[bytes], dict[str, object]]
-    phase: Callable[[], str]
+    command: Callable[[bytes], dict[str, object]] | None = None
+    phase: Callable[[], str] = str
     further: Callable[[], Sequence[Route]] = field(default=tuple)
 
 
