@@ -9,6 +9,7 @@ however often it ends.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from statistics import median_low
@@ -181,7 +182,7 @@ class Mirror:
                 break
             most *= 2  # more rows of one moment than an answer had
         end = rows[-1][0] - 1 if cut else max(heads.values())  # others of the last moment may be missing
-        readings, reading_names = self._readings_of(own, after, where, most)
+        readings, reading_names = self._readings_of(own, after, where)
         groups: dict[tuple[str, str], list[tuple[str, Cells]]] = defaultdict(list)
         model = names.index("model") if "model" in names else None
         for asset in due:
@@ -204,17 +205,19 @@ class Mirror:
         return cut
 
     def _readings_of(
-        self, own: dict[str, list[Cells]], after: int, where: str, most: int
+        self, own: dict[str, list[Cells]], after: int, where: str
     ) -> tuple[dict[tuple[str, int], Cells], list[str]]:
-        """The readings beside rows, by asset and time, and the names of their columns."""
+        """The readings beside rows, by asset and time, and the names of their columns.
+
+        There are hardly more than rows were asked for: those of the last moment may be some more.
+        """
         if not self._readings or not own:
             return {}, []
         last = max(rows[-1][0] for rows in own.values())
-        within = f'* FROM "engine" WHERE time > {after}ms AND time <= {last}ms{where} LIMIT {2 * most}'
-        names, rows, _ = self._ask(within, 2 * most)
+        names, rows, _ = self._ask(f'* FROM "engine" WHERE time > {after}ms AND time <= {last}ms{where}')
         return {(key, row[0]): row for key, row in zip(self._keys(names, rows), rows, strict=True)}, names
 
-    def _ask(self, what: str, most: int) -> tuple[list[str], list[Cells], bool]:
+    def _ask(self, what: str, most: float = math.inf) -> tuple[list[str], list[Cells], bool]:
         """The rows of a question in the order of time, and whether there are more of them."""
         answer = self._reader.ask(f"SELECT {what}")
         if not answer:
