@@ -38,6 +38,7 @@ $(VENV)/.installed: pyproject.toml
 # Three at a time, also on two cores: while some wait, others compute. Who is done takes over from the others.
 test: setup
 	$(BIN)/pytest --numprocesses 3 --dist worksteal
+	$(BIN)/pytest -m fleet tests/fleet
 
 # The page in a real Chromium. Pictures of every view, dark and light, are kept in build/pictures.
 browser: setup

@@ -21,6 +21,10 @@ class StartError(Exception):
     """The daemon cannot start: the sentence says what to change."""
 
 
+class InUseError(StartError):
+    """Another daemon has the folder."""
+
+
 def hold(folder: Path) -> IO[str]:
     """Make the folder and hold it for this daemon alone, until the file that it gives is closed.
 
@@ -32,7 +36,7 @@ def hold(folder: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise StartError(f"{folder} is in use by another daemon: give each its own daemon.state_dir") from error
+        raise InUseError(f"{folder} is in use by another daemon: give each its own daemon.state_dir") from error
     found = newer(folder)
     if found:
         file.close()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ACTIONS = {
     "check": "look at everything that the job needs, without starting it, and say what to change",
     "run": "run the job, on this machine or on a cluster",
+    "import": "have a new job begin with the state of a daemon that was stopped, without warming up again",
+    "export": "make the state of a job that was stopped a state folder, for a daemon or for other shards",
     "reload": "let the running job take over what the settings say now, models too",
     "page": "show what the job finds on the live page, out of InfluxDB",
     "demo": "a simulated fleet to watch on this machine: Kafka, Spark, InfluxDB and the page",

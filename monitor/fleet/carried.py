@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.fleet.place import place_of_stream, places
 from monitor.moves import alone
 from monitor.pipeline import REMEMBERED_COMMANDS
 from monitor.state import ClassState, LineState, decoder, together
@@ -28,18 +29,27 @@ class CarriedError(ValueError):
     """States that cannot be put together: the sentence says why."""
 
 
-def assets(state: LineState) -> list[str]:
-    """Whose shard `split` asks for: the streams, and what maintenance is planned of."""
-    return list(dict.fromkeys([*(key for each in state.classes for key in each.keys), *state.plans]))
+def places_of(state: LineState) -> dict[str, str]:
+    """The places of whose shards `split` asks: of the streams, and of what maintenance is planned of.
+
+    Raises CarriedError where a class's topics do not say which one is an asset's.
+    """
+    known = places([each.route for each in state.spec.classes], state.spec.root)
+    homes = {asset: each.spec for asset in state.plans for each in state.classes if each.spec.route.takes(asset)}
+    homes |= {key: each.spec for each in state.classes for key in each.keys}
+    try:
+        return {key: place_of_stream(key, spec.route, state.spec.root, known) for key, spec in homes.items()}
+    except ValueError as error:
+        raise CarriedError(str(error)) from error
 
 
 def split(state: LineState, shard_of: Callable[[str], int], shards: Sequence[int]) -> dict[int, LineState]:
     """A state for each of the shards, of the streams that are its own; the first one has the books so far.
 
-    `shard_of` gives one of `shards` for each of `assets`. The parts share no array, neither with each other nor
-    with what they were cut from.
+    `shard_of` gives one of `shards` for an asset's key. The parts share no array, neither with each other nor with
+    what they were cut from.
     """
-    home = {asset: shard_of(asset) for asset in assets(state)}
+    home = {key: shard_of(key) for key in [*(key for each in state.classes for key in each.keys), *state.plans]}
     parts = {}
     for index, shard in enumerate(shards):
         classes = [_of_shard(each, home, shard) for each in state.classes]

@@ -152,12 +152,12 @@ def judged(shards: DataFrame, settings: Settings) -> DataFrame:
     )
     spark = shards.sparkSession
     folder = f"{fleet.checkpoint}/{IMPORTED}"
-    begun = spark.read.parquet(folder).groupBy("shard") if _is_there(spark, folder) else None
+    begun = spark.read.parquet(folder).groupBy("shard") if is_there(spark, folder) else None
     packed = shards.mapInArrow(pack, ROWS)
     return packed.groupBy("shard").transformWithStateInPandas(processor, OUTPUT, "Append", "ProcessingTime", begun)
 
 
-def _is_there(spark: SparkSession, folder: str) -> bool:
+def is_there(spark: SparkSession, folder: str) -> bool:
     """Whether a folder is there, wherever Spark keeps it."""
     jvm: Any = spark._jvm  # noqa: SLF001 - pyspark has no other way to the file systems that Spark knows
     path = jvm.org.apache.hadoop.fs.Path(folder)

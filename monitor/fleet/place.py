@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from monitor.decode import beside_templates, sparkplug_topic
+from monitor.decode import beside_templates, fill, sparkplug_topic, split_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,6 +54,29 @@ def _place(template: str, levels: Sequence[str]) -> Place:
         else:
             pattern += "[^/]+"
     return Place(f"{pattern}$", "/".join(f"${groups.index(level) + 1}" for level in levels if level in groups))
+
+
+def place_of(topic: str, known: Iterable[Place]) -> str:
+    """What of a topic names the asset, as Spark's expressions have it."""
+    for each in known:
+        match = re.search(each.pattern, topic)
+        if match:
+            return re.sub(r"\$(\d)", lambda group: str(match[int(group[1])]), each.named)  # noqa: B023 - called here
+    return topic
+
+
+def place_of_stream(key: str, route: ClassRoute, root: str, known: Iterable[Place]) -> str:
+    """The place of an asset's messages, by its name. Raises ValueError where that does not tell it."""
+    levels = dict(zip(LEVELS, split_key(key), strict=True))
+    found = set()
+    for template in route.topics:
+        named = [level for level in LEVELS if f"{{{level}}}" in template]
+        told = [level for level, name in levels.items() if name and (level != "asset" or level in named)]
+        if named == told and ("{asset}" in template or "{sensor}" not in template):
+            found.add(place_of(fill(template, root=root, sensor="-", **levels), known))
+    if len(found) != 1:
+        raise ValueError(f"the name {key} does not say by which of the topics {', '.join(route.topics)} it came")
+    return found.pop()
 
 
 def topic_of(template: str) -> list[tuple[str, str]]:

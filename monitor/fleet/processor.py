@@ -61,6 +61,7 @@ class ShardProcessor(StatefulProcessor):  # type: ignore[misc]  # untyped where 
     def handleInitialState(self, key: Any, initialState: pd.DataFrame, timerValues: TimerValues) -> None:
         """Begin with what was imported."""
         del key
+        self._check(int(initialState["shards"].iloc[0]))
         now = timerValues.getCurrentProcessingTimeInMs()
         self._models.update((bytes(initialState["models"].iloc[0]),))
         self._state.update((bytes(initialState["blob"].iloc[0]),))
@@ -111,10 +112,13 @@ class ShardProcessor(StatefulProcessor):  # type: ignore[misc]  # untyped where 
     def _known_times(self) -> tuple[int, int]:
         """When something came last, and when the timer is due. Raises ValueError for a state of other shards."""
         heard, timer, shards = self._times.get() or (0, 0, self._shards)
+        self._check(shards)
+        return heard, timer
+
+    def _check(self, shards: int) -> None:
         if shards != self._shards:
             sentence = f"the checkpoint was begun with fleet.shards = {shards}, and now they are {self._shards}"
             raise ValueError(f"{sentence}: set it back, or export the state and import it into a new checkpoint")
-        return heard, timer
 
     def _load(self) -> Shard:
         kept = self._state.get()
