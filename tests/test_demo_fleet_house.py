@@ -15,12 +15,12 @@ from config.settings import InfluxSettings
 from monitor.demo import fleet_influx
 from monitor.demo.fleet_house import settings_file
 from monitor.demo.fleet_vehicles import Report
-from monitor.demo.fleet_watch import Database, Seen, Watch, WatchError
+from monitor.demo.fleet_watch import Seen, Watch, rows_by_asset
 from monitor.demo.plan import PROGRAMME, faults
+from monitor.fleet.influxql import InfluxReader
 from monitor.influx_client import InfluxClient
 from monitor.records import AlertEvent, Transition
 from tests.rig import until
-from tests.servers import free_port
 from tests.servers.influxd import DATABASE
 
 if TYPE_CHECKING:
@@ -125,9 +125,9 @@ def test_reports_go_to_kafka_and_transitions_come_back_once() -> None:
 def test_rows_are_counted_and_their_delay_is_measured(database: Influxd) -> None:
     """Two rows of one vehicle and one of another; one has no score. What came before is not counted."""
     settings = InfluxSettings(url=database.url, bucket=f"{DATABASE}/autogen")
-    asked = Database(settings, None)
+    asked = InfluxReader(settings, None)
     client = InfluxClient(settings.model_copy(update={"bucket": DATABASE}), None)  # nginx knows no policies
-    assert asked.rows_by_asset(0) == {}
+    assert rows_by_asset(asked, 0) == {}
     beginning = time.time_ns() // 1_000_000 - 20_000
 
     def write(asset: str, at: int, fields: str) -> None:
@@ -136,12 +136,14 @@ def test_rows_are_counted_and_their_delay_is_measured(database: Influxd) -> None
     write("vehicle-0001", -1, 'status="scored",score=1.0')
     write("vehicle-0001", 4_000, 'status="warming_up"')
     write("vehicle-0002", 4_500, 'status="scored",score=0.5')
-    watch = Watch(asked, ["vehicle-0001", "vehicle-0002"], beginning=beginning, period_ms=500)
+    watch = Watch(
+        InfluxReader(settings, None), ["vehicle-0001", "vehicle-0002"], beginning=beginning, period_ms=500
+    )
     watch.start()
     until(lambda: watch.seen == Seen(rows=2, scored=1))
     write("vehicle-0001", 8_000, 'status="scored",score=0.25')
     until(lambda: watch.seen.rows == 3)
-    assert asked.rows_by_asset(beginning) == {"vehicle-0001": 2, "vehicle-0002": 1}
+    assert rows_by_asset(asked, beginning) == {"vehicle-0001": 2, "vehicle-0002": 1}
     delay = watch.seen.delay_s
     assert delay is not None
     assert 20.0 - 8.5 <= delay[0] <= delay[1]  # its last tick ended 8.5 s after the beginning, which was 20 s ago
@@ -149,11 +151,3 @@ def test_rows_are_counted_and_their_delay_is_measured(database: Influxd) -> None
     until(lambda: watch.seen.trouble)
     assert watch.seen.rows == 3
     watch.stop()
-
-
-def test_a_database_that_is_not_there_is_told(influxd: Influxd) -> None:
-    with pytest.raises(WatchError, match="InfluxDB answers 200: database not found: nowhere"):
-        Database(InfluxSettings(url=influxd.url, bucket="nowhere"), None).ask("SELECT * FROM anomaly")
-    nobody = InfluxSettings(url=f"http://127.0.0.1:{free_port()}", bucket="nowhere")
-    with pytest.raises(WatchError, match="InfluxDB does not answer: "):
-        Database(nobody, None).ask("SELECT * FROM anomaly")

@@ -37,6 +37,10 @@ that comes with it, and writes to InfluxDB. After a minute a vehicle fails, then
 one every ten seconds. Nobody tells the line: ALERT and SENSOR are what it finds.
 """
 WHERE = """\
+Look at it in a browser, as soon as there are rows:
+
+  {page}
+
 Everything is in {folder}{kept}.
 {end}
 """
@@ -84,7 +88,7 @@ def _run(options: argparse.Namespace, wishes: FleetWishes, folder: Path, screen:
     try:
         with FleetHouse(wishes, folder, signals) as house:
             kept = "" if options.folder else ", which is removed at the end"
-            screen.say(WHERE.format(folder=folder, kept=kept, end=ending(options.duration)))
+            screen.say(WHERE.format(page=house.page, folder=folder, kept=kept, end=ending(options.duration)))
             screen.show("Spark is starting, and the vehicles warm up.")
             session = FleetSession(wishes, house, screen, signals)
             begun = True

@@ -14,8 +14,9 @@ from monitor.demo import fleet_broker, fleet_influx
 from monitor.demo.daemon import MODEL, as_toml, influx_section
 from monitor.demo.fleet_kafka import ALERT_TOPIC, TOPIC, Bridge, Listener
 from monitor.demo.fleet_vehicles import SITE
-from monitor.demo.fleet_watch import Database, WatchError
 from monitor.demo.home import DemoError, Home
+from monitor.fleet.influxql import InfluxReader
+from monitor.influx_client import TooLarge, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 REPORT_TICKS = 8  # readings in a report, and ticks in a row: every report makes one row
 SHARDS = 16
+KEPT_BATCHES = 10  # of whose state the checkpoint has everything; by Spark's own 100 it would come to gigabytes
 
 
 class FleetHouse(Home):
@@ -51,6 +53,15 @@ class FleetHouse(Home):
             self._parts.callback(self.listener.close)
             self._parts = self._parts.pop_all()
         return self
+
+    # For the session.
+
+    def reader(self) -> InfluxReader:
+        """One more connection to ask InfluxDB by."""
+        given = self.settings.influx
+        reader = InfluxReader(given, secret(given.token, given.token_file))
+        self._parts.callback(reader.close)
+        return reader
 
     # The parts.
 
@@ -79,32 +90,33 @@ class FleetHouse(Home):
         self.settings = loaded.settings
         self.window = engine.window or 0
         self.period_ms = engine.period_ms
-        given = loaded.settings.influx
-        self.database = Database(given, secret(given.token, given.token_file))
+        self._reader = self.reader()
         if self._wishes.influx is None:
             self.wait(self._create_database, "InfluxDB does not answer")
         self._check_database()
         command = [sys.executable, "-m", "monitor.cli", "fleet"]
         self._child("job", [*command, "run", "--config", str(file)])
+        (port,) = _free_ports(1)
+        self.page = f"http://127.0.0.1:{port}"
+        self._child("page", [*command, "page", "--config", str(file), "--set", f"http.port={port}"])
 
     def _create_database(self) -> bool:
         """Whether InfluxDB has made our database."""
         try:
-            self.database.ask(f'CREATE DATABASE "{fleet_influx.DATABASE}"')
-        except WatchError:
+            self._reader.ask(f'CREATE DATABASE "{fleet_influx.DATABASE}"')
+        except Unavailable:
             return False
         return True
 
     def _check_database(self) -> None:
         """Raises DemoError where rows of a fleet cannot be asked for, or would be taken for those of ours."""
         try:
-            there = self.database.ask(f'SELECT last("status") FROM "anomaly" WHERE "site" = \'{SITE}\'')
-        except WatchError as error:
+            there = self._reader.ask(f'SELECT last("status") FROM "anomaly" WHERE "site" = \'{SITE}\'')
+        except (Unavailable, TooLarge) as error:
             raise DemoError(str(error)) from error
         if there:
-            raise DemoError(
-                f"the database {self.settings.influx.bucket} has rows of a site {SITE} already: name an empty one"
-            )
+            bucket = self.settings.influx.bucket
+            raise DemoError(f"{bucket} has rows of a site {SITE} already: name an empty one by --influx-bucket")
 
 
 def settings_file(brokers: str, influx: Mapping[str, object]) -> str:
@@ -118,6 +130,7 @@ def settings_file(brokers: str, influx: Mapping[str, object]) -> str:
                 "alert_topic": ALERT_TOPIC,
                 "checkpoint": "checkpoint",
                 "shards": SHARDS,
+                "spark": [f"spark.sql.streaming.minBatchesToRetain={KEPT_BATCHES}"],
             },
             "[classes]": {"name": "engine", "model": MODEL, "assets": [f"{SITE}/*"]},
             "window": {"stride": REPORT_TICKS},

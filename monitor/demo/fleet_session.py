@@ -10,8 +10,9 @@ from monitor.demo import fleet_words, words
 from monitor.demo.books import explains
 from monitor.demo.fleet_house import REPORT_TICKS
 from monitor.demo.fleet_vehicles import Vehicles
-from monitor.demo.fleet_watch import Watch, WatchError
+from monitor.demo.fleet_watch import Watch, rows_by_asset
 from monitor.demo.plan import faults
+from monitor.influx_client import TooLarge, Unavailable
 from monitor.rate import Rate
 from monitor.records import Kind, Transition
 
@@ -31,6 +32,7 @@ FAULT_EVERY_S = 10
 PLANNED_MS = 86_400_000  # an endless demo has faults for so long
 SIMULATED_A_SECOND = 150  # vehicles up to where the demo begins, on a machine that is busy
 ROWS_LIMIT_S = 60.0  # for the rows of what was published last
+RATE_S = 30.0  # Spark's batches take seconds
 STEP_S = 0.05
 
 
@@ -68,8 +70,8 @@ class FleetSession:
         )
         self._numbers = {name: number for number, name in enumerate(self._vehicles.names)}
         self._first = self._beginning - REPORT_TICKS * house.period_ms  # no reading is older
-        self._watch = Watch(house.database, self._vehicles.names, beginning=self._first, period_ms=house.period_ms)
-        self._published, self._scored = Rate(), Rate()
+        self._watch = Watch(house.reader(), self._vehicles.names, beginning=self._first, period_ms=house.period_ms)
+        self._published, self._covered = Rate(), Rate(RATE_S)
         self._open: set[str] = set()  # incidents
         self._found: dict[Fault, float] = {}  # seconds to its first alert
         self._false_alarms = 0
@@ -106,8 +108,8 @@ class FleetSession:
         bridge, seen = self._house.bridge, self._watch.seen
         sent = dict(zip(self._vehicles.names, self._vehicles.sent, strict=True))
         try:
-            rows = self._house.database.rows_by_asset(self._first)
-        except WatchError as error:
+            rows = rows_by_asset(self._house.reader(), self._first)
+        except (Unavailable, TooLarge) as error:
             self._screen.say(str(error))
             rows = {}
         return {
@@ -183,7 +185,7 @@ class FleetSession:
             published_s=self._published.take(now, bridge.readings),
             rows=seen.rows,
             scored=seen.scored,
-            scored_s=self._scored.take(now, covered),
+            scored_s=self._covered.take(now, covered),
             behind=max(0, bridge.readings - covered),
             delay_s=seen.delay_s,
             open_incidents=len(self._open),

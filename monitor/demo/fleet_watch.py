@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import urllib3
-from urllib3.exceptions import HTTPError
 
 from monitor.demo.fleet_vehicles import SITE
+from monitor.influx_client import TooLarge, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from config.settings import InfluxSettings
+    from monitor.fleet.influxql import InfluxReader, Series
 
 EVERY_S = 1.0
-ANSWER_LIMIT_S = 30.0
+END_LIMIT_S = 30.0  # for the question that is being asked
 SETTLED_MS = 30_000  # rows so far behind the slowest vehicle are counted for good
 SAMPLE = 50  # vehicles whose delay is measured
 DELAYS = 500  # of the sample that are kept
-
-
-class WatchError(Exception):
-    """InfluxDB did not answer; the sentence says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,47 +35,25 @@ class Seen:
     trouble: str = ""
 
 
-class Database:
-    """Asks InfluxDB in InfluxQL, which all its versions understand."""
+def rows_of(series: Iterable[Series]) -> list[dict[str, Any]]:
+    """The rows of an answer with their tags."""
+    return [
+        {**each.tags, **dict(zip(each.columns, values, strict=True))} for each in series for values in each.values
+    ]
 
-    def __init__(self, settings: InfluxSettings, token: str | None) -> None:
-        """The database is the bucket's, without its retention policy."""
-        self._pool = urllib3.PoolManager(maxsize=2, timeout=ANSWER_LIMIT_S, retries=False)
-        self._url = f"{settings.url.rstrip('/')}/query"
-        self._database = settings.bucket.partition("/")[0]
-        self._headers = {"Authorization": f"Token {token}"} if token else {}
 
-    def ask(self, statement: str) -> list[dict[str, Any]]:
-        """The rows of one statement, with their tags; times are epoch ms. Raises WatchError."""
-        fields = {"db": self._database, "q": statement, "epoch": "ms"}
-        try:
-            answer = self._pool.request(
-                "POST", self._url, fields=fields, encode_multipart=False, headers=self._headers
-            )
-            result = json.loads(answer.data)
-        except (HTTPError, ValueError) as error:
-            raise WatchError(f"InfluxDB does not answer: {error}") from error
-        result = result.get("results", [result])[0]
-        if answer.status != HTTPStatus.OK or "error" in result:
-            raise WatchError(f"InfluxDB answers {answer.status}: {result.get('error', answer.reason)}")
-        return [
-            {**series.get("tags", {}), **dict(zip(series["columns"], values, strict=True))}
-            for series in result.get("series", [])
-            for values in series["values"]
-        ]
-
-    def rows_by_asset(self, since: int) -> dict[str, int]:
-        """How many rows each vehicle has from a time on. Raises WatchError."""
-        found = self.ask(f'SELECT count("status") FROM "anomaly" WHERE {_here(since)} GROUP BY "asset"')
-        return {row["asset"]: row["count"] for row in found}
+def rows_by_asset(reader: InfluxReader, since: int) -> dict[str, int]:
+    """How many rows each vehicle has from a time on (epoch ms). Raises Unavailable and TooLarge."""
+    found = reader.ask(f'SELECT count("status") FROM "anomaly" WHERE {_here(since)} GROUP BY "asset"')
+    return {row["asset"]: row["count"] for row in rows_of(found)}
 
 
 class Watch:
     """Looks once a second, in a thread of its own: an InfluxDB that is slow delays nobody's reports."""
 
-    def __init__(self, database: Database, names: Sequence[str], *, beginning: int, period_ms: int) -> None:
-        """Count rows of times from `beginning` (epoch ms) on."""
-        self._database = database
+    def __init__(self, reader: InfluxReader, names: Sequence[str], *, beginning: int, period_ms: int) -> None:
+        """Count rows of times from `beginning` (epoch ms) on; the reader is the watch's own."""
+        self._reader = reader
         self._period_ms = period_ms
         self._sample = "|".join(names[:SAMPLE])
         self._since = beginning
@@ -100,13 +71,13 @@ class Watch:
     def stop(self) -> None:
         """Look no more."""
         self._ended.set()
-        self._thread.join(ANSWER_LIMIT_S)
+        self._thread.join(END_LIMIT_S)
 
     def _run(self) -> None:
         while not self._ended.wait(EVERY_S):
             try:
                 self.seen = self._look()
-            except WatchError as error:
+            except (Unavailable, TooLarge) as error:
                 self.seen = Seen(self.seen.rows, self.seen.scored, self.seen.delay_s, str(error))
 
     def _look(self) -> Seen:
@@ -123,22 +94,22 @@ class Watch:
 
     def _measure(self) -> None:
         """How long the newest rows of the sample took: from the end of a row's last tick to now."""
-        newest = self._database.ask(
+        newest = self._reader.ask(
             f'SELECT last("status") FROM "anomaly" WHERE {_here(self._since)} AND "asset" =~ /^({self._sample})$/ '
             'GROUP BY "asset"'
         )
         now = time.time_ns() // 1_000_000
-        for row in newest:
+        for row in rows_of(newest):
             if row["time"] > self._latest.get(row["asset"], 0):
                 if row["asset"] in self._latest:  # what came before there was a row waited for Spark's start
                     self._delays.append((now - row["time"] - self._period_ms) / 1000)
                 self._latest[row["asset"]] = row["time"]
 
     def _count(self, where: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-        found = self._database.ask(
+        found = self._reader.ask(
             f'SELECT count("status") AS "rows", count("score") AS "scored" FROM "anomaly" WHERE {where}'
         )
-        first: Mapping[str, Any] = found[0] if found else {}
+        first: Mapping[str, Any] = next(iter(rows_of(found)), {})
         return np.array([first.get("rows") or 0, first.get("scored") or 0], np.int64)
 
 
