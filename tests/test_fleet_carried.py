@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from monitor import checkpoint
 from monitor.fleet.carried import CarriedError, merge, places_of, split
+from monitor.fleet.place import place_of, place_of_stream, places
 from monitor.maintenance import Plan
 from monitor.moves import alone
 from monitor.payloads.sparkplug_memory import Device, EdgeNode
@@ -25,6 +26,7 @@ from tests.line_samples import MODELS, ROOT, START, Line, journals, pump, shippe
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from monitor.decode import ClassRoute
     from monitor.records import Payload
 
 SHARDS = (3, 5)
@@ -158,6 +160,42 @@ def test_of_parts_that_went_on_the_latest_holds() -> None:
     assert (merged.listening_since, merged.swept_at) == (START + 5, START + 99_000)
     assert merged.obeyed == ["c1", "c2", "c3"]
     assert sorted(merged.edge_nodes) == ["spBv1.0/g/m", "spBv1.0/g/new"]
+
+
+def route(*topics: str) -> ClassRoute:
+    return replace(shipped().route, topics=topics)
+
+
+PLAIN, AREAS, EDGE = (
+    "{root}/v1/{site}/{asset}/telemetry",
+    "plant/{site}/{area}/{asset}",
+    "spBv1.0/{site}/DDATA/{area}/{asset}",
+)
+
+
+@pytest.mark.parametrize(
+    ("topics", "key", "topic", "place"),
+    [
+        ([PLAIN], "s//a", "enginewatch/v1/s/a/status", "s/a"),
+        ([PLAIN, AREAS], "s/b/a", "plant/s/b/a", "s/b/a"),
+        ([PLAIN, AREAS], "s//a", "enginewatch/v1/s/a/telemetry", "s/a"),
+        (["x/{asset}/{sensor}"], "//a", "x/a/load", "a"),
+        ([EDGE], "g/n/d", "spBv1.0/g/NBIRTH/n", "g/n"),
+        (["hub/{site}/data"], "s//a", "hub/s/data", "hub/s/data"),
+    ],
+)
+def test_an_asset_is_where_its_messages_go(topics: list[str], key: str, topic: str, place: str) -> None:
+    """All that is said of it: readings, statuses, and of Sparkplug its edge node's births."""
+    known = places([route(*topics)], "enginewatch")
+    assert place_of(topic, known) == place
+    assert place_of_stream(key, route(*topics), "enginewatch", known) == place
+
+
+@pytest.mark.parametrize("topics", [[PLAIN, "hub/{site}/data"], ["hub/{sensor}"], [AREAS]])
+def test_a_name_that_does_not_tell_the_topic_is_refused(topics: list[str]) -> None:
+    """Else its messages would go to one shard, and its state to another."""
+    with pytest.raises(ValueError, match="s//a does not say by which of the topics"):
+        place_of_stream("s//a", route(*topics), "enginewatch", places([route(*topics)], "enginewatch"))
 
 
 def test_what_is_not_of_one_line_is_not_put_together() -> None:

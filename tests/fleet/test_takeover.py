@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,6 +26,7 @@ from monitor.pipeline import step
 from monitor.records import Batch, Change, Message, Record
 from monitor.shelf import Shelf
 from monitor.state import LineState
+from monitor.state_folder import hold
 from monitor.store import Store
 from simulator.fleet import Fleet
 from simulator.records import SENSORS
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from monitor.records import Model, StepResult
     from monitor.spec import LineSpec
 
-ENGINES, SHARDS = 6, 4
+ENGINES, SHARDS = 6, 2
 NOW = 1_700_000_040_000
 WARM, MORE = 300, 40  # ticks of the daemon, and of the job behind it
 
@@ -201,3 +204,41 @@ def of_line(folder: Path, spec: LineSpec) -> LineState:
     store.close()
     assert [each["event"] for each in logs] == ["recovered"]
     return line.state
+
+
+def stopped(folder: Path, world: World, *, journal: int = 5) -> Path:
+    """A daemon's folder with a checkpoint at 5, and a journal up to there or further."""
+    from monitor.fleet import takeover  # noqa: PLC0415 - as above
+
+    takeover.into_folder(takeover.Kept(5, LineState.empty(world.spec), world.message.models), folder)
+    with closing(Journal(folder / "journal.db")) as log:
+        log.go_on_after(journal)
+    return folder
+
+
+def test_a_daemon_that_was_not_stopped_in_order_is_not_taken_over(world: World, tmp_path: Path) -> None:
+    """It runs, its journal goes on, it has no state, or a model is gone: one line each with what to do."""
+    from monitor.fleet import takeover  # noqa: PLC0415 - as above
+
+    running = stopped(tmp_path / "running", world)
+    with closing(hold(running)), pytest.raises(takeover.TakeoverError, match=r"a daemon is running in .*: stop it"):
+        takeover.of_daemon(running)
+    assert takeover.of_daemon(running).position == 5
+    behind = stopped(tmp_path / "behind", world, journal=8)
+    with pytest.raises(
+        takeover.TakeoverError, match="goes on behind the checkpoint, by 3 records: start the daemon"
+    ):
+        takeover.of_daemon(behind)
+    with pytest.raises(takeover.TakeoverError, match="holds no checkpoint of a daemon"):
+        takeover.of_daemon(tmp_path)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["behind", "running"], "nothing is made"
+    with pytest.raises(takeover.TakeoverError, match="exists already: name a folder that does not"):
+        stopped(tmp_path / "running", world)
+    (model_hash,) = world.message.models
+    shutil.rmtree(running / "models" / model_hash)
+    with pytest.raises(takeover.TakeoverError, match="is missing, and the state needs that model"):
+        takeover.of_daemon(running)
+    damaged = next(behind.glob("checkpoint-*"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(takeover.TakeoverError, match=r"checksum does not fit: start the daemon once more"):
+        takeover.of_daemon(behind)
