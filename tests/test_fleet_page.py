@@ -140,3 +140,12 @@ def test_settings_without_a_page_are_refused(
     more = [] if "influx" in given else ["--set", "influx.url=http://127.0.0.1:1"]
     assert main(["fleet", "page", *config, *more]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_folder_of_a_daemon_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its store would have the rows of both."""
+    line(tmp_path)
+    (tmp_path / "journal.db").touch()
+    config = ["--config", str(tmp_path / "enginewatch.toml"), "--set", "influx.url=http://127.0.0.1:1"]
+    assert main(["fleet", "page", *config, "--state", str(tmp_path)]) == 2
+    assert "is the state folder of a daemon" in capsys.readouterr().err

@@ -264,6 +264,19 @@ def test_the_map_places_an_average_engine_amid_the_training_windows(engine: Page
     assert usual["coolant_temperature"][1] == "°C"
 
 
+def test_the_map_shows_what_is_there_of_rows_that_another_store_gave_in_part(engine: Page) -> None:
+    """Where nothing was expected there are no deviations; where nothing was read there is no place."""
+    ((stored,),) = (engine.store.scores_after(0, 10),)
+    for hours, gone in ((1, ["expected"]), (2, ["expected", "actual"])):
+        nothing = dict.fromkeys(gone, np.full_like(stored.rows.actual, np.nan))
+        time = stored.time + 60 * MINUTE * hours
+        write(engine, replace(stored, time=time, rows=Scores(**_columns(stored.rows) | nothing)))
+    asked = [{"from": START + 60 * MINUTE * hours, "to": SPAN["to"] + 60 * MINUTE * hours} for hours in (1, 2)]
+    one, none = (engine.get("assets", PUMP, "map", **span)[1] for span in asked)
+    assert [plane["name"] for plane in one["planes"]] == ["operation"]
+    assert (none["planes"], none["why"]) == ([], map_facts.NO_READINGS)
+
+
 def test_without_a_map_it_says_how_to_get_one(engine: Page, tmp_path: Path) -> None:
     """No model; a model of before; a file that was damaged. The chart is shown all the same, without its bands."""
     (path,) = (tmp_path / "models").glob(f"*/{LANDSCAPE}")

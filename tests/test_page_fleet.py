@@ -155,6 +155,16 @@ def test_coverage_is_of_the_last_day_with_the_main_reason_for_the_rest(store: St
     assert unknown["coverage"] is None
 
 
+def test_who_shows_what_others_found_says_itself_how_fast_rows_come(tmp_path: Path) -> None:
+    """And nothing of values, nor of what waits: it takes none, and sends none."""
+    with served(tmp_path) as page:
+        page.rows, page.standing = [row(PUMP)], {"alone": True, "rates": {"scored rows": 3.14}}
+        _, told = page.get("fleet")
+    assert told["summary"]["rows_per_s"] == 3.1
+    assert told["summary"]["lags"] == {}
+    assert "values_per_s" not in told["summary"]
+
+
 def test_channels_and_what_is_degraded_stand_beside_the_assets(tmp_path: Path) -> None:
     """On the page as in the terminal, where a narrow one keeps names, status and score whole, and says it once."""
     standing = {

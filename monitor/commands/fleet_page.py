@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
     if not settings.http.enabled:
         raise UserError("http.enabled is false: there would be no page")
     folder = options.state or settings.daemon.state_dir / FOLDER
+    if (folder / "journal.db").exists():
+        raise UserError(f"{folder} is the state folder of a daemon: give the page one of its own (--state)")
     # Only a page that starts needs its rooms.
     from monitor.fleet.page import FleetPage  # noqa: PLC0415
     from monitor.log import configure  # noqa: PLC0415
@@ -45,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
     from monitor.state_folder import hold  # noqa: PLC0415
 
     configure(settings.log)
+    # A crash must not write the memory, and with it the secrets, to the disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     try:
         with hold(folder):
             page = FleetPage(settings, classes, folder, since_ms=since)

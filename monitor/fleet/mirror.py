@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
+from contextlib import closing
 from statistics import median_low
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -90,16 +91,18 @@ class Mirror:
             if of is not None:
                 assets[key] = Asset(key, of, max(read, self._since), heard=0)
         missing, looked = set(assets), 0
-        for batch in self._store.latest_scores():
-            if not missing or looked > LATEST_ROWS:
-                break
-            looked += len(batch.streams)
-            if batch.asset_class not in self._classes:
-                continue
-            last = {key: row for row, key in enumerate(batch.streams) if key in missing}
-            for key, row in last.items():
-                assets[key].stands(batch, row, self._classes[batch.asset_class], int(batch.time[row]))
-            missing -= last.keys()
+        with closing(self._store.latest_scores()) as newest_first:
+            for batch in newest_first:
+                if not missing or looked > LATEST_ROWS:
+                    break
+                looked += len(batch.streams)
+                of = self._classes.get(batch.asset_class)
+                if of is None:
+                    continue
+                last = {key: row for row, key in enumerate(batch.streams) if key in missing}
+                for key, row in last.items():
+                    assets[key].stands(batch, row, of, int(batch.time[row]))
+                    missing.discard(key)
         self.newest = max((each.newest for each in assets.values() if each.newest is not None), default=None)
 
     def assets(self, *, fits: bool = True) -> list[dict[str, Any]]:

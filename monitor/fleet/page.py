@@ -122,7 +122,8 @@ class FleetPage:
                 name, error = dead
                 log.error("thread_failed", thread=name, reason=str(error), exc_info=error)
                 return 1
-            stages.look(time.monotonic())
+            for stuck, seconds in stages.look(time.monotonic()).items():
+                log.error("stage_stuck", stage=stuck, for_s=round(seconds), remedy="start the page again")
             self._upkeep.turn(time.monotonic())
             now = time.time_ns() // 1_000_000
             troubles = {
