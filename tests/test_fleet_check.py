@@ -231,6 +231,16 @@ def test_a_checkpoint_of_other_settings_is_told_apart(
     assert ("enginewatch fleet export" in found.remedy) == (state == "failed")
 
 
+def test_an_imported_state_waits_for_the_job(tmp_path: Path) -> None:
+    fleet = FleetSettings(checkpoint=str(tmp_path))
+    (tmp_path / "import").mkdir()
+    assert "with what was imported" not in judged.checkpoint(checkpoint_folder.look(fleet), fleet).said
+    (tmp_path / "import" / "_SUCCESS").touch()  # Spark writes it last
+    assert judged.checkpoint(checkpoint_folder.look(fleet), fleet).said.endswith(
+        "begins there with what was imported"
+    )
+
+
 def test_a_damaged_or_closed_checkpoint_is_told(tmp_path: Path) -> None:
     fleet = begun(tmp_path, 3, ended=3)
     (tmp_path / "query" / "offsets" / "3").write_text("v1\n{}")

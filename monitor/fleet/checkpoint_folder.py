@@ -14,7 +14,7 @@ from monitor.fleet.seen import CheckpointFacts
 if TYPE_CHECKING:
     from config.fleet import FleetSettings
 
-QUERY = "query"  # what Spark keeps there
+QUERY, IMPORTED = "query", "import"  # what Spark keeps there, and what a new job begins with
 PARTITIONS = "spark.sql.shuffle.partitions"
 
 
@@ -42,7 +42,7 @@ def look(fleet: FleetSettings) -> CheckpointFacts:
             os.fsync(file.fileno())
         begun, ended = (_batches(place / QUERY / each) for each in ("offsets", "commits"))
         if not begun:
-            return CheckpointFacts(name)
+            return CheckpointFacts(name, imported=(place / IMPORTED / "_SUCCESS").exists())
         shards, topics = _laid_out(place / QUERY / "offsets" / str(begun[-1]))
     except OSError as error:
         why = error.strerror or str(error)

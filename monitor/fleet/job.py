@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as everybody writes it
 
+from monitor.fleet.checkpoint_folder import IMPORTED, QUERY
 from monitor.fleet.client import client_options
 from monitor.fleet.kafka import NAME, KafkaSource
 from monitor.fleet.packed import ROWS, pack
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from monitor.fleet.kafka import Offsets
 
 PACKAGE = "org.apache.spark:spark-sql-kafka-0-10_2.13:"  # and Spark's version: what `fleet.reader = "spark"` needs
-QUERY, IMPORTED = "query", "import"  # folders in the checkpoint
 TRIED = 64  # numbers for each state partition, of which some fall into it
 # What goes before fleet.spark. State as changes to what was; no port of a web page; and few words.
 OPTIONS = {

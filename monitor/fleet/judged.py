@@ -63,7 +63,7 @@ def checkpoint(facts: CheckpointFacts, fleet: FleetSettings) -> Finding:
         said = f"{facts.place}: {facts.problem}"
         return Finding(hop, FAILED, said, "fleet.checkpoint names a folder that the job may write")
     if facts.batch is None:
-        said = f"{facts.place} is new: a job begins there"
+        said = f"{facts.place} is new: a job begins there{' with what was imported' if facts.imported else ''}"
     elif facts.shards != fleet.shards:
         said = f"{facts.place} was made with fleet.shards = {facts.shards}, and now they are {fleet.shards}"
         remedy = "set it back; or enginewatch fleet export, then fleet import into a new fleet.checkpoint"

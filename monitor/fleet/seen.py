@@ -46,6 +46,7 @@ class CheckpointFacts:
     ended: bool = True  # and it was ended
     shards: int = 0  # that the state there is laid out by
     topics: tuple[str, ...] = ()  # that were read so far
+    imported: bool = False  # a state is there for a new job to begin with
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from monitor import checkpoint
 from monitor.checkpoint import CheckpointError
 from monitor.durable import sync
 from monitor.fleet import carried, control, job
+from monitor.fleet.checkpoint_folder import IMPORTED, QUERY
 from monitor.fleet.processor import MODELS, STATE, pack_models, unpack_models
 from monitor.journal import Journal, JournalError
 from monitor.pipeline import step
@@ -141,7 +142,7 @@ def _fill_shelf(folder: Path, models: Mapping[str, Artifact]) -> None:
 
 def into_job(spark: SparkSession, fleet: FleetSettings, kept: Kept) -> None:
     """Have a job that is new begin with this state. Raises TakeoverError."""
-    if job.is_there(spark, f"{fleet.checkpoint}/{job.QUERY}/offsets"):
+    if job.is_there(spark, f"{fleet.checkpoint}/{QUERY}/offsets"):
         raise TakeoverError(f"{fleet.checkpoint} holds the state of a job already: name a new fleet.checkpoint")
     ids = job.shard_ids(spark, fleet.shards)
     try:
@@ -157,7 +158,7 @@ def into_job(spark: SparkSession, fleet: FleetSettings, kept: Kept) -> None:
         (shard, fleet.shards, checkpoint.encode(position, part), models)
         for shard, part in carried.split(state, lambda key: homes.get(key, ids[0]), ids).items()
     ]
-    spark.createDataFrame(rows, COLUMNS).write.mode("overwrite").parquet(f"{fleet.checkpoint}/{job.IMPORTED}")
+    spark.createDataFrame(rows, COLUMNS).write.mode("overwrite").parquet(f"{fleet.checkpoint}/{IMPORTED}")
 
 
 def shards_of(spark: SparkSession, places: Mapping[str, str], ids: Sequence[int]) -> dict[str, int]:
@@ -169,7 +170,7 @@ def shards_of(spark: SparkSession, places: Mapping[str, str], ids: Sequence[int]
 
 def of_job(spark: SparkSession, fleet: FleetSettings) -> Kept:
     """The state of a job that was stopped, as of its last batch. Raises TakeoverError."""
-    if not job.is_there(spark, f"{fleet.checkpoint}/{job.QUERY}/commits"):
+    if not job.is_there(spark, f"{fleet.checkpoint}/{QUERY}/commits"):
         raise TakeoverError(f"{fleet.checkpoint} holds no state of a job: fleet.checkpoint names another folder")
     try:
         found = [checkpoint.decode(blob) for blob in _values(spark, fleet, STATE)]
@@ -187,5 +188,5 @@ def of_job(spark: SparkSession, fleet: FleetSettings) -> Kept:
 def _values(spark: SparkSession, fleet: FleetSettings, variable: str) -> Iterator[bytes]:
     """What each shard keeps under a name."""
     reader = spark.read.format("statestore").option("stateVarName", variable)
-    for row in reader.load(f"{fleet.checkpoint}/{job.QUERY}").select("value.*").toLocalIterator():
+    for row in reader.load(f"{fleet.checkpoint}/{QUERY}").select("value.*").toLocalIterator():
         yield bytes(row[0])

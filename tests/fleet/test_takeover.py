@@ -221,7 +221,7 @@ def test_a_daemon_that_was_not_stopped_in_order_is_not_taken_over(world: World, 
     from monitor.fleet import takeover  # noqa: PLC0415 - as above
 
     running = stopped(tmp_path / "running", world)
-    with closing(hold(running)), pytest.raises(takeover.TakeoverError, match=r"a daemon is running in .*: stop it"):
+    with closing(hold(running)), pytest.raises(takeover.TakeoverError, match=r"running in .*: stop it first"):
         takeover.of_daemon(running)
     assert takeover.of_daemon(running).position == 5
     behind = stopped(tmp_path / "behind", world, journal=8)
