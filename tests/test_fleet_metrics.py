@@ -111,6 +111,7 @@ def test_the_backlog_is_what_kafka_has_beyond_what_was_read() -> None:
     """A partition that was never read, such as one that is younger than the last batch, is not guessed at."""
     ends = {"enginewatch": {"0": 12, "1": 5, "2": 8}}
     job = standing(ends=lambda: ends)
+    assert not [name for name, _ in samples(job) if "backlog" in name]
     job.progressed(progress(enginewatch={"0": 4, "1": 5}))
     job.progressed(progress(enginewatch={"0": 10, "1": 5}))
     found = samples(job)

@@ -168,6 +168,8 @@ class Standing:
                 for partition, end in partitions.items()
                 if partition in self._read.get(topic, {})
             }
+        if not behind:
+            return
         words = "in Kafka, not taken by the line yet"
         yield Metric.gauge("enginewatch_backlog_records", words, sum(behind.values()))
         yield Metric.many(
