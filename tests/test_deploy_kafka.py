@@ -172,12 +172,12 @@ def _subjects() -> list[str]:
 
 
 def test_topics_of_the_page_are_those_of_the_settings() -> None:
-    """And the control topic has one partition, on which the order of changes rests."""
+    """Control and alerts have one partition, on which the order of changes and transitions rests."""
     made = dict(
         re.findall(r"--topic (\S+) --partitions (\d+)", (FOLDER / "README.md").read_text().replace("\\\n", " "))
     )
     assert set(made) == {*FLEET.topics, FLEET.control_topic, FLEET.alert_topic, FLEET.dead_letter_topic}
-    assert made[FLEET.control_topic] == "1"
+    assert made[FLEET.control_topic] == made[FLEET.alert_topic] == "1"
 
 
 class _Jetstream:
