@@ -13,6 +13,7 @@ from monitor.fleet import mirror as mirror_room
 from monitor.fleet import read_back
 from monitor.fleet.influxql import InfluxReader
 from monitor.fleet.mirroring import Mirroring
+from monitor.influx_client import Unavailable
 from monitor.lineprotocol import event_line
 from monitor.records import Status, Transition
 from monitor.schema import StoreError
@@ -235,6 +236,21 @@ def test_influxdb_away_is_told_and_comes_back(house: House) -> None:
         mirroring.turn()
         assert "database not found: none" in mirroring.trouble
         assert "influx.bucket" in mirroring.trouble
+
+
+def test_a_token_is_sent_and_one_that_is_unknown_is_told(house: House) -> None:
+    house.write(rows("pump", (PUMP, 1, Status.SCORED, 0.5)))
+    house.influxd.configure(token="right")  # noqa: S106 - it guards a test
+    try:
+        with house.mirror(reader=InfluxReader(house.settings, "right")) as (mirror, _):
+            assert look(mirror) == 1
+        with (
+            house.mirror(reader=InfluxReader(house.settings, "wrong")) as (mirror, _),
+            pytest.raises(Unavailable, match=r"does not know the token \(401.*influx.token"),
+        ):
+            mirror.look()
+    finally:
+        house.influxd.configure()
 
 
 def test_doctests_of_read_back() -> None:

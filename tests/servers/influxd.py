@@ -62,7 +62,11 @@ http {{
       rewrite ^ /write?db=$arg_bucket&precision=$arg_precision? break;
       proxy_pass http://127.0.0.1:{influxd_port};
     }}
-    location / {{ proxy_pass http://127.0.0.1:{influxd_port}; }}
+    location / {{
+      default_type application/json;
+      {guard}
+      proxy_pass http://127.0.0.1:{influxd_port};
+    }}
   }}
 }}
 """
