@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 REPORT_TICKS = 8  # readings in a report, and ticks in a row: every report makes one row
 SHARDS = 16
+SPARK = "spark"  # what Spark and Java would leave in the folder of temporary files, where they are killed
 KEPT_BATCHES = 10  # of whose state the checkpoint has everything; by Spark's own 100 it would come to gigabytes
 
 
@@ -69,7 +70,7 @@ class FleetHouse(Home):
         """Start Kafka; returns where it is."""
         fleet = FleetSettings()
         topics = (TOPIC, fleet.control_topic, ALERT_TOPIC, fleet.dead_letter_topic)
-        child = self._child("kafka", fleet_broker.command(*topics))
+        child = self._child("broker", fleet_broker.command(*topics))
         self.wait(lambda: fleet_broker.address_in(child.said()), "Kafka does not listen")
         return str(fleet_broker.address_in(child.said()))
 
@@ -84,6 +85,7 @@ class FleetHouse(Home):
     def _start_fleet(self, brokers: str, influx: Mapping[str, object]) -> None:
         """Start the job and its page, with settings that are checked here."""
         file = self._folder / "enginewatch.toml"
+        (self._folder / SPARK).mkdir()
         file.write_text(settings_file(brokers, influx), encoding="utf-8")
         loaded = load(file, environment={})
         (engine,) = resolve_classes(loaded)
@@ -130,7 +132,11 @@ def settings_file(brokers: str, influx: Mapping[str, object]) -> str:
                 "alert_topic": ALERT_TOPIC,
                 "checkpoint": "checkpoint",
                 "shards": SHARDS,
-                "spark": [f"spark.sql.streaming.minBatchesToRetain={KEPT_BATCHES}"],
+                "spark": [
+                    f"spark.sql.streaming.minBatchesToRetain={KEPT_BATCHES}",
+                    f"spark.local.dir={SPARK}",
+                    f"spark.driver.extraJavaOptions=-Djava.io.tmpdir={SPARK}",
+                ],
             },
             "[classes]": {"name": "engine", "model": MODEL, "assets": [f"{SITE}/*"]},
             "window": {"stride": REPORT_TICKS},

@@ -31,7 +31,7 @@ FIRST_FAULT_MS = 60_000  # Spark has started by then, and the windows are full
 FAULT_EVERY_S = 10
 PLANNED_MS = 86_400_000  # an endless demo has faults for so long
 SIMULATED_A_SECOND = 150  # vehicles up to where the demo begins, on a machine that is busy
-ROWS_LIMIT_S = 60.0  # for the rows of what was published last
+ROWS_LIMIT_S = 120.0  # for the rows of what was published last; Spark may have started but now
 RATE_S = 30.0  # Spark's batches take seconds
 STEP_S = 0.05
 
