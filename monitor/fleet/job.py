@@ -1,6 +1,6 @@
 """The job: Kafka's records to shards, each shard through the line, what leaves to the sinks. Spark does the rest.
 
-Where a record goes is said in Spark's own expressions, so that records need no Python before their shard.
+Records are packed by shard where they are read, and stay so until their shard has them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +17,19 @@ from pyspark.sql import functions as F  # noqa: N812 - as everybody writes it
 from monitor.fleet.checkpoint_folder import IMPORTED, QUERY
 from monitor.fleet.client import client_options
 from monitor.fleet.kafka import NAME, KafkaSource
-from monitor.fleet.packed import ROWS, pack
-from monitor.fleet.place import places, topic_of
+from monitor.fleet.packed import ROWS, Packer
 from monitor.fleet.processor import OUTPUT, ShardProcessor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
     from pyspark.sql.streaming import StreamingQuery
 
     from config.fleet import FleetSettings
     from config.settings import Settings
-    from monitor.decode import ClassRoute
     from monitor.fleet.kafka import Offsets
+    from monitor.fleet.place import Place
 
 PACKAGE = "org.apache.spark:spark-sql-kafka-0-10_2.13:"  # and Spark's version: what `fleet.reader = "spark"` needs
 TRIED = 64  # numbers for each state partition, of which some fall into it
@@ -62,11 +60,17 @@ def session(settings: FleetSettings, *, master: str = "", name: str = "enginewat
     return builder.config("spark.sql.shuffle.partitions", settings.shards).getOrCreate()
 
 
-def records(spark: SparkSession, settings: FleetSettings, start: Offsets) -> DataFrame:
-    """What Kafka has of all topics, those of control too, from `start` on where the job is new."""
+def rows(
+    spark: SparkSession, settings: FleetSettings, start: Offsets, known: Sequence[Place], ids: Sequence[int]
+) -> DataFrame:
+    """What Kafka has of all topics, those of control too, from `start` on where the job is new.
+
+    Columns as `packed.ROWS`: what was read is packed at once, `known` and `ids` as of `packed.Packer`.
+    """
     topics = [*settings.topics, settings.control_topic]
     client = client_options(settings)
     headers = "{header:" in settings.mqtt_topic
+    packing = settings.mqtt_topic, settings.control_topic, known, ids
     if settings.reader == "spark":
         reader = spark.readStream.format("kafka").options(
             **{f"kafka.{name}": value for name, value in client.items() if name != "log_level"},
@@ -76,7 +80,7 @@ def records(spark: SparkSession, settings: FleetSettings, start: Offsets) -> Dat
             includeHeaders=headers,
             failOnDataLoss=False,
         )
-        return reader.load()
+        return reader.load().mapInArrow(Packer(*packing), ROWS)
     spark.dataSource.register(KafkaSource)
     return (
         spark.readStream.format(NAME)
@@ -86,6 +90,7 @@ def records(spark: SparkSession, settings: FleetSettings, start: Offsets) -> Dat
             start=json.dumps(start),
             most=settings.most_per_batch,
             headers="true" if headers else "false",
+            packing=json.dumps(packing),
         )
         .load()
     )
@@ -101,48 +106,8 @@ def shard_ids(spark: SparkSession, count: int) -> list[int]:
     return [row.shard for row in sorted(found, key=lambda row: row.partition)]
 
 
-def shard_of(place: Column, ids: Sequence[int]) -> Column:
-    """The shard of a place."""
-    return F.element_at(F.array(*map(F.lit, ids)), F.pmod(F.xxhash64(place), F.lit(len(ids))).cast("int") + 1)
-
-
-def place_of(topic: Column, routes: Sequence[ClassRoute], root: str) -> Column:
-    """What of an MQTT topic names the asset; the topic itself where no class knows it."""
-
-    def either(other: Column, place: Any) -> Column:
-        named = F.regexp_replace(topic, F.lit(place.pattern), F.lit(place.named))
-        return F.when(topic.rlike(place.pattern), named).otherwise(other)
-
-    return reduce(either, reversed(places(routes, root)), topic)
-
-
-def sharded(
-    records: DataFrame, settings: FleetSettings, routes: Sequence[ClassRoute], root: str, ids: Sequence[int]
-) -> DataFrame:
-    """Every record with its shard, those of control with every shard; columns as `packed.INPUT`."""
-    told = F.col("topic") == settings.control_topic
-    parts = {
-        "text": F.lit,
-        "key": lambda _: F.col("key").cast("string"),
-        "topic": lambda _: F.col("topic"),
-        "header": lambda name: F.expr(f"filter(headers, each -> each.key = '{name}')[0].value").cast("string"),
-    }
-    topic = F.concat(*(parts[kind](name) for kind, name in topic_of(settings.mqtt_topic)))
-    place = F.coalesce(place_of(topic, routes, root), F.col("value").cast("string"), F.lit(""))
-    every = F.array(*map(F.lit, ids))
-    return records.select(
-        F.explode(F.when(told, every).otherwise(F.array(shard_of(place, ids)))).alias("shard"),
-        told.alias("control"),
-        topic.cast("binary").alias("mqtt"),
-        "value",
-        F.xxhash64("topic", "partition").alias("source"),
-        "offset",
-        F.coalesce(F.unix_millis("timestamp"), F.lit(0)).alias("time"),
-    )
-
-
-def judged(shards: DataFrame, settings: Settings) -> DataFrame:
-    """What leaves the shards; columns as `processor.OUTPUT`. What was imported is where a new job begins."""
+def judged(rows: DataFrame, settings: Settings) -> DataFrame:
+    """What leaves the shards, as `processor.OUTPUT`. What was imported is where a new job begins."""
     fleet = settings.fleet
     processor = ShardProcessor(
         shards=fleet.shards,
@@ -150,11 +115,10 @@ def judged(shards: DataFrame, settings: Settings) -> DataFrame:
         readings=settings.influx.write_readings,
         batch_size=settings.score.batch_size,
     )
-    spark = shards.sparkSession
+    spark = rows.sparkSession
     folder = f"{fleet.checkpoint}/{IMPORTED}"
     begun = spark.read.parquet(folder).groupBy("shard") if is_there(spark, folder) else None
-    packed = shards.mapInArrow(pack, ROWS)
-    return packed.groupBy("shard").transformWithStateInPandas(processor, OUTPUT, "Append", "ProcessingTime", begun)
+    return rows.groupBy("shard").transformWithStateInPandas(processor, OUTPUT, "Append", "ProcessingTime", begun)
 
 
 def is_there(spark: SparkSession, folder: str) -> bool:
@@ -164,13 +128,13 @@ def is_there(spark: SparkSession, folder: str) -> bool:
     return bool(path.getFileSystem(spark._jsc.hadoopConfiguration()).exists(path))  # noqa: SLF001 - as above
 
 
-def start(rows: DataFrame, settings: FleetSettings, sink: Callable[[DataFrame, int], None]) -> StreamingQuery:
+def start(told: DataFrame, settings: FleetSettings, sink: Callable[[DataFrame, int], None]) -> StreamingQuery:
     """Begin, or go on where the checkpoint is."""
     folder = f"{settings.checkpoint}/{QUERY}"
     if "://" not in folder:
         folder = str(Path(folder).absolute())
     return (
-        rows.writeStream.outputMode("append")
+        told.writeStream.outputMode("append")
         .queryName("enginewatch")
         .option("checkpointLocation", folder)
         .trigger(processingTime=f"{settings.trigger_s} seconds")

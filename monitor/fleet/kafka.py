@@ -1,4 +1,4 @@
-"""Kafka by its own client: what it is reached by, and a source for Spark with the columns of Spark's own.
+"""Kafka by its own client: what it is reached by, and a source for Spark whose rows are packed by shard.
 
 A partition that does not answer holds up only itself: its records wait, and the others go on.
 """
@@ -15,6 +15,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
 
+from monitor.fleet.packed import ROWS, Packer
+from monitor.fleet.place import Place
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
 
 
 NAME = "enginewatch-kafka"
-SCHEMA = "key binary, value binary, topic string, partition int, offset long, timestamp timestamp"
-HEADERS = "headers array<struct<key string, value binary>>"
 ASKED_S = 10.0  # for an answer of a broker
 STUCK_S = 60.0  # without a record that is there, a task fails and is tried again
 AT_ONCE = 10_000
@@ -92,12 +93,16 @@ class KafkaReader(DataSourceStreamReader):  # type: ignore[misc]  # as above
     """Reads topics from offset to offset."""
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        """`client`, `topics`, `start` as JSON; `most`: records in a batch; `headers`: whether they are wanted."""
+        """`client`, `topics`, `start` as JSON; `most`: records in a batch; `headers`: whether they are wanted.
+
+        `packing`: what the packer is made with, as JSON.
+        """
         self._client: dict[str, str] = reader_options(json.loads(options["client"]))
         self._topics: list[str] = json.loads(options["topics"])
         self._start: Offsets = json.loads(options["start"])
         self._most = int(options["most"])
         self._headers = options["headers"] == "true"
+        self._packing = json.loads(options["packing"])
         self._told: dict[tuple[str, int], str] = {}
 
     def initialOffset(self) -> Offsets:
@@ -162,8 +167,14 @@ class KafkaReader(DataSourceStreamReader):  # type: ignore[misc]  # as above
         ]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """The records of a span. Raises FleetError where they do not come."""
+        """The records of a span, packed. Raises FleetError where they do not come."""
         assert isinstance(partition, Span)
+        mqtt_topic, control_topic, known, ids = self._packing
+        yield from Packer(mqtt_topic, control_topic, [Place(*each) for each in known], ids)(
+            self._records(partition)
+        )
+
+    def _records(self, partition: Span) -> Iterator[pa.RecordBatch]:
         consumer = _consumer(self._client)
         topic, number, end = partition.topic, partition.partition, partition.end
         consumer.assign([TopicPartition(topic, number, partition.begin or OFFSET_BEGINNING)])
@@ -212,8 +223,8 @@ class KafkaSource(DataSource):  # type: ignore[misc]  # as above
         return NAME
 
     def schema(self) -> str:
-        """The columns of Spark's own source."""
-        return f"{SCHEMA}, {HEADERS}" if self.options["headers"] == "true" else SCHEMA
+        """Rows of a shard each."""
+        return ROWS
 
     def streamReader(self, schema: Any) -> KafkaReader:
         """The reader; Spark gives the schema by its name."""

@@ -1,7 +1,7 @@
 """What Spark calls for each shard: it brings the state, the shard works, the state goes back.
 
-The state of a shard is one value, in the form of the daemon's checkpoint, and beside it the models that it needs. A
-process loads a model once. Where silence has lasted, a timer brings the time that has passed.
+The state of a shard is one value, in the form of the daemon's checkpoint, and beside it the models that it needs.
+A process loads a model once. Where silence has lasted, a timer brings the time that has passed.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pandas as pd
+import pyarrow as pa
 from pyspark.sql.streaming import StatefulProcessor
 
 from monitor import checkpoint
 from monitor.allocator import keep_memory
 from monitor.fleet.control import Shelf
 from monitor.fleet.packed import unpack
-from monitor.fleet.shard import Shard, rows
+from monitor.fleet.shard import LINES, Row, Shard, rows
 from monitor.spec import LineSpec
 from monitor.state import LineState
 
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 
 # The columns that come in: some records of a shard as `packed.pack` has them; and those that leave.
 INPUT = "shard int, packed binary"
-OUTPUT = "shard int, kind string, about string, body binary, count long"
+OUTPUT = "shard int, kind string, about string, body binary, count long, size long"
 COLUMNS = [each.split()[0] for each in OUTPUT.split(", ")]
-# What is kept of a shard: its state; the models that it needs, by hash; and the time of the batch in which something
-# came last, when the shard is looked at without that, and how many shards there were when it began.
+# What is kept of a shard: its state; the models that it needs, by hash; and the time of the batch in which
+# something came last, when the shard is looked at without that, and how many shards there were when it began.
 STATE, STATE_COLUMNS = "line", "blob binary"
 MODELS, MODELS_COLUMNS = "models", "packed binary"
+CODEC = "lz4_raw"
 TIMES, TIMES_COLUMNS = "times", "heard long, timer long, shards int"
 
 _shelf = Shelf()
@@ -142,7 +144,10 @@ class ShardProcessor(StatefulProcessor):  # type: ignore[misc]  # untyped where 
 
     def _told(self, key: Any, shard: Shard, found: Iterable[StepResult]) -> pd.DataFrame:
         made = [row for result in found for row in rows(result, readings=self._readings)]
-        table = [(key[0], row.kind, row.about, row.body, row.count) for row in [*made, shard.books()]]
+        table = [
+            (key[0], row.kind, row.about, _compressed(row), row.count, len(row.body))
+            for row in [*made, shard.books()]
+        ]
         return pd.DataFrame(table, columns=COLUMNS)
 
 
@@ -154,3 +159,13 @@ def pack_models(models: dict[str, dict[str, bytes]]) -> bytes:
 def unpack_models(packed: bytes) -> dict[str, dict[str, bytes]]:
     """The models again."""
     return msgspec.msgpack.decode(packed, type=dict[str, dict[str, bytes]])
+
+
+def _compressed(row: Row) -> bytes:
+    """Lines are most of what leaves, and alike; `size` of a row is how long they are."""
+    return bytes(pa.compress(row.body, codec=CODEC, asbytes=True)) if row.kind == LINES else row.body
+
+
+def lines_of(body: bytes, size: int) -> list[str]:
+    """The lines of a row."""
+    return bytes(pa.decompress(body, size, CODEC, asbytes=True)).decode().split("\n")

@@ -19,6 +19,7 @@ from confluent_kafka import Producer
 
 from monitor.fleet.client import client_options
 from monitor.fleet.kafka import ASKED_S, FleetError
+from monitor.fleet.processor import lines_of
 from monitor.fleet.shard import BOOKS, DRIFT, EVENT, LETTER, LINES, MOVE
 from monitor.influx_client import InfluxClient, Refused, TooLarge, Unavailable
 from monitor.line import tell_drifts, tell_moves
@@ -62,7 +63,7 @@ class Results:
         try:
             self._tell(batch.where(f"kind != '{LINES}'").collect())
             if self._influx.url:
-                lines = batch.where(f"kind = '{LINES}'").select("body")
+                lines = batch.where(f"kind = '{LINES}'").select("body", "size")
                 send = partial(_send, self._influx, self._token)
                 self._count(lines.mapInArrow(send, SENT).collect())
             else:
@@ -122,7 +123,8 @@ def _send(
     refused: list[tuple[str, str]] = []
     try:
         for batch in batches:
-            lines = [line for body in batch["body"].to_pylist() for line in body.decode().split("\n")]
+            bodies = zip(batch["body"].to_pylist(), batch["size"].to_pylist(), strict=True)
+            lines = [line for body, size in bodies for line in lines_of(body, size)]
             for begin in range(0, len(lines), settings.batch_rows):
                 chunk = lines[begin : begin + settings.batch_rows]
                 expired += _deliver(client, settings, chunk, refused)

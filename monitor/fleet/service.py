@@ -19,6 +19,7 @@ from monitor.fleet.client import client_options
 from monitor.fleet.ends import Ends
 from monitor.fleet.kafka import ASKED_S, FleetError, bounds, partitions_of, reader_options
 from monitor.fleet.metrics import Standing, listener
+from monitor.fleet.place import places
 from monitor.fleet.results import Results
 from monitor.notify import Notifier
 from monitor.web.server import HttpPort
@@ -132,7 +133,7 @@ class FleetService:
         spark.streams.addListener(listener(standing))
         ids = job.shard_ids(spark, fleet.shards)
         routes = [each.route for each in message.line.classes]
-        shards = job.sharded(job.records(spark, fleet, begin), fleet, routes, settings.mqtt.root, ids)
+        read = job.rows(spark, fleet, begin, places(routes, settings.mqtt.root), ids)
         notifier = None
         if fleet.mqtt_alerts:
             notifier = Notifier(settings.notify, settings.mqtt, f"enginewatch-{settings.daemon.id}-fleet", alerts)
@@ -140,7 +141,7 @@ class FleetService:
             results.on_events = notifier.wake
         signals = (signal.SIGTERM, signal.SIGINT)
         before = {number: signal.signal(number, lambda *_: self._stop.set()) for number in signals}
-        query = job.start(job.judged(shards, settings), fleet, results)
+        query = job.start(job.judged(read, settings), fleet, results)
         names = [each.name for each in message.line.classes]
         log.info(
             "started", classes=names, shards=fleet.shards, topics=list(fleet.topics), checkpoint=fleet.checkpoint

@@ -11,13 +11,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pyspark.sql import functions as F  # noqa: N812 - as everybody writes it
-
 from monitor import checkpoint
 from monitor.checkpoint import CheckpointError
 from monitor.durable import sync
 from monitor.fleet import carried, control, job
 from monitor.fleet.checkpoint_folder import IMPORTED, QUERY
+from monitor.fleet.packed import shard_of
 from monitor.fleet.processor import MODELS, STATE, pack_models, unpack_models
 from monitor.journal import Journal, JournalError
 from monitor.pipeline import step
@@ -28,7 +27,7 @@ from monitor.state_folder import InUseError, hold
 from monitor.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from pyspark.sql import SparkSession
 
@@ -146,7 +145,7 @@ def into_job(spark: SparkSession, fleet: FleetSettings, kept: Kept) -> None:
         raise TakeoverError(f"{fleet.checkpoint} holds the state of a job already: name a new fleet.checkpoint")
     ids = job.shard_ids(spark, fleet.shards)
     try:
-        homes = shards_of(spark, carried.places_of(kept.state), ids)
+        homes = {key: shard_of(place, ids) for key, place in carried.places_of(kept.state).items()}
     except carried.CarriedError as error:
         raise TakeoverError(str(error)) from error
     state, position = kept.state, kept.position
@@ -159,13 +158,6 @@ def into_job(spark: SparkSession, fleet: FleetSettings, kept: Kept) -> None:
         for shard, part in carried.split(state, lambda key: homes.get(key, ids[0]), ids).items()
     ]
     spark.createDataFrame(rows, COLUMNS).write.mode("overwrite").parquet(f"{fleet.checkpoint}/{IMPORTED}")
-
-
-def shards_of(spark: SparkSession, places: Mapping[str, str], ids: Sequence[int]) -> dict[str, int]:
-    """The shard of each asset by its place, as Spark finds it for the asset's records."""
-    table = spark.createDataFrame(list(places.items()), "asset string, place string")
-    found = table.select("asset", job.shard_of(F.col("place"), ids).alias("shard"))
-    return {row.asset: row.shard for row in found.collect()}
 
 
 def of_job(spark: SparkSession, fleet: FleetSettings) -> Kept:

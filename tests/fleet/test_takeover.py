@@ -132,6 +132,8 @@ def assert_same(found: dict[Any, tuple[str, float]], wanted: dict[Any, tuple[str
 def run_job(spark: Any, world: World, ticks: list[list[Message]], wanted: int) -> list[str]:
     """Run a job on what is in Kafka behind these ticks, until so many rows have left it; the lines."""
     from monitor.fleet import job  # noqa: PLC0415 - the extra may be missing
+    from monitor.fleet.place import places  # noqa: PLC0415 - as above
+    from monitor.fleet.processor import lines_of  # noqa: PLC0415 - as above
     from monitor.fleet.service import beginning, publish  # noqa: PLC0415 - as above
 
     fleet = world.settings.fleet
@@ -140,14 +142,14 @@ def run_job(spark: Any, world: World, ticks: list[list[Message]], wanted: int) -
     ids = job.shard_ids(spark, fleet.shards)
     begin = beginning(fleet, publish(fleet, world.message))
     routes = [each.route for each in world.spec.classes]
-    shards = job.sharded(job.records(spark, fleet, begin), fleet, routes, world.settings.mqtt.root, ids)
+    read = job.rows(spark, fleet, begin, places(routes, world.settings.mqtt.root), ids)
     lines: list[str] = []
 
     def sink(batch: Any, _: int) -> None:
         for row in batch.where(f"kind = '{LINES}'").collect():
-            lines.extend(bytes(row.body).decode().splitlines())
+            lines.extend(lines_of(row.body, row.size))
 
-    query = job.start(job.judged(shards, world.settings), fleet, sink)
+    query = job.start(job.judged(read, world.settings), fleet, sink)
     end = time.monotonic() + 120
     while len(lines) < wanted and query.isActive and time.monotonic() < end:
         time.sleep(0.1)
