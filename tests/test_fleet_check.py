@@ -16,7 +16,7 @@ from config.fleet import FleetSettings
 from monitor.commands import fleet_check
 from monitor.decode import encode_telemetry
 from monitor.doctor.facts import LineFacts, State
-from monitor.fleet import checkpoint_folder, installed, judged
+from monitor.fleet import checkpoint_folder, installed, judged, topics
 from monitor.fleet.seen import (
     HOPS,
     CheckpointFacts,
@@ -54,7 +54,8 @@ def kafka() -> tuple[str, Any]:
     for partition in (0, 3):
         values = encode_telemetry(time=NOW + partition, boot="b", seq=0, values={"load": 50, "flow": 110})
         producer.produce("scattered", values, key="enginewatch/v1/plant/a/telemetry", partition=partition)
-    producer.list_topics("empty", timeout=10)
+    for topic in ("empty", "enginewatch-alerts", "enginewatch-control"):
+        producer.list_topics(topic, timeout=10)
     producer.flush(10)
     return f"{broker.host}:{broker.port}", producer
 
@@ -90,8 +91,10 @@ def test_what_is_good_is_told_hop_by_hop(kafka: tuple[str, Any], capsys: pytest.
     assert found["records"] == ("ok", "good: of the newest 24 records: 48 values of 3 assets taken", "")
     assert found["kafka"][:2] == ("ok", f"{kafka[0]} answers")
     assert found["checkpoint"][:2] == ("ok", "fleet-checkpoint is new: a job begins there")
-    assert found["topics"][0] == found["control"][0] == "warning"
-    assert found["control"][1] == "there is no topic enginewatch-control yet"
+    assert found["topics"][:2] == (
+        "warning",
+        "good (4 partitions); there is no topic enginewatch-dead-letters yet",
+    )
     assert list(found) == list(HOPS)
     assert (
         list(Path().iterdir()) == [Path("pumps.toml"), Path("enginewatch.toml")]
@@ -110,6 +113,8 @@ def test_what_is_good_is_told_hop_by_hop(kafka: tuple[str, Any], capsys: pytest.
         (['fleet.topics=["scattered"]'], "records", "warning", "in more than one partition", "set the key"),
         (['fleet.topics=["empty"]'], "records", "warning", "empty: no record yet", "is the bridge running"),
         (['fleet.topics=["absent","good"]'], "topics", "failed", "there is no topic absent", "fleet.topics"),
+        (["fleet.alert_topic=absent"], "topics", "failed", "there is no topic absent", "one partition"),
+        (["fleet.control_topic=absent"], "control", "failed", "there is no topic absent", "one partition"),
         (["fleet.control_topic=empty"], "control", "warning", "empty has 4 partitions", "with one"),
         (["fleet.shards=2"], "shards", "warning", "2 shards, 4 partitions to read", "fleet.shards"),
         (['fleet.options=["no.such=1"]'], "kafka", "failed", "No such configuration property", "fleet.options"),
@@ -262,6 +267,32 @@ def test_a_partition_that_stopped_is_told() -> None:
     going = replace(GOOD, partitions=(GOOD.partitions[0], GOOD.partitions[2]))
     [found] = judged.records(replace(SEEN, topics=(going,)), FleetSettings(), [TAKEN])
     assert found.state is State.OK
+
+
+@needs_client
+def test_a_partition_that_does_not_answer_is_named() -> None:
+    """The others are read all the same; after a few no more are asked, as each takes its time."""
+    from confluent_kafka import KafkaError, KafkaException  # noqa: PLC0415 - may be missing
+
+    class Consumer:
+        """Stands in for one whose leaders are partly away, which the broker of these tests cannot be."""
+
+        def __init__(self) -> None:
+            self.asked: list[int] = []
+
+        def get_watermark_offsets(self, place: Any, timeout: float) -> tuple[int, int]:
+            self.asked.append(place.partition)
+            assert timeout == 0.5
+            if place.partition % 2:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+            return 7, 7
+
+    consumer = Consumer()
+    facts = topics._topic(consumer, FleetSettings(), "t", 9, 0.5)
+    assert consumer.asked == [0, 1, 2, 3, 4, 5]
+    [found] = judged.records(replace(SEEN, topics=(facts,)), FleetSettings(), [LineFacts()])
+    assert found.state is State.FAILED
+    assert found.said == "t: partition 1, 3, 5 does not answer: Local: Timed out"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 WAIT_S = 5.0
 WIDTH = max(len(hop) for hop in HOPS)
-AROUND = 4096  # bytes of a control message beside its models and the description
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,14 +75,16 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
     if "confluent-kafka" in packages.missing:
         yield from findings.skipped(HOPS[HOPS.index("kafka") : -1], "confluent-kafka is not installed")
     else:
-        yield from _of_kafka(settings, spec, _change_bytes(spec, classes), options.wait)
+        yield from _of_kafka(settings, spec, classes, options.wait)
     yield findings.influx(place.influx(settings.influx, settings.daemon.id))
 
 
-def _of_kafka(settings: Settings, spec: LineSpec, change_bytes: int, wait_s: float) -> Iterator[Finding]:
+def _of_kafka(
+    settings: Settings, spec: LineSpec, classes: Sequence[ResolvedClass], wait_s: float
+) -> Iterator[Finding]:
     """What Kafka holds, and whether the classes can read it."""
     from monitor.doctor import trial  # noqa: PLC0415 - as above
-    from monitor.fleet import judged, topics  # noqa: PLC0415 - as above
+    from monitor.fleet import control, judged, topics  # noqa: PLC0415 - as above
 
     fleet = settings.fleet
     seen = topics.look(fleet, wait_s=wait_s)
@@ -92,19 +93,11 @@ def _of_kafka(settings: Settings, spec: LineSpec, change_bytes: int, wait_s: flo
         yield from findings.skipped(HOPS[HOPS.index("topics") : -1], "Kafka does not answer")
         return
     yield judged.topics(seen, fleet)
-    yield judged.control(seen, fleet, change_bytes)
+    change = control.encode(control.description(settings, classes))
+    yield judged.control(seen, fleet, len(change))
     yield judged.shards(seen, fleet, max_streams=spec.max_streams, stream_bytes=_stream_bytes(spec))
     lines = [trial.run(spec, each.messages, each.newest()) for each in seen.topics]
     yield from judged.records(seen, fleet, lines)
-
-
-def _change_bytes(spec: LineSpec, classes: Sequence[ResolvedClass]) -> int:
-    """What a control message takes that holds the description and all models, as base64."""
-    folders = {each.model_hash: each.model for each in classes if each.model is not None}
-    from monitor.shelf import FILES  # noqa: PLC0415 - as above
-
-    files = [folder / name for folder in folders.values() for name in FILES]
-    return len(spec.encode()) + sum(4 * -(-file.stat().st_size // 3) for file in files if file.exists()) + AROUND
 
 
 def _stream_bytes(spec: LineSpec) -> int:

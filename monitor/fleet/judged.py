@@ -99,10 +99,12 @@ def topics(facts: KafkaFacts, fleet: FleetSettings) -> Finding:
         said = f"there is no topic {_some(absent)}"
         return Finding("topics", FAILED, said, "make it, or set fleet.topics to where the bridge writes")
     said = ", ".join(f"{each.name} ({_count(len(each.partitions), 'partition')})" for each in facts.topics)
-    later = [name for name in (fleet.alert_topic, fleet.dead_letter_topic) if not facts.written[name]]
-    if later:
-        remedy = "make what the brokers do not make by themselves"
-        return Finding("topics", WARNING, f"{said}; not there yet: {_some(later)}", remedy)
+    if not facts.written[fleet.alert_topic]:
+        remedy = "make it with one partition, kept for long; see fleet.alert_topic"
+        return Finding("topics", FAILED, f"{said}; there is no topic {fleet.alert_topic}", remedy)
+    if not facts.written[fleet.dead_letter_topic]:
+        remedy = "make it, where the brokers do not make topics by themselves"
+        return Finding("topics", WARNING, f"{said}; there is no topic {fleet.dead_letter_topic} yet", remedy)
     return Finding("topics", OK, f"{said}; {fleet.alert_topic} and {fleet.dead_letter_topic} are there")
 
 
@@ -110,8 +112,8 @@ def control(facts: KafkaFacts, fleet: FleetSettings, model_bytes: int) -> Findin
     """Whether changes come in order, and have room; `model_bytes` is what a change with all models takes."""
     name, partitions = fleet.control_topic, facts.written[fleet.control_topic]
     if not partitions:
-        remedy = "make it with one partition, kept for ever (retention.ms=-1)"
-        return Finding("control", WARNING, f"there is no topic {name} yet", remedy)
+        remedy = "make it with one partition; see fleet.control_topic"
+        return Finding("control", FAILED, f"there is no topic {name}", remedy)
     if partitions > 1:
         said = f"{name} has {partitions} partitions, so that changes may come in another order"
         return Finding("control", WARNING, said, "make it anew with one")
@@ -156,7 +158,10 @@ def records(facts: KafkaFacts, fleet: FleetSettings, lines: Sequence[LineFacts])
 
 def _of_topic(topic: TopicFacts, fleet: FleetSettings, line: LineFacts) -> Finding:
     if topic.problem:
-        return Finding("records", FAILED, topic.problem, "may the user of fleet.options read it?")
+        remedy = (
+            "what is there waits; see the partitions' leaders, and whether the user of fleet.options may read it"
+        )
+        return Finding("records", FAILED, topic.problem, remedy)
     if not topic.seen:
         return Finding("records", WARNING, "no record yet", "is the bridge running, and does it write there?")
     if topic.unplaced:

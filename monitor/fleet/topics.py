@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NEWEST = 20  # records of a partition that are looked at
 MOST = 500  # of a topic, however many partitions it has
+ENOUGH = 3  # partitions that do not answer, each of which takes its time
 QUIET = {"log_level": "0", "enable.auto.commit": "false", "enable.partition.eof": "true"}
 
 
@@ -69,18 +70,23 @@ def _topic(consumer: Any, fleet: FleetSettings, name: str, partitions: int, wait
     if not partitions:
         return TopicFacts(name)
     each = max(1, min(NEWEST, MOST // partitions))
-    held: list[int] = []
-    starts = []
-    try:
-        for number in range(partitions):
-            place = confluent_kafka.TopicPartition(name, number)
+    held = [0] * partitions
+    starts, silent = [], {}
+    for number in range(partitions):
+        place = confluent_kafka.TopicPartition(name, number)
+        try:
             first, behind = consumer.get_watermark_offsets(place, timeout=wait_s)
-            held.append(behind - first)
-            if behind > first:
-                starts.append(confluent_kafka.TopicPartition(name, number, max(first, behind - each)))
+        except confluent_kafka.KafkaException as error:
+            silent[number] = _words(error, [])
+            if len(silent) == ENOUGH:
+                break
+            continue
+        held[number] = behind - first
+        if behind > first:
+            starts.append(confluent_kafka.TopicPartition(name, number, max(first, behind - each)))
+    try:
         found, problem = _read(consumer, starts, wait_s) if starts else ([], "")
     except confluent_kafka.KafkaException as error:
-        held += [0] * (partitions - len(held))
         found, problem = [], _words(error, [])
     newest: dict[int, int] = {}
     messages: list[Message] = []
@@ -96,6 +102,8 @@ def _topic(consumer: Any, fleet: FleetSettings, name: str, partitions: int, wait
         value = record.value() or b""
         messages.append(Message(topic, value, arrival, len(value)))
         where[topic].add(number)
+    if silent and not problem:
+        problem = f"partition {', '.join(map(str, silent))} does not answer: {next(iter(silent.values()))}"
     messages.sort(key=lambda message: message.arrival)
     return TopicFacts(
         name,

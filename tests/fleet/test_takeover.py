@@ -244,3 +244,15 @@ def test_a_daemon_that_was_not_stopped_in_order_is_not_taken_over(world: World, 
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with pytest.raises(takeover.TakeoverError, match=r"checksum does not fit: start the daemon once more"):
         takeover.of_daemon(behind)
+
+
+def test_a_state_of_other_shards_is_refused() -> None:
+    """Its assets would not be where their messages go."""
+    import pandas as pd  # noqa: PLC0415 - as above
+
+    from monitor.fleet.processor import ShardProcessor  # noqa: PLC0415 - as above
+
+    processor = ShardProcessor(shards=4, clock_ms=1000, readings=False, batch_size=1)
+    begun = pd.DataFrame([(0, 8, b"", b"")], columns=["shard", "shards", "blob", "models"])
+    with pytest.raises(ValueError, match=r"begun with fleet\.shards = 8, and now they are 4: set it back"):
+        processor.handleInitialState((0,), begun, None)
