@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 START = 1_700_000_000.0
 SHARDS = 2
+BEGIN = {"enginewatch": {"0": 100, "1": 0}}
 HAPPY = {"status": "ready", "reasons": []}
 
 
@@ -46,19 +47,34 @@ def nowhere() -> Offsets:
 
 
 def standing(
-    *, sinks: Sinks | None = None, ends: Callable[[], Offsets | None] = nowhere, clock: Clock | None = None
+    *,
+    sinks: Sinks | None = None,
+    ends: Callable[[], Offsets | None] = nowhere,
+    clock: Clock | None = None,
+    notify: str = "",
 ) -> Standing:
     known = sinks or Sinks()
-    return Standing(counted=known, alerts=known, shards=SHARDS, ends=ends, clock=clock or Clock())
+    return Standing(
+        counted=known,
+        alerts=known,
+        shards=SHARDS,
+        begin=BEGIN,
+        ends=ends,
+        notify=lambda: notify,
+        clock=clock or Clock(),
+    )
 
 
-def progress(**read: dict[str, int]) -> dict[str, object]:
-    """Of a batch of 250 ms with seven records; what nobody looks at is left out. `read`: how far, by topic."""
+def progress(since: Offsets | None = None, **read: dict[str, int]) -> dict[str, object]:
+    """Of a batch of 250 ms; what nobody looks at is left out. How far it has read, by topic, and since when."""
     return {
         "batchDuration": 250,
-        "numInputRows": 7,
+        "numInputRows": 3,  # of which each may have many records
         "stateOperators": [{"memoryUsedBytes": 1000}, {"memoryUsedBytes": 24}],
-        "sources": [{"description": "Kafka", "endOffset": read}, {"description": "rate", "endOffset": 3}],
+        "sources": [
+            {"description": "Kafka", "startOffset": since, "endOffset": read},
+            {"description": "rate", "startOffset": 2, "endOffset": 3},
+        ],
     }
 
 
@@ -72,11 +88,13 @@ def samples(job: Standing) -> dict[tuple[str, str], float]:
 
 
 def test_batches_and_what_left_them_are_counted() -> None:
+    """Records by their offsets: the first batch of a new job begins where it was told to, a new partition at 0."""
     job = standing()
-    job.progressed(progress())
-    job.progressed(progress())
+    first: Offsets = {"enginewatch": {"0": 104, "1": 3}}
+    job.progressed(progress(None, enginewatch=first["enginewatch"]))
+    job.progressed(progress(first, enginewatch={"0": 109, "1": 3, "2": 2}))
     found = samples(job)
-    assert found["enginewatch_messages_total", ""] == 14
+    assert found["enginewatch_messages_total", ""] == (4 + 3) + (5 + 2)
     assert found["enginewatch_batches_total", ""] == 2
     assert found["enginewatch_batch_seconds_total", ""] == 0.5
     assert found["enginewatch_batch_seconds", ""] == 0.25
@@ -113,7 +131,7 @@ def test_the_backlog_is_what_kafka_has_beyond_what_was_read() -> None:
     job = standing(ends=lambda: ends)
     assert not [name for name, _ in samples(job) if "backlog" in name]
     job.progressed(progress(enginewatch={"0": 4, "1": 5}))
-    job.progressed(progress(enginewatch={"0": 10, "1": 5}))
+    job.progressed(progress({"enginewatch": {"0": 4, "1": 5}}, enginewatch={"0": 10, "1": 5}))
     found = samples(job)
     assert found["enginewatch_backlog_records", ""] == 2
     assert {
@@ -155,6 +173,15 @@ def test_a_job_that_goes_on_is_ready_also_where_there_is_nothing_to_do() -> None
     assert job.live()[0]  # a batch may take long: to start anew would only make it longer
 
 
+def test_a_job_whose_alerts_wait_is_degraded_and_ready() -> None:
+    job = standing(notify="nobody listens")
+    assert job.ready()[1]["status"] == "not ready"
+    job.progressed(progress())
+    reason = "subscribers get no alerts, they are kept: nobody listens"
+    assert job.ready() == (True, {"status": "degraded", "reasons": [reason]})
+    assert samples(job)["enginewatch_degraded", ""] == 1
+
+
 def test_a_job_that_has_ended_is_neither_alive_nor_ready() -> None:
     job = standing()
     job.progressed(progress())
@@ -183,7 +210,7 @@ def test_the_daemons_http_port_answers_for_the_job_and_takes_no_commands() -> No
         driver.job.progressed(progress())
         assert ask(made, "/readyz")[:2] == (200, HAPPY)
         status, page = ask(made, "/metrics")[:2]
-        assert (status, "enginewatch_messages_total 7" in page) == (200, True)
+        assert (status, "enginewatch_batches_total 1" in page) == (200, True)
         assert ask(made, "/api/v1/commands", "POST", b"{}", Content_Type="application/json")[0] == 404
         driver.job.ended()
         assert ask(made, "/livez")[0] == 503

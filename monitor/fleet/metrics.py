@@ -62,14 +62,22 @@ class Standing:
         counted: Counted,
         alerts: Alerts,
         shards: int,
+        begin: Offsets,
         ends: Callable[[], Offsets | None],
+        notify: Callable[[], str] = str,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`ends` asks Kafka where the topics end, and may wait; it gives None where Kafka does not say."""
+        """`begin` is where a job begins that is new, as Spark does not say that of its first batch.
+
+        `ends` asks Kafka where the topics end, and may wait; it gives None where Kafka does not say.
+        `notify` tells why subscribers at the MQTT broker get no alerts; nothing where they do.
+        """
         self._counted = counted
         self._alerts = alerts
         self._shards = shards
+        self._begin = begin
         self._ends = ends
+        self._notify = notify
         self._clock = clock
         self._lock = threading.Lock()
         self._started = self._heard = clock()
@@ -86,10 +94,11 @@ class Standing:
             self._batches += 1
             self._last_s = progress["batchDuration"] / 1000
             self._busy_s += self._last_s
-            self._messages += progress["numInputRows"]
             self._state_bytes = sum(each["memoryUsedBytes"] for each in progress["stateOperators"])
             for source in progress["sources"]:
-                self._read.update(_offsets(source["endOffset"]))
+                start, end = _offsets(source["startOffset"]) or self._begin, _offsets(source["endOffset"])
+                self._messages += passed(start, end)
+                self._read.update(end)
 
     def idle(self) -> None:
         """There is nothing to do."""
@@ -107,8 +116,10 @@ class Standing:
 
     def ready(self) -> Judged:
         """Whether readings are taken in, scored and kept, and why not."""
-        reasons = list(self._grave())
-        return not reasons, {"status": str(Ready.NOT_READY if reasons else Ready.READY), "reasons": reasons}
+        grave, notify = list(self._grave()), self._notify()
+        light = [f"subscribers get no alerts, they are kept: {notify}"] if notify else []
+        status = Ready.NOT_READY if grave else Ready.DEGRADED if light else Ready.READY
+        return not grave, {"status": str(status), "reasons": [*grave, *light]}
 
     def _grave(self) -> Iterator[str]:
         with self._lock:
@@ -122,9 +133,13 @@ class Standing:
 
     def metrics(self) -> Iterator[Metric]:
         """Everything that is measured. Asks Kafka."""
-        live, ready = self.live()[0], self.ready()[0]
-        yield Metric.gauge("enginewatch_live", "1 while the query runs", int(live))
+        ready, said = self.ready()
+        yield Metric.gauge("enginewatch_live", "1 while the query runs", int(self.live()[0]))
         yield Metric.gauge("enginewatch_ready", "1 while readings are taken in, scored and kept", int(ready))
+        degraded = int(said["status"] == Ready.DEGRADED)
+        yield Metric.gauge(
+            "enginewatch_degraded", "1 while ready, but something beside that does not work", degraded
+        )
         yield Metric.gauge("enginewatch_start_time_seconds", "when the driver started", self._started)
         yield Metric.gauge("enginewatch_info", "always 1", 1, version=version("enginewatch"))
         known = list(self._counted.books.values())
@@ -194,6 +209,19 @@ def added_up(books: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         names = dict.fromkeys(name for each in books for name in each[table])
         sums[table] = {name: sum(each[table].get(name, 0) for each in books) for name in names}
     return sums | {"clock_suspect": any(each["clock_suspect"] for each in books)}
+
+
+def passed(start: Offsets, end: Offsets) -> int:
+    """How many records lie between; a partition that is new has been read from its first record on.
+
+    >>> passed({"a": {"0": 5}}, {"a": {"0": 7, "1": 3}})
+    5
+    """
+    return sum(
+        offset - start.get(topic, {}).get(partition, 0)
+        for topic, partitions in end.items()
+        for partition, offset in partitions.items()
+    )
 
 
 def _offsets(offset: Any) -> Offsets:

@@ -126,17 +126,24 @@ class FleetService:
         begin = beginning(fleet, described)
         alerts = AlertLog(fleet)
         results = Results(settings, alerts, secret(settings.influx.token, settings.influx.token_file))
-        ends = Ends(client_options(fleet), fleet.topics)
-        standing = Standing(counted=results, alerts=alerts, shards=fleet.shards, ends=ends)
+        notifier = None
+        if fleet.mqtt_alerts:
+            notifier = Notifier(settings.notify, settings.mqtt, f"enginewatch-{settings.daemon.id}-fleet", alerts)
+        standing = Standing(
+            counted=results,
+            alerts=alerts,
+            shards=fleet.shards,
+            begin=begin,
+            ends=Ends(client_options(fleet), fleet.topics),
+            notify=lambda: "" if notifier is None else notifier.last_error,
+        )
         http = self._http(standing)
         spark = job.session(fleet, master=self._master)
         spark.streams.addListener(listener(standing))
         ids = job.shard_ids(spark, fleet.shards)
         routes = [each.route for each in message.line.classes]
         read = job.rows(spark, fleet, begin, places(routes, settings.mqtt.root), ids)
-        notifier = None
-        if fleet.mqtt_alerts:
-            notifier = Notifier(settings.notify, settings.mqtt, f"enginewatch-{settings.daemon.id}-fleet", alerts)
+        if notifier is not None:
             notifier.start()
             results.on_events = notifier.wake
         signals = (signal.SIGTERM, signal.SIGINT)

@@ -27,6 +27,7 @@ def test_counters_add_up_to_what_was_sent(spark: Any, tmp_path: Path) -> None:
     from monitor.fleet.client import client_options  # noqa: PLC0415
     from monitor.fleet.ends import Ends  # noqa: PLC0415
     from monitor.fleet.metrics import Standing, listener  # noqa: PLC0415
+    from monitor.fleet.place import places  # noqa: PLC0415
     from monitor.fleet.results import Results  # noqa: PLC0415
     from monitor.fleet.service import beginning, publish  # noqa: PLC0415
 
@@ -45,12 +46,12 @@ def test_counters_add_up_to_what_was_sent(spark: Any, tmp_path: Path) -> None:
         alerts = AlertLog(fleet)
         results = Results(settings, alerts, None)
         ends = Ends(client_options(fleet), fleet.topics)
-        standing = Standing(counted=results, alerts=alerts, shards=fleet.shards, ends=ends)
+        standing = Standing(counted=results, alerts=alerts, shards=fleet.shards, begin=begin, ends=ends)
         listens = listener(standing)
         spark.streams.addListener(listens)
         ids = job.shard_ids(spark, fleet.shards)
         routes = [each.route for each in message.line.classes]
-        shards = job.sharded(job.records(spark, fleet, begin), fleet, routes, settings.mqtt.root, ids)
+        read = job.rows(spark, fleet, begin, places(routes, settings.mqtt.root), ids)
 
         now = time.time_ns() // 1_000_000
         kafka.send(
@@ -60,7 +61,7 @@ def test_counters_add_up_to_what_was_sent(spark: Any, tmp_path: Path) -> None:
         kafka.send(
             "enginewatch", [(b"enginewatch/v1/north/engine-1/telemetry", b"{oops", now), (None, b"{}", now)]
         )
-        query = job.start(job.judged(shards, settings), fleet, results)
+        query = job.start(job.judged(read, settings), fleet, results)
         try:
             until(lambda: taken(samples(standing)) == SENT + 2, why="all is taken", seconds=120)
             until(lambda: samples(standing).get(BACKLOG) == 0, why="Spark tells of the batch")
