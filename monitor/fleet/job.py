@@ -43,6 +43,8 @@ OPTIONS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "FATAL",
+    # Spark looks through what an error says with expressions that recurse for every character.
+    "spark.driver.extraJavaOptions": "-Xss16m",
 }
 
 

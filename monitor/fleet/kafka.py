@@ -103,7 +103,7 @@ class KafkaReader(DataSourceStreamReader):  # type: ignore[misc]  # as above
         self._most = int(options["most"])
         self._headers = options["headers"] == "true"
         self._packing = json.loads(options["packing"])
-        self._told: dict[tuple[str, int], str] = {}
+        self._told: dict[str, str] = {}  # topic or partition -> what is wrong with it
 
     def initialOffset(self) -> Offsets:
         """Where a new job begins."""
@@ -119,7 +119,12 @@ class KafkaReader(DataSourceStreamReader):  # type: ignore[misc]  # as above
         ready: dict[tuple[str, int], tuple[int, int]] = {}
         for topic in self._topics:
             known = start.get(topic, {})
-            numbers = dict.fromkeys([*map(int, known), *partitions_of(consumer, topic)])
+            try:
+                numbers = dict.fromkeys([*map(int, known), *partitions_of(consumer, topic)])
+            except FleetError as trouble:
+                self._tell(topic, f"its records wait: {trouble}")
+                continue
+            self._good(topic)
             for partition in numbers:
                 span = self._ready(consumer, topic, partition, known.get(str(partition)))
                 if span is not None:
@@ -134,28 +139,32 @@ class KafkaReader(DataSourceStreamReader):  # type: ignore[misc]  # as above
 
     def _ready(self, consumer: Consumer, topic: str, partition: int, begin: int | None) -> tuple[int, int] | None:
         """What is there of a partition behind `begin`; None where it does not answer, which is told once."""
+        name = f"partition {partition} of {topic}"
         try:
             low, high = bounds(consumer, topic, partition)
         except KafkaException as error:
-            self._tell(topic, partition, f"does not answer ({error.args[0].str()}); its records wait")
+            self._tell(name, f"does not answer ({error.args[0].str()}); its records wait")
             return None
         if begin is None:  # a partition that is new
             begin = low
         if begin > high:
-            self._tell(topic, partition, f"ends at {high} and was read up to {begin}; was it made anew?")
+            self._tell(name, f"ends at {high} and was read up to {begin}; was it made anew?")
             return None
         if begin < low:
-            self._tell(
-                topic, partition, f"has let go of {low - begin} records before they were read; keep more of it"
-            )
-        elif self._told.pop((topic, partition), None):
-            sys.stderr.write(f"enginewatch: partition {partition} of {topic} answers again\n")
+            self._tell(name, f"has let go of {low - begin} records before they were read; keep more of it")
+        else:
+            self._good(name)
         return begin, max(begin, high)
 
-    def _tell(self, topic: str, partition: int, sentence: str) -> None:
-        if self._told.get((topic, partition)) != sentence:
-            self._told[topic, partition] = sentence
-            sys.stderr.write(f"enginewatch: partition {partition} of {topic} {sentence}\n")
+    def _tell(self, name: str, sentence: str) -> None:
+        """Say what is wrong with a topic or a partition, once."""
+        if self._told.get(name) != sentence:
+            self._told[name] = sentence
+            sys.stderr.write(f"enginewatch: {name}: {sentence}\n")
+
+    def _good(self, name: str) -> None:
+        if self._told.pop(name, ""):
+            sys.stderr.write(f"enginewatch: {name}: answers again\n")
 
     def partitions(self, start: Offsets, end: Offsets) -> Sequence[InputPartition]:
         """A task for every partition with something to read."""

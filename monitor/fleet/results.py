@@ -55,22 +55,31 @@ class Results:
         self.events = 0
         self.dead_letters = 0
         self.last_batch = -1
+        self.failure: Exception | None = None
         self.on_events: Callable[[], None] = lambda: None
 
     def __call__(self, batch: DataFrame, number: int) -> None:
         """Send everything of a batch; fails where that cannot be, and is called again with the same."""
-        batch.persist()
         try:
-            self._tell(batch.where(f"kind != '{LINES}'").collect())
-            if self._influx.url:
-                lines = batch.where(f"kind = '{LINES}'").select("body", "size")
-                send = partial(_send, self._influx, self._token)
-                self._count(lines.mapInArrow(send, SENT).collect())
-            else:
-                batch.where(f"kind = '{LINES}'").count()
+            self._send(batch)
+        except Exception as error:
+            self.failure = error  # Spark wraps it in layers of its own
+            raise
+        self.last_batch = number
+
+    def _send(self, batch: DataFrame) -> None:
+        """Transitions first: InfluxDB may be away for long."""
+        few = batch.where(f"kind != '{LINES}'")
+        if not self._influx.url:
+            self._tell(few.collect())
+            return
+        batch.persist()  # else the line would be run once for each
+        try:
+            self._tell(few.collect())
+            lines = batch.where(f"kind = '{LINES}'").select("body", "size")
+            self._count(lines.mapInArrow(partial(_write_out, self._influx, self._token), SENT).collect())
         finally:
             batch.unpersist()
-        self.last_batch = number
 
     def _tell(self, rows: Sequence[Row]) -> None:
         of: dict[str, list[Row]] = {}
@@ -114,7 +123,7 @@ class Results:
         self._refuse([DeadLetter(now, "influx", row.line.encode(), row.reason, 0) for row in refused])
 
 
-def _send(
+def _write_out(
     settings: InfluxSettings, token: str | None, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """On an executor: the lines of some rows to InfluxDB, however long that takes."""

@@ -156,12 +156,12 @@ class FleetService:
         try:
             while query.isActive and not self._stop.wait(WATCH_S):
                 pass
-            failure = query.exception()
-            if failure is not None:
-                remedy = "start it again: it goes on where it was, and nothing is lost"
-                log.error("job_failed", reason=words(failure), remedy=remedy)
-                return 1
-            return 0
+            if self._stop.is_set():
+                return 0
+            failure = results.failure or query.exception() or RuntimeError("Spark has ended it without a reason")
+            remedy = "start it again: it goes on where it was, and nothing is lost"
+            log.error("job_failed", reason=words(failure), remedy=remedy)
+            return 1
         finally:
             log.info("stopping")
             self._end(query, results)
