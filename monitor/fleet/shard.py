@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from monitor.fleet.control import Artifact, Control, Shelf
-    from monitor.records import Int64, Payload
+    from monitor.records import Command, Int64, Payload
 
 # Messages that came within so long are one record, as those that wait together are in the daemon: what time brings
 # about, such as silence, is looked for in between.
 PASS_MS = 5_000
+
+WORDS = ("comment", "verdict")  # change no state, so that every shard would tell them
 
 LINES, EVENT, LETTER, BOOKS, DRIFT, MOVE = "lines", "event", "dead_letter", "books", "drift", "move"
 
@@ -101,8 +103,15 @@ class Shard:
             change = Change(listening=None if self.position else True, line=control.line.encode())
             before = shelf.models(self.line.spec)
             yield step(self.line, self._record(change, now), before | shelf.models(control.line))
-        if control.command is not None and self.position:
+        if control.command is not None and self.position and self._is_for(control.command):
             yield self._step(control.command, now, shelf)
+
+    def _is_for(self, asked: Command) -> bool:
+        """Whether it is for this shard: words about an incident are told by the one that has its asset.
+
+        Whatever else is asked, each looks for what is meant, and one finds it.
+        """
+        return asked.action not in WORDS or any(asked.asset in each.number for each in self.line.classes)
 
     def take(self, arrived: Arrived, latest: int, shelf: Shelf) -> Iterator[StepResult]:
         """Take messages through the line. `latest`: nothing of them came after that."""
