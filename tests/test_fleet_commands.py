@@ -1,17 +1,26 @@
-"""A command goes to every shard; what is said of an incident is told by one."""
+"""A command goes to every shard: what is said of an incident is told by one, and assets stay where they are."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
+from config.fleet import FleetSettings
 from monitor.fleet import control
+from monitor.fleet.orders import NO_RENAME, Orders
 from monitor.fleet.shard import Arrived, Shard
 from monitor.spec import LineSpec
 from monitor.state import LineState
+from monitor.store import Store
 from tests.line_samples import ROOT, START, asked, pump, shipped, telemetry
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ASSETS = ("pump-1", "pump-2", "pump-3")
 SHELF = control.Shelf()
@@ -44,3 +53,11 @@ def test_words_about_an_incident_are_told_by_the_shard_that_has_its_asset(
         for shard in shards
     ]
     assert told == [[], ["plant//pump-2"], []]
+
+
+def test_an_asset_of_a_fleet_is_not_renamed(tmp_path: Path) -> None:
+    """Its messages would come to the shard of the new name, and its state would stay in that of the old one."""
+    with closing(Store(tmp_path / "store.db")) as store:
+        said = asked("rename", asset="plant//pump-2", name="plant//pump-9")
+        told = Orders(FleetSettings(), store).command(msgspec.json.encode(said))
+    assert told == {"done": False, "reply": NO_RENAME}

@@ -12,9 +12,13 @@ from monitor.fleet.control import Control, encode
 
 if TYPE_CHECKING:
     from config.fleet import FleetSettings
+    from monitor.records import Command
     from monitor.store import Store
 
 PATIENCE_S = 8.0  # for Kafka to take a command
+NO_RENAME = (
+    "assets of a fleet keep their names, as their state lies where the name says: forget it, and it begins anew"
+)
 LATER = "the fleet has been told"  # what comes of it is in its next results
 
 
@@ -33,7 +37,7 @@ class Orders:
     def command(self, line: bytes) -> dict[str, object]:
         """Pass a command on; says that it was taken, or why not."""
         try:
-            command = check(parse(line), self._store, int(time.time() * 1000))
+            command = check(_kept_its_name(parse(line)), self._store, int(time.time() * 1000))
             body = encode(Control(command=command))
             with self._one:
                 self._publish(body)
@@ -68,3 +72,10 @@ class Orders:
             self.trouble = f"Kafka at {settings.brokers} does not take commands ({failed[0]}): {words}"
             raise CommandError(f"the fleet was not told: {self.trouble}")
         self.told, self.trouble = True, ""
+
+
+def _kept_its_name(command: Command) -> Command:
+    """The command, unless it renames an asset. Raises CommandError."""
+    if command.action == "rename":
+        raise CommandError(NO_RENAME)
+    return command
