@@ -14,7 +14,7 @@ STARTING = FleetState(
     published_s=4000.4,
     rows=0,
     scored=0,
-    scored_s=None,
+    covered_s=None,
     behind=49_200,
     delay_s=None,
     open_incidents=0,
@@ -28,17 +28,24 @@ def test_before_there_are_rows_it_says_that_spark_is_starting() -> None:
 
 
 def test_rows_without_a_score_are_windows_that_fill() -> None:
-    filling = replace(STARTING, rows=1500, scored_s=9000.0)
+    filling = replace(STARTING, rows=1500, covered_s=9000.0)
     told = "4,000 readings/s published · windows are filling: 1,500 rows, none scored yet · 49,200 behind"
     assert status(filling).plain == told
 
 
 def test_what_is_scored_is_told_with_its_delay_and_what_was_found() -> None:
     scored = replace(
-        STARTING, rows=1500, scored=800, scored_s=3999.6, behind=8, delay_s=(3.14, 5.0), open_incidents=1, faults=3
+        STARTING,
+        rows=1500,
+        scored=800,
+        covered_s=3999.6,
+        behind=8,
+        delay_s=(3.14, 5.0),
+        open_incidents=1,
+        faults=3,
     )
     told = (
-        "4,000 readings/s published · 4,000 in rows · 8 behind · delay 3.1 s, 95 % within 5.0 s"
+        "4,000 readings/s published · 4,000 readings/s in rows · 8 behind · delay 3.1 s, 95 % within 5.0 s"
         " · 1 open incident · 0 of 3 faults found"
     )
     assert status(scored).plain == told

@@ -185,7 +185,7 @@ class FleetSession:
             published_s=self._published.take(now, bridge.readings),
             rows=seen.rows,
             scored=seen.scored,
-            scored_s=self._covered.take(now, covered),
+            covered_s=self._covered.take(now, covered),
             behind=max(0, bridge.readings - covered),
             delay_s=seen.delay_s,
             open_incidents=len(self._open),

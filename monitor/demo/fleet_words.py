@@ -19,7 +19,7 @@ class FleetState:
     published_s: float | None  # readings a second that Kafka took
     rows: int  # that are in InfluxDB
     scored: int
-    scored_s: float | None  # readings a second that rows cover
+    covered_s: float | None  # readings a second that rows cover
     behind: int  # readings that Kafka took, and no row covers
     delay_s: tuple[float, float] | None
     open_incidents: int
@@ -38,7 +38,7 @@ def status(state: FleetState) -> Text:
     elif not state.scored:
         parts.append(Text(f"windows are filling: {state.rows:,} rows, none scored yet", style="yellow"))
     else:
-        parts.append(_rate(state.scored_s, "in rows"))
+        parts.append(_rate(state.covered_s, "readings/s in rows"))
     if state.rows:
         parts.append(Text(f"{state.behind:,} behind"))
     if state.delay_s is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,8 +65,7 @@ class Child:
         """Raises ProcessError where it has ended, which it must not before `stop`."""
         code = self._process.poll()
         if code is not None:
-            last = (self.said().strip().splitlines() or ["it said nothing"])[-1]
-            raise ProcessError(f"the {self._name} ended by itself (exit code {code}): {last}")
+            raise ProcessError(f"the {self._name} ended by itself (exit code {code}): {last_word(self.said())}")
 
     def stop(self) -> int:
         """End it, in order if it can; returns its exit code."""
@@ -75,6 +76,25 @@ class Child:
             except subprocess.TimeoutExpired:
                 self._process.kill()
         return self._process.wait()
+
+
+def last_word(said: str) -> str:
+    r"""Why a process ended, of what it wrote: the last error that its log has in JSON, else its last line.
+
+    >>> last_word('{"level":"error","event":"job_failed","reason":"no bucket"}\n{"event":"stopped"}\n')
+    'job_failed: no bucket'
+    >>> last_word("kafka at 127.0.0.1:1\n")
+    'kafka at 127.0.0.1:1'
+    >>> last_word("")
+    'it said nothing'
+    """
+    lines = said.strip().splitlines()
+    for line in reversed(lines):
+        with suppress(ValueError):
+            told = json.loads(line)
+            if isinstance(told, dict) and told.get("level") == "error":
+                return ": ".join(str(told[key]) for key in ("event", "reason") if key in told)
+    return lines[-1] if lines else "it said nothing"
 
 
 def _end_with_parent() -> Callable[[], None] | None:

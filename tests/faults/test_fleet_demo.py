@@ -90,7 +90,7 @@ def test_every_report_has_its_row_and_nothing_is_left(tmp_path: Path) -> None:
 
 def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
     with demo(tmp_path) as process:
-        wait_for(process, " in rows ")
+        wait_for(process, "readings/s in rows")
         assert len(living(tmp_path)) > 5  # Kafka, InfluxDB, nginx, the driver, Java, the page and itself
         process.kill()
         process.wait()
