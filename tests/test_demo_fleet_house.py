@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +14,7 @@ from config.classes import resolve_classes
 from config.load import load
 from config.settings import InfluxSettings
 from monitor.demo import fleet_influx
-from monitor.demo.fleet_house import settings_file
+from monitor.demo.fleet_house import LET_GO, settings_file
 from monitor.demo.fleet_vehicles import Report
 from monitor.demo.fleet_watch import Seen, Watch, rows_by_asset
 from monitor.demo.plan import PROGRAMME, faults
@@ -24,8 +25,6 @@ from tests.rig import until
 from tests.servers.influxd import DATABASE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.servers.influxd import Influxd
 
 EVENT = AlertEvent(
@@ -60,6 +59,11 @@ def test_the_settings_lead_the_job_and_its_page_to_the_servers(tmp_path: Path) -
     assert settings.window.stride == 8
     (engine,) = resolve_classes(loaded)
     assert engine.window
+
+
+def test_that_kafka_let_go_of_records_is_known_by_the_jobs_own_words() -> None:
+    """They stand where the job reads Kafka, which cannot be imported where Spark is not installed."""
+    assert LET_GO in (Path(__file__).parents[1] / "monitor/fleet/kafka.py").read_text(encoding="utf-8")
 
 
 def test_a_fleet_has_a_fault_every_so_many_seconds() -> None:

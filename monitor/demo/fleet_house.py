@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 REPORT_TICKS = 8  # readings in a report, and ticks in a row: every report makes one row
 SHARDS = 16
+LET_GO = "records before they were read"  # as `monitor.fleet.kafka` says it
 SPARK = "spark"  # what Spark and Java would leave in the folder of temporary files, where they are killed
 KEPT_BATCHES = 10  # of whose state the checkpoint has everything; by Spark's own 100 it would come to gigabytes
 
@@ -56,6 +57,10 @@ class FleetHouse(Home):
         return self
 
     # For the session.
+
+    def let_go(self) -> bool:
+        """Whether the job was so late that Kafka had no longer what it was to read."""
+        return LET_GO in self._job.said()
 
     def reader(self) -> InfluxReader:
         """One more connection to ask InfluxDB by."""
@@ -97,7 +102,7 @@ class FleetHouse(Home):
             self.wait(self._create_database, "InfluxDB does not answer")
         self._check_database()
         command = [sys.executable, "-m", "monitor.cli", "fleet"]
-        self._child("job", [*command, "run", "--config", str(file)])
+        self._job = self._child("job", [*command, "run", "--config", str(file)])
         (port,) = _free_ports(1)
         self.page = f"http://127.0.0.1:{port}"
         self._child("page", [*command, "page", "--config", str(file), "--set", f"http.port={port}"])

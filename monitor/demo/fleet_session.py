@@ -120,6 +120,7 @@ class FleetSession:
             "rows": sum(rows.values()),
             "scored_rows": seen.scored,
             "missing_rows": fleet_words.missing(sent, rows, REPORT_TICKS),
+            "let_go": self._house.let_go(),
             "delay_s": seen.delay_s,
             "faults": [
                 {

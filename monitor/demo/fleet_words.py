@@ -73,9 +73,12 @@ def sentence(result: Mapping[str, Any]) -> str:
     delay = result["delay_s"]
     late = "" if delay is None else f", half of them {delay[0]:.1f} s after their readings or sooner"
     plural = "" if result["false_alarms"] == 1 else "s"
+    slow = (
+        "; this machine was too slow for what Kafka keeps here: take fewer --vehicles" if result["let_go"] else ""
+    )
     return (
         f"{result['readings']:,} readings of {result['vehicles']:,} vehicles published in "
         f"{result['reports']:,} messages; "
-        f"{result['rows']:,} rows in InfluxDB{late}, {result['missing_rows']:,} missing; "
+        f"{result['rows']:,} rows in InfluxDB{late}, {result['missing_rows']:,} missing{slow}; "
         f"{len(times)} of {len(faults)} faults found{within}, {result['false_alarms']} false alarm{plural}"
     )
