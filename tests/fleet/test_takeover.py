@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,6 @@ from tests.servers.kafka import mock_kafka
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from config.settings import Settings
     from monitor.records import Model, StepResult
@@ -145,15 +145,20 @@ def run_job(spark: Any, world: World, ticks: list[list[Message]], wanted: int) -
     read = job.rows(spark, fleet, begin, places(routes, world.settings.mqtt.root), ids)
     lines: list[str] = []
 
-    def sink(batch: Any, _: int) -> None:
+    ended = Path(fleet.checkpoint, "query", "commits")
+    last = 0
+
+    def sink(batch: Any, number: int) -> None:
+        nonlocal last
+        last = number
         for row in batch.where(f"kind = '{LINES}'").collect():
             lines.extend(lines_of(row.body, row.size))
 
     query = job.start(job.judged(read, world.settings), fleet, sink)
     end = time.monotonic() + 120
-    while len(lines) < wanted and query.isActive and time.monotonic() < end:
-        time.sleep(0.1)
-    while query.status["isTriggerActive"] and time.monotonic() < end:
+    while query.isActive and time.monotonic() < end:
+        if len(lines) >= wanted and (ended / str(last)).exists():
+            break
         time.sleep(0.05)
     assert query.exception() is None
     query.stop()
