@@ -20,9 +20,9 @@ PUMPS = shipped("pumps")
         ((PUMPS,), []),
         (
             (replace(PUMPS, model="other", model_hash="o" * 64),),
-            ["the daemon used the model balance (balance), the"],
+            ["used the model balance (balance), the settings name the model other (oooooooooooo): its"],
         ),
-        ((replace(PUMPS, model="", model_hash=""),), ["the settings name none"]),
+        ((replace(PUMPS, model="", model_hash=""),), ["the settings name no model: its thresholds begin anew"]),
         ((replace(PUMPS, wanted_ms=5),), ["class pumps has other settings; what means the same is kept"]),
         ((shipped("fans"),), ["class fans is new", "class pumps is gone, and its assets with it"]),
     ],

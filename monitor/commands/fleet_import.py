@@ -15,7 +15,7 @@ from monitor.printable import json_line, printable
 if TYPE_CHECKING:
     import argparse
 
-    from monitor.spec import LineSpec
+    from monitor.spec import ClassSpec, LineSpec
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,10 +68,13 @@ def changed(was: LineSpec, now: LineSpec) -> list[str]:
             said.append(f"class {each.name} is new")
         elif known.model_hash != each.model_hash:
             said.append(
-                f"class {each.name}: the daemon used the model {known.model or 'none'} ({known.model_hash[:12]}),"
-                f" the settings name {each.model or 'none'} ({each.model_hash[:12]}): its thresholds begin anew,"
-                " unless classes.model is set to what the daemon used"
+                f"class {each.name}: the daemon used {_model(known)}, the settings name {_model(each)}: its thresholds"
+                " begin anew, unless classes.model is set to what the daemon used"
             )
         elif known != each:
             said.append(f"class {each.name} has other settings; what means the same is kept")
     return said + [f"class {name} is gone, and its assets with it" for name in before]
+
+
+def _model(of: ClassSpec) -> str:
+    return f"the model {of.model} ({of.model_hash[:12]})" if of.model_hash else "no model"
