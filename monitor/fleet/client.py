@@ -17,7 +17,7 @@ def client_options(settings: FleetSettings) -> dict[str, str]:
     return {
         "bootstrap.servers": settings.brokers,
         "client.id": "enginewatch",
-        "log_level": "3",  # it would tell of every reconnection
+        "log_level": "2",  # it would tell of every reconnection
         **options,
         **({} if password is None else {"sasl.password": password}),
     }

@@ -18,10 +18,11 @@ from monitor.fleet.checkpoint_folder import IMPORTED, QUERY
 from monitor.fleet.client import client_options
 from monitor.fleet.kafka import NAME, KafkaSource
 from monitor.fleet.packed import ROWS, Packer
+from monitor.fleet.place import places
 from monitor.fleet.processor import OUTPUT, ShardProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming import StreamingQuery
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from config.fleet import FleetSettings
     from config.settings import Settings
     from monitor.fleet.kafka import Offsets
-    from monitor.fleet.place import Place
+    from monitor.spec import LineSpec
 
 PACKAGE = "org.apache.spark:spark-sql-kafka-0-10_2.13:"  # and Spark's version: what `fleet.reader = "spark"` needs
 TRIED = 64  # numbers for each state partition, of which some fall into it
@@ -62,17 +63,16 @@ def session(settings: FleetSettings, *, master: str = "", name: str = "enginewat
     return builder.config("spark.sql.shuffle.partitions", settings.shards).getOrCreate()
 
 
-def rows(
-    spark: SparkSession, settings: FleetSettings, start: Offsets, known: Sequence[Place], ids: Sequence[int]
-) -> DataFrame:
+def rows(spark: SparkSession, settings: FleetSettings, start: Offsets, spec: LineSpec) -> DataFrame:
     """What Kafka has of all topics, those of control too, from `start` on where the job is new.
 
-    Columns as `packed.ROWS`: what was read is packed at once, `known` and `ids` as of `packed.Packer`.
+    Columns as `packed.ROWS`: what was read is packed at once, by what the topics of `spec` name.
     """
     topics = [*settings.topics, settings.control_topic]
     client = client_options(settings)
     headers = "{header:" in settings.mqtt_topic
-    packing = settings.mqtt_topic, settings.control_topic, known, ids
+    known = places([each.route for each in spec.classes], spec.root)
+    packing = settings.mqtt_topic, settings.control_topic, known, shard_ids(spark, settings.shards)
     if settings.reader == "spark":
         reader = spark.readStream.format("kafka").options(
             **{f"kafka.{name}": value for name, value in client.items() if name != "log_level"},

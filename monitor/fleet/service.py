@@ -19,7 +19,6 @@ from monitor.fleet.client import client_options
 from monitor.fleet.ends import Ends
 from monitor.fleet.kafka import ASKED_S, FleetError, bounds, partitions_of, reader_options
 from monitor.fleet.metrics import Standing, listener
-from monitor.fleet.place import places
 from monitor.fleet.results import Results
 from monitor.notify import Notifier
 from monitor.web.server import HttpPort
@@ -140,9 +139,7 @@ class FleetService:
         http = self._http(standing)
         spark = job.session(fleet, master=self._master)
         spark.streams.addListener(listener(standing))
-        ids = job.shard_ids(spark, fleet.shards)
-        routes = [each.route for each in message.line.classes]
-        read = job.rows(spark, fleet, begin, places(routes, settings.mqtt.root), ids)
+        read = job.rows(spark, fleet, begin, message.line)
         if notifier is not None:
             notifier.start()
             results.on_events = notifier.wake

@@ -132,17 +132,14 @@ def assert_same(found: dict[Any, tuple[str, float]], wanted: dict[Any, tuple[str
 def run_job(spark: Any, world: World, ticks: list[list[Message]], wanted: int) -> list[str]:
     """Run a job on what is in Kafka behind these ticks, until so many rows have left it; the lines."""
     from monitor.fleet import job  # noqa: PLC0415 - the extra may be missing
-    from monitor.fleet.place import places  # noqa: PLC0415 - as above
     from monitor.fleet.processor import lines_of  # noqa: PLC0415 - as above
     from monitor.fleet.service import beginning, publish  # noqa: PLC0415 - as above
 
     fleet = world.settings.fleet
     for messages in ticks:
         world.kafka.send("enginewatch", [(each.topic, each.payload, each.arrival) for each in messages])
-    ids = job.shard_ids(spark, fleet.shards)
     begin = beginning(fleet, publish(fleet, world.message))
-    routes = [each.route for each in world.spec.classes]
-    read = job.rows(spark, fleet, begin, places(routes, world.settings.mqtt.root), ids)
+    read = job.rows(spark, fleet, begin, world.spec)
     lines: list[str] = []
 
     ended = Path(fleet.checkpoint, "query", "commits")
