@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 SEARCHED = 1_000  # of the latest control messages, for the one that holds
 WATCH_S = 0.5
-LAST_S = 8.0  # that the last batch may take
+LAST_S = 30.0  # that the last batch may take; one that is cut off is told at length by Spark
 # The last of the sentences that errors of several layers were wrapped into.
 SENTENCE = re.compile(r"(?:\w*Error|\w*Exception|FleetError|Unavailable): (.+)")
 

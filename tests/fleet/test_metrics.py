@@ -27,7 +27,6 @@ def test_counters_add_up_to_what_was_sent(spark: Any, tmp_path: Path) -> None:
     from monitor.fleet.client import client_options  # noqa: PLC0415
     from monitor.fleet.ends import Ends  # noqa: PLC0415
     from monitor.fleet.metrics import Standing, listener  # noqa: PLC0415
-    from monitor.fleet.place import places  # noqa: PLC0415
     from monitor.fleet.results import Results  # noqa: PLC0415
     from monitor.fleet.service import beginning, publish  # noqa: PLC0415
 
