@@ -68,8 +68,8 @@ def changed(was: LineSpec, now: LineSpec) -> list[str]:
             said.append(f"class {each.name} is new")
         elif known.model_hash != each.model_hash:
             said.append(
-                f"class {each.name}: the daemon used {_model(known)}, the settings name {_model(each)}: its thresholds"
-                " begin anew, unless classes.model is set to what the daemon used"
+                f"class {each.name}: the daemon used {_model(known)}, the settings name {_model(each)}: its"
+                " thresholds begin anew, unless classes.model is set to what the daemon used"
             )
         elif known != each:
             said.append(f"class {each.name} has other settings; what means the same is kept")
