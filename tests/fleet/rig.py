@@ -11,7 +11,6 @@ import msgspec
 from config.classes import resolve_classes
 from config.load import load
 from monitor.fleet import control, job, service
-from monitor.fleet.place import places
 from monitor.fleet.processor import lines_of
 from monitor.fleet.shard import BOOKS, EVENT, LETTER, LINES
 from monitor.records import AlertEvent, DeadLetter
@@ -117,8 +116,7 @@ most_per_batch = {most}
     described = control.description(settings, resolve_classes(loaded))
     assert described.line is not None
     begin = service.beginning(fleet, service.publish(fleet, described))
-    known = places([each.route for each in described.line.classes], settings.mqtt.root)
-    read = job.rows(spark, fleet, begin, known, job.shard_ids(spark, fleet.shards))
+    read = job.rows(spark, fleet, begin, described.line)
     told = Told()
     query = job.start(job.judged(read, settings), fleet, told)
     try:
