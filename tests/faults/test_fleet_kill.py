@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.fleet_house import FleetHouse
 from tests.faults.report import Finding, tell
-from tests.faults.size import only_full
+from tests.faults.size import FULL
 from tests.servers.kafka import mock_kafka
 
 if TYPE_CHECKING:
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from tests.servers.influxd import Influxd
     from tests.servers.spark import Spark
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(not FULL, reason="only in `make faults`"),  # before a cluster is started for it
+]
 ENGINES, RATE = 100, 2.0  # vehicles, and ticks a second: as fast as they drive
 KILLS = 3
 PAUSE_S = (0.1, 6.0)  # how long all goes well until the next kill
-
-Way = tuple[int, str, "Callable[[FleetHouse], object]"]
 
 
 def _executor(house: FleetHouse) -> None:
@@ -46,25 +47,30 @@ def _both(house: FleetHouse) -> None:
     _driver(house)
 
 
-WAYS: tuple[Way, ...] = (
-    (27, "executor of the fleet's job killed under load", _executor),
-    (28, "driver of the fleet's job killed under load, and started again", _driver),
-    (29, "both, one after the other", _both),
-)
+def test_executor_killed(tmp_path: Path, spark_cluster: Spark, database: Influxd) -> None:
+    """Row 27: what an executor held is made again by the next, and nothing is there twice."""
+    _killed(tmp_path, spark_cluster, database, 27, "executor of the line on Spark killed under load", _executor)
 
 
-@pytest.mark.parametrize(("row", "name", "kill"), WAYS, ids=["executor", "driver", "both"])
-def test_killed_at_random_moments(
-    tmp_path: Path, spark_cluster: Spark, database: Influxd, row: int, name: str,
-    kill: Callable[[FleetHouse], object],
-) -> None:  # fmt: skip
-    """After any number of kills the rows and transitions are those of a line that never died."""
-    only_full()
+def test_driver_killed(tmp_path: Path, spark_cluster: Spark, database: Influxd) -> None:
+    """Row 28: started again, the job goes on from its checkpoint."""
+    _killed(tmp_path, spark_cluster, database, 28, "its driver killed under load, and started again", _driver)
+
+
+def test_both_killed(tmp_path: Path, spark_cluster: Spark, database: Influxd) -> None:
+    """Row 29: the driver dies while an executor is made anew."""
+    _killed(tmp_path, spark_cluster, database, 29, "its executor killed, and a second later its driver", _both)
+
+
+def _killed(
+    folder: Path, cluster: Spark, database: Influxd, row: int, name: str, kill: Callable[[FleetHouse], object]
+) -> None:
+    """Kill at random moments; the rows and transitions must be those of a line that never died."""
     chance = random.Random(row)  # noqa: S311 - moments, not secrets
     stalls: list[float] = []
     with (
         mock_kafka() as kafka,
-        FleetHouse(tmp_path, kafka, spark_cluster, database, engines=ENGINES, ticks=4000) as house,
+        FleetHouse(folder, kafka, cluster, database, engines=ENGINES, ticks=4000) as house,
     ):
         with house.load(RATE):
             house.fresh()
