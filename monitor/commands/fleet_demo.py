@@ -27,6 +27,7 @@ from monitor.demo.wishes import FleetWishes
 if TYPE_CHECKING:
     import argparse
 
+NEEDED_BYTES = 1_000_000_000  # most of it Spark's checkpoint
 FEWEST_VEHICLES, MOST_VEHICLES = 8, 20_000
 LIBRARIES = ("pyspark", "pandas", "pyarrow", "confluent_kafka")
 
@@ -50,7 +51,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument(
         "--vehicles",
-        type=whole_number(FEWEST_VEHICLES, MOST_VEHICLES),
+        type=whole_number(NEEDED_BYTES = 1_000_000_000  # most of it Spark's checkpoint
+FEWEST_VEHICLES, MOST_VEHICLES),
         default=2000,
         metavar="N",
         help="how many (%(default)s)",
@@ -66,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     _check_installed(own_influx=wishes.influx is None)
     with (
         Signals() as signals,
-        work_in(options.folder) as folder,
+        work_in(options.folder, NEEDED_BYTES) as folder,
         log_in(folder),
         Screen() as screen,
     ):

@@ -39,7 +39,7 @@ def log_in(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def work_in(wished: Path | None) -> Iterator[Path]:
+def work_in(wished: Path | None, needed_bytes: int = NEEDED_BYTES) -> Iterator[Path]:
     """The folder to work in. A temporary one is removed; one of the user's only where the demo could not begin."""
     if wished is None:
         try:
@@ -49,7 +49,7 @@ def work_in(wished: Path | None) -> Iterator[Path]:
                 f"no temporary folder can be made ({error.strerror}): name one with --folder"
             ) from error
         try:
-            _check_room(made)
+            _check_room(made, needed_bytes)
             yield made
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -65,7 +65,7 @@ def work_in(wished: Path | None) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"--folder {wished} cannot be used: {error.strerror}") from error
     try:
-        _check_room(folder)
+        _check_room(folder, needed_bytes)
         yield folder
     except UserError:
         shutil.rmtree(folder)
@@ -74,10 +74,10 @@ def work_in(wished: Path | None) -> Iterator[Path]:
         raise
 
 
-def _check_room(folder: Path) -> None:
+def _check_room(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
-    if free < NEEDED_BYTES:
+    if free < needed_bytes:
         raise UserError(
-            f"the disk of {folder} has {free / 1e6:.0f} MB left and the demo wants {NEEDED_BYTES / 1e6:.0f} MB: "
+            f"the disk of {folder} has {free / 1e6:.0f} MB left and the demo wants {needed_bytes / 1e6:.0f} MB: "
             "make room, or name a folder elsewhere with --folder"
         )
