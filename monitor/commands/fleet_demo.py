@@ -51,8 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument(
         "--vehicles",
-        type=whole_number(NEEDED_BYTES = 1_000_000_000  # most of it Spark's checkpoint
-FEWEST_VEHICLES, MOST_VEHICLES),
+        type=whole_number(FEWEST_VEHICLES, MOST_VEHICLES),
         default=2000,
         metavar="N",
         help="how many (%(default)s)",
