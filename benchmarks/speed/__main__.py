@@ -2,10 +2,10 @@
 
     python -m benchmarks.speed [NAME...] [--repeats N] [--compare [FILE]] [--no-write]
 
-NAME is a figure or a module of this package; without any, all are measured. Writes `benchmarks/results.json` and
-the table in docs/performance.md, unless a figure breaks. With `--compare` nothing is written: it ends with 1 where
-a figure is worse than the one in FILE by more than the spreads of both. A figure that misses its bar is told, and
-is no failure.
+NAME is a figure or a module of this package; without any, all are measured but those of the fleet, which take long.
+Writes `benchmarks/results.json` and the table in docs/performance.md, unless a figure breaks. With `--compare`
+nothing is written: it ends with 1 where a figure is worse than the one in FILE by more than the spreads of both. A
+figure that misses its bar is told, and is no failure.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ def figures(names: Sequence[str]) -> list[Figure]:
     found: list[Figure] = []
     known: set[str] = set()
     for each in pkgutil.iter_modules(benchmarks.speed.__path__):
-        if each.name == "__main__":
+        if each.name in {"__main__", "fleet_source"}:
             continue
-        offered = getattr(importlib.import_module(f"benchmarks.speed.{each.name}"), "FIGURES", ())
+        module = importlib.import_module(f"benchmarks.speed.{each.name}")
+        offered = getattr(module, "FIGURES", ())
         known |= {each.name, *(figure.name for figure in offered)} if offered else set()
-        found += [figure for figure in offered if not names or {each.name, figure.name} & set(names)]
+        unnamed = not names and not getattr(module, "ONLY_NAMED", False)
+        found += [figure for figure in offered if unnamed or {each.name, figure.name} & set(names)]
     if unknown := set(names) - known:
         raise ValueError(f"not known: {'; '.join(sorted(unknown))}; known are {'; '.join(sorted(known))}")
     return found

@@ -44,6 +44,7 @@ OPTIONS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "FATAL",
+    "spark.driver.memory": "3g",  # of a local job all of it; the state of a shard is there several times
     # Spark looks through what an error says with expressions that recurse for every character.
     "spark.driver.extraJavaOptions": "-Xss16m",
 }

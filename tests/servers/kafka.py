@@ -16,7 +16,7 @@ ASKED_S = 10.0
 class MockKafka:
     """A cluster of one broker, in this process. It keeps the latest 5 MB of a partition."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, compression: str = "lz4") -> None:
         from confluent_kafka import Producer  # noqa: PLC0415 - an extra
 
         # The cluster lives as long as this client.
@@ -24,7 +24,7 @@ class MockKafka:
         found = self._owner.list_topics(timeout=ASKED_S).brokers
         self.address = ",".join(f"{broker.host}:{broker.port}" for broker in found.values())
         self._producer = Producer(
-            {"bootstrap.servers": self.address, "compression.type": "lz4", "linger.ms": 5, "acks": "all"}
+            {"bootstrap.servers": self.address, "compression.type": compression, "linger.ms": 5, "acks": "all"}
         )
 
     def send(self, topic: str, records: Iterable[tuple[bytes | None, bytes | None, int]], **more: Any) -> None:
