@@ -66,6 +66,18 @@ def influx_settings(options: argparse.Namespace) -> InfluxSettings | None:
         raise UserError(f"--influx: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
 
 
+def in_influx_options(error: Exception) -> str:
+    """An error's sentence, with the options here in place of the settings that it names.
+
+    >>> in_influx_options(ValueError("nothing answers at http://h:1: is InfluxDB running, is influx.url right?"))
+    'nothing answers at http://h:1: is InfluxDB running, is --influx right?'
+    """
+    sentence = str(error)
+    for setting in ("bucket", "org", "token"):
+        sentence = sentence.replace(f"influx.{setting}", f"--influx-{setting}")
+    return sentence.replace("--influx-token", "--influx-token-file").replace("influx.url", "--influx")
+
+
 def check_summary(summary: Path | None) -> None:
     """Raises UserError where the result could not be written at the end."""
     if summary is None:

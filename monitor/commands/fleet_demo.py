@@ -13,6 +13,7 @@ from monitor.cli import UserError
 from monitor.commands.demo_options import (
     check_summary,
     ending,
+    in_influx_options,
     influx_arguments,
     influx_settings,
     run_arguments,
@@ -100,7 +101,7 @@ def _run(options: argparse.Namespace, wishes: FleetWishes, folder: Path, screen:
     except SettingsError as error:
         raise UserError(f"the settings of the demo are wrong: {'; '.join(error.lines)}") from error
     except DemoError as error:
-        raise UserError(str(error)) from error
+        raise UserError(in_influx_options(error) if options.influx else str(error)) from error
     except ProcessError as error:
         if not begun:
             raise UserError(str(error)) from error
