@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo fleet-demo setup test browser lint faults quality bench format lock clean
+.PHONY: demo fleet-demo setup fleet test browser lint faults quality bench format lock clean
 
 # A fleet to watch, in a minute: neither torch nor a server is needed.
 demo: $(VENV)/.demo
@@ -33,6 +33,13 @@ setup: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[train,evaluate,dev]'
+	touch $@
+
+# The extra of the line on Spark, half a gigabyte; its tests are skipped without, and without Java.
+fleet: $(VENV)/.fleet
+
+$(VENV)/.fleet: $(VENV)/.installed
+	$(PIP) -e '.[fleet]'
 	touch $@
 
 # Three at a time, also on two cores: while some wait, others compute. Who is done takes over from the others.
