@@ -59,7 +59,7 @@ lint: setup
 
 # Every fault in full, two at a time, an hour of soak among them, and the table in docs/reliability.md of what was found.
 # `make test` does a little of each. ENGINEWATCH_SOAK_S=36000 soaks for ten hours.
-faults: setup
+faults: fleet
 	rm -f .faults.jsonl
 	ENGINEWATCH_FAULTS=full ENGINEWATCH_FAULTS_FILE=.faults.jsonl \
 		$(BIN)/pytest --numprocesses 2 --dist worksteal tests/faults; code=$$?; \

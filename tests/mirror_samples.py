@@ -12,8 +12,8 @@ import numpy as np
 from config.classes import resolve_classes
 from config.load import load
 from monitor.assemble import line_spec
-from monitor.fleet.influxql import InfluxReader
-from monitor.fleet.mirror import Mirror
+from monitor.fleet_page.influxql import InfluxReader
+from monitor.fleet_page.mirror import Mirror
 from monitor.influx_client import InfluxClient
 from monitor.lineprotocol import event_line, reading_lines, score_lines
 from monitor.records import Scores, Status, StoredScores

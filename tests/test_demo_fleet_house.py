@@ -18,7 +18,7 @@ from monitor.demo.fleet_house import LET_GO, settings_file
 from monitor.demo.fleet_vehicles import Report
 from monitor.demo.fleet_watch import Seen, Watch, rows_by_asset
 from monitor.demo.plan import PROGRAMME, faults
-from monitor.fleet.influxql import InfluxReader
+from monitor.fleet_page.influxql import InfluxReader
 from monitor.influx_client import InfluxClient
 from monitor.records import AlertEvent, Transition
 from tests.rig import until

@@ -12,8 +12,8 @@ import pytest
 
 from config.fleet import FleetSettings
 from monitor.fleet import control
-from monitor.fleet.orders import NO_RENAME, Orders
 from monitor.fleet.shard import Arrived, Shard
+from monitor.fleet_page.orders import NO_RENAME, Orders
 from monitor.spec import LineSpec
 from monitor.state import LineState
 from monitor.store import Store

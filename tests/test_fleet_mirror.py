@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.fleet import mirror as mirror_room
-from monitor.fleet import read_back
-from monitor.fleet.influxql import InfluxReader
-from monitor.fleet.mirroring import Mirroring
+from monitor.fleet_page import mirror as mirror_room
+from monitor.fleet_page import read_back
+from monitor.fleet_page.influxql import InfluxReader
+from monitor.fleet_page.mirroring import Mirroring
 from monitor.influx_client import Unavailable
 from monitor.lineprotocol import event_line
 from monitor.records import Status, Transition

@@ -12,8 +12,8 @@ import pytest
 from config.classes import resolve_classes
 from config.load import load
 from monitor.cli import main
-from monitor.fleet import orders
-from monitor.fleet.page import FleetPage
+from monitor.fleet_page import orders
+from monitor.fleet_page.page import FleetPage
 from monitor.records import Status, Transition
 from tests.http_rig import ask
 from tests.mirror_samples import House, line, rows

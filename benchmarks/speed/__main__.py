@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed [NAME...] [--repeats N] [--compare [FILE]] [--no-write]
 
-NAME is a figure or a module of this package; without any, all are measured but those of the fleet, which take long.
+NAME is a figure or a module of this package; without any, all are measured but the fleet's, which take long.
 Writes `benchmarks/results.json` and the table in docs/performance.md, unless a figure breaks. With `--compare`
 nothing is written: it ends with 1 where a figure is worse than the one in FILE by more than the spreads of both. A
 figure that misses its bar is told, and is no failure.

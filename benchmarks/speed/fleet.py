@@ -1,7 +1,7 @@
 """The line on Spark beside the same line in one process: CPU time of all processes of the job, Spark's own too.
 
-A core's worth of work is what counts where a cluster is paid by cores; the time that passes on this machine is
-told beside it. Measured only where it is asked for by name (`make bench ARGS=fleet`): Spark takes its time to warm up.
+A core's worth of work is what counts where a cluster is paid by cores; the time that passes is told beside it.
+Measured only where it is asked for by name (`make bench ARGS=fleet`): Spark takes its time to warm up.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if (folder / "journal.db").exists():
         raise UserError(f"{folder} is the state folder of a daemon: give the page one of its own (--state)")
     # Only a page that starts needs its rooms.
-    from monitor.fleet.page import FleetPage  # noqa: PLC0415
+    from monitor.fleet_page.page import FleetPage  # noqa: PLC0415
     from monitor.log import configure  # noqa: PLC0415
     from monitor.service import START_ERRORS  # noqa: PLC0415
     from monitor.signals import Signals  # noqa: PLC0415

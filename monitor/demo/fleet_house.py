@@ -15,7 +15,7 @@ from monitor.demo.daemon import MODEL, as_toml, influx_section
 from monitor.demo.fleet_kafka import ALERT_TOPIC, TOPIC, Bridge, Listener
 from monitor.demo.fleet_vehicles import SITE
 from monitor.demo.home import DemoError, Home
-from monitor.fleet.influxql import InfluxReader
+from monitor.fleet_page.influxql import InfluxReader
 from monitor.influx_client import TooLarge, Unavailable
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ REPORT_TICKS = 8  # readings in a report, and ticks in a row: every report makes
 SHARDS = 16
 LET_GO = "records before they were read"  # as `monitor.fleet.kafka` says it
 SPARK = "spark"  # what Spark and Java would leave in the folder of temporary files, where they are killed
-KEPT_BATCHES = 10  # of whose state the checkpoint has everything; by Spark's own 100 it would come to gigabytes
 
 
 class FleetHouse(Home):
@@ -138,7 +137,6 @@ def settings_file(brokers: str, influx: Mapping[str, object]) -> str:
                 "checkpoint": "checkpoint",
                 "shards": SHARDS,
                 "spark": [
-                    f"spark.sql.streaming.minBatchesToRetain={KEPT_BATCHES}",
                     f"spark.local.dir={SPARK}",
                     f"spark.driver.extraJavaOptions=-Djava.io.tmpdir={SPARK}",
                 ],

@@ -16,7 +16,7 @@ from monitor.influx_client import TooLarge, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from monitor.fleet.influxql import InfluxReader, Series
+    from monitor.fleet_page.influxql import InfluxReader, Series
 
 EVERY_S = 1.0
 END_LIMIT_S = 30.0  # for the question that is being asked

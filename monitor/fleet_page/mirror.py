@@ -20,16 +20,16 @@ from urllib.parse import unquote
 import msgspec
 import numpy as np
 
-from monitor.fleet.known import Asset, Known, by_asset
-from monitor.fleet.mirrored_events import Events
-from monitor.fleet.read_back import ROW, Columns, stored, stream, tagged
+from monitor.fleet_page.known import Asset, Known, by_asset
+from monitor.fleet_page.mirrored_events import Events
+from monitor.fleet_page.read_back import ROW, Columns, stored, stream, tagged
 from monitor.records import Kind, StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from monitor.fleet.influxql import InfluxReader
-    from monitor.fleet.read_back import Cells
+    from monitor.fleet_page.influxql import InfluxReader
+    from monitor.fleet_page.read_back import Cells
     from monitor.records import AlertEvent, StoredScores, Stretches
     from monitor.spec import ClassSpec, LineSpec
     from monitor.store import Store

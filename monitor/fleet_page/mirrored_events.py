@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.fleet.read_back import transitions
+from monitor.fleet_page.read_back import transitions
 from monitor.records import Transition
 
 if TYPE_CHECKING:
-    from monitor.fleet.influxql import InfluxReader
+    from monitor.fleet_page.influxql import InfluxReader
     from monitor.records import AlertEvent
     from monitor.store import Store
 

@@ -16,7 +16,7 @@ from monitor.stages import Pulse, Worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from monitor.fleet.mirror import Mirror
+    from monitor.fleet_page.mirror import Mirror
     from monitor.spec import LineSpec
     from monitor.store import Store
 

@@ -14,10 +14,10 @@ import structlog
 from config.secret import secret
 from monitor.assemble import line_spec
 from monitor.exposition import Metric
-from monitor.fleet.influxql import InfluxReader
-from monitor.fleet.mirror import Mirror
-from monitor.fleet.mirroring import Mirroring
-from monitor.fleet.orders import Orders
+from monitor.fleet_page.influxql import InfluxReader
+from monitor.fleet_page.mirror import Mirror
+from monitor.fleet_page.mirroring import Mirroring
+from monitor.fleet_page.orders import Orders
 from monitor.health import Figures, Ready, Thread, Vitals, livez
 from monitor.hops import Beside, Hop, HopState
 from monitor.rate import Rate
