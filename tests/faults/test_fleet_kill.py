@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(not FULL, reason="only in `make faults`"),  # before a cluster is started for it
 ]
 ENGINES, RATE = 100, 2.0  # vehicles, and ticks a second: as fast as they drive
-KILLS = 3
+KILLS = 5
 PAUSE_S = (0.1, 6.0)  # how long all goes well until the next kill
 
 
