@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 ONLY_NAMED = True
 STREAMS, MANY = 1_000, 10_000
-READINGS = 100_000  # in a batch
+READINGS = 200_000  # in a batch, as fleet.most_per_batch has it
 WARM = 3  # batches before the first that counts: Java compiles what it does often
 PERIOD_MS = 500
 PARTITIONS = 4

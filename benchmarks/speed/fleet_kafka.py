@@ -20,7 +20,7 @@ from tests.servers.kafka import MockKafka
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOPICS = [f"readings-{number}" for number in range(4)]
+TOPICS = [f"readings-{number}" for number in range(6)]
 
 
 @contextmanager

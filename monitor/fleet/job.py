@@ -40,6 +40,7 @@ OPTIONS = {
         "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
     ),
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+    "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": "false",  # it reads what it writes
     "spark.sql.streaming.minBatchesToRetain": "10",  # Spark's own 100 of them take gigabytes
     "spark.sql.session.timeZone": "UTC",
     "spark.ui.enabled": "false",
@@ -47,7 +48,9 @@ OPTIONS = {
     "spark.log.level": "FATAL",
     "spark.driver.memory": "3g",  # of a local job all of it; the state of a shard is there several times
     # Spark looks through what an error says with expressions that recurse for every character.
-    "spark.driver.extraJavaOptions": "-Xss16m",
+    # Large arrays are what G1 does worst.
+    "spark.driver.extraJavaOptions": "-Xss16m -XX:+UseParallelGC",
+    "spark.executor.extraJavaOptions": "-XX:+UseParallelGC",
 }
 
 

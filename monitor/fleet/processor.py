@@ -66,7 +66,7 @@ class ShardProcessor(StatefulProcessor):  # type: ignore[misc]  # untyped where 
         self._check(int(initialState["shards"].iloc[0]))
         now = timerValues.getCurrentProcessingTimeInMs()
         self._models.update((bytes(initialState["models"].iloc[0]),))
-        self._state.update((bytes(initialState["blob"].iloc[0]),))
+        self._state.update((shrunk(bytes(initialState["blob"].iloc[0])),))
         self._times.update((now, self._timer(0, now), self._shards))
 
     def handleInputRows(
@@ -126,7 +126,7 @@ class ShardProcessor(StatefulProcessor):  # type: ignore[misc]  # untyped where 
         kept = self._state.get()
         if kept is None:
             return Shard(LineState.empty(LineSpec("", 1, ())))
-        known = checkpoint.decode(kept[0])
+        known = checkpoint.decode(grown(kept[0]))
         shard = Shard(known.state, known.position, known.state.swept_at)
         wanted = {each.model_hash for each in shard.line.spec.classes if each.model_hash}
         packed = None if all(map(_shelf.has, wanted)) else self._models.get()
@@ -140,7 +140,7 @@ class ShardProcessor(StatefulProcessor):  # type: ignore[misc]  # untyped where 
             wanted = {each.model_hash for each in shard.line.spec.classes}
             kept = {name: files for name, files in shard.artifacts.items() if name in wanted}
             self._models.update((pack_models(kept),))
-        self._state.update((checkpoint.encode(shard.position, shard.line),))
+        self._state.update((shrunk(checkpoint.encode(shard.position, shard.line)),))
 
     def _told(self, key: Any, shard: Shard, found: Iterable[StepResult]) -> pd.DataFrame:
         made = [row for result in found for row in rows(result, readings=self._readings)]
@@ -149,6 +149,16 @@ class ShardProcessor(StatefulProcessor):  # type: ignore[misc]  # untyped where 
             for row in [*made, shard.books()]
         ]
         return pd.DataFrame(table, columns=COLUMNS)
+
+
+def shrunk(blob: bytes) -> bytes:
+    """A state as it is kept: half as long, because what moves and keeps it costs more than that."""
+    return len(blob).to_bytes(8) + bytes(pa.compress(blob, codec="zstd", asbytes=True))
+
+
+def grown(kept: bytes) -> bytes:
+    """The state again."""
+    return bytes(pa.decompress(kept[8:], int.from_bytes(kept[:8]), "zstd", asbytes=True))
 
 
 def pack_models(models: dict[str, dict[str, bytes]]) -> bytes:

@@ -17,7 +17,7 @@ from monitor.durable import sync
 from monitor.fleet import carried, control, job
 from monitor.fleet.checkpoint_folder import IMPORTED, QUERY
 from monitor.fleet.packed import shard_of
-from monitor.fleet.processor import MODELS, STATE, pack_models, unpack_models
+from monitor.fleet.processor import MODELS, STATE, grown, pack_models, unpack_models
 from monitor.journal import Journal, JournalError
 from monitor.pipeline import step
 from monitor.records import Change, Record, StepResult
@@ -165,7 +165,7 @@ def of_job(spark: SparkSession, fleet: FleetSettings) -> Kept:
     if not job.is_there(spark, f"{fleet.checkpoint}/{QUERY}/commits"):
         raise TakeoverError(f"{fleet.checkpoint} holds no state of a job: fleet.checkpoint names another folder")
     try:
-        found = [checkpoint.decode(blob) for blob in _values(spark, fleet, STATE)]
+        found = [checkpoint.decode(grown(blob)) for blob in _values(spark, fleet, STATE)]
         packed = [unpack_models(each) for each in _values(spark, fleet, MODELS)]
         if not found:
             raise TakeoverError(f"no batch of the job in {fleet.checkpoint} has come to its end")
