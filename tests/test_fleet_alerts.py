@@ -119,3 +119,12 @@ def test_transitions_go_on_to_mqtt_once_also_by_the_next_driver(kafka: MockKafka
             second.publish([CLEARED])
             notify(second, peer, FIRED, OTHER, CLEARED)
         wait_until(lambda: [each["incident_id"] for each in peer.last(topic)] == ["i2"])
+
+
+def test_what_was_not_delivered_before_a_new_fleet_s_driver_ended_comes_by_the_next(kafka: MockKafka) -> None:
+    """Nothing was delivered ever, so that Kafka had no position of it."""
+    with log(kafka) as first:
+        first.publish([FIRED, OTHER])
+    with log(kafka) as second:
+        waiting = second.events_after(second.position("notify"), 10)
+    assert [event.event_id for _, event in waiting] == [FIRED.event_id, OTHER.event_id]

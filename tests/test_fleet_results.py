@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from config.settings import InfluxSettings
+from config.fleet import FleetSettings
+from config.settings import InfluxSettings, Settings
+from monitor.records import DeadLetter
 from tests.servers.influxd import DATABASE
 
 pytest.importorskip("confluent_kafka", reason='needs the extra "fleet"')
@@ -16,7 +19,8 @@ pytest.importorskip("pyspark", reason='needs the extra "fleet"')
 import pyarrow as pa
 
 from monitor.fleet.processor import CODEC
-from monitor.fleet.results import _write_out
+from monitor.fleet.results import INFLUX, Results, _id_of, _write_out
+from monitor.fleet.shard import CONTROL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,3 +69,15 @@ def test_while_influxdb_is_away_it_waits_and_says_so_once(
     assert len(database.query("SELECT score FROM anomaly", DATABASE)) == 20
     said = capsys.readouterr().err
     assert "the job waits for InfluxDB" in said
+
+
+def test_what_every_shard_refuses_is_told_once_by_its_topic() -> None:
+    """And the same letter has the same id whenever it is told, that of a line of InfluxDB too."""
+    settings = Settings(fleet=FleetSettings(brokers="127.0.0.1:9", options=("log_level=0",)))
+    results = Results(settings, None, None)  # type: ignore[arg-type]  # no transition comes
+    bad = DeadLetter(5, CONTROL, b"{", "not a control message", 0)
+    other = DeadLetter(5, "x/a/t", b"{", "not JSON")
+    assert results._once([bad, other, bad]) == [replace(bad, topic=settings.fleet.control_topic), other]
+    assert _id_of(other) == _id_of(replace(other)) != _id_of(replace(other, time=6))
+    line = DeadLetter(5, INFLUX, b"a b=1 7", "no")
+    assert _id_of(line) == _id_of(replace(line, time=6))

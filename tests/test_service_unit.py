@@ -1,4 +1,4 @@
-"""deploy/systemd/enginewatch.service: systemd takes it, it is closed, and its times go with the settings."""
+"""deploy/systemd: systemd takes the units; that of the daemon is closed, and its times go with the settings."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ def analyze(unit: Path, *words: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """The unit with a program that there is."""
-    path = tmp_path / UNIT.name
+@pytest.fixture(params=["enginewatch.service", "enginewatch-fleet.service"])
+def unit(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A unit with a program that there is."""
+    path = tmp_path / str(request.param)
     program = Path(sys.executable).with_name("enginewatch")
-    path.write_text(UNIT.read_text().replace("/opt/enginewatch/bin/enginewatch", str(program)))
+    text = UNIT.with_name(request.param).read_text()
+    path.write_text(text.replace("/opt/enginewatch/bin/enginewatch", str(program)))
     return path
 
 
@@ -41,6 +42,7 @@ def test_systemd_has_nothing_to_say_against_it(unit: Path) -> None:
     assert analyze(unit, "verify", "--man=no") == ""
 
 
+@pytest.mark.parametrize("unit", ["enginewatch.service"], indirect=True)
 def test_it_is_closed(unit: Path) -> None:
     found = re.search(r"exposure level for \S+: ([\d.]+)", analyze(unit, "security", "--offline=true"))
     assert found is not None
@@ -54,3 +56,8 @@ def test_its_times_go_with_those_of_the_settings() -> None:
     assert int(KEYS["WatchdogSec"]) >= 10  # twenty looks of the supervising loop
     assert (KEYS["Type"], KEYS["Restart"], KEYS["RestartPreventExitStatus"]) == ("notify", "always", "2")
     assert KEYS["ExecReload"] == "/bin/kill -HUP $MAINPID"
+
+
+def test_a_job_on_spark_ends_its_batch_before_its_java_is_ended() -> None:
+    """Were both told to stop at once, the batch would be cut off."""
+    assert "KillMode=mixed" in UNIT.with_name("enginewatch-fleet.service").read_text().splitlines()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from config.options import add_settings_options
@@ -22,17 +21,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0 where it was told to stop, 1 where it failed."""
     loaded, classes = load_settings(options)
-    import os  # noqa: PLC0415 - only a job that starts needs these
-
+    from monitor.fleet import checkpoint_folder, installed, judged  # noqa: PLC0415 - as above
+    from monitor.fleet.judged import FAILED  # noqa: PLC0415 - only a job that starts needs these
     from monitor.fleet.kafka import FleetError  # noqa: PLC0415 - as above
     from monitor.fleet.service import FleetService  # noqa: PLC0415 - as above
     from monitor.log import configure  # noqa: PLC0415 - as above
     from monitor.mqtt import MqttError  # noqa: PLC0415 - as above
 
-    if not os.environ.get("JAVA_HOME") and shutil.which("java") is None:
-        raise UserError(
-            "Spark needs Java 17 or later: install it (Debian: openjdk-17-jre-headless), or set JAVA_HOME"
-        )
+    fleet = loaded.settings.fleet
+    for finding in (judged.java(installed.java()), judged.checkpoint(checkpoint_folder.look(fleet), fleet)):
+        if finding.state is FAILED:
+            raise UserError(f"{finding.said}: {finding.remedy}")
     configure(loaded.settings.log)
     try:
         return FleetService(loaded.settings, classes, master=options.master).run()

@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from monitor.fleet.client import client_options
-from monitor.fleet.kafka import ASKED_S, FleetError, bounds, partitions_of, reader_options
+from monitor.fleet.kafka import ASKED_S, FleetError, all_of, bounds, partitions_of, reader_options
 from monitor.records import AlertEvent, OutboxError, Transition
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ log = structlog.get_logger()
 
 PARTITION = 0  # transitions are few, and in one partition they have one order
 REMEMBERED = 100_000  # ids of what was told: more than a batch has that is repeated
-READ_AT_ONCE = 1_000
 OVER = (Transition.CLEARED, Transition.ACCEPTED)
 GROUP = "enginewatch-fleet-alerts"  # has the positions of those who tell others
 
@@ -56,19 +55,12 @@ class AlertLog:
             committed = self._consumer.committed([TopicPartition(self._topic, PARTITION)], timeout=ASKED_S)[
                 0
             ].offset
-            # A sink that is new tells of what comes from now on.
-            self._delivered = high if committed < 0 else committed
-            self._consumer.assign([TopicPartition(self._topic, PARTITION, low)])
-            reached = low
-            while reached < high:
-                for each in self._consumer.consume(min(READ_AT_ONCE, high - reached), timeout=ASKED_S):
-                    problem = each.error()
-                    if problem is not None:
-                        reached = high
-                        break
-                    reached = each.offset() + 1
-                    self._take(each.offset(), each.value() or b"")
-            self._consumer.unassign()
+            self._delivered = committed
+            if committed < 0:  # a sink that is new tells of what comes from now on, also by the next driver
+                self._delivered = high
+                self._consumer.commit(offsets=[TopicPartition(self._topic, PARTITION, high)], asynchronous=False)
+            for each in all_of(self._consumer, self._topic, PARTITION, low, high):
+                self._take(each.offset(), each.value() or b"")
         except KafkaException as error:
             raise FleetError(f"{self._topic} cannot be read: {error.args[0].str()}; see fleet.brokers") from error
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "org.apache.spark:spark-sql-kafka-0-10_2.13:"  # and Spark's version: what `fleet.reader = "spark"` needs
 TRIED = 64  # numbers for each state partition, of which some fall into it
+LOGGING = Path(__file__).with_name("log4j2.properties")
 # What goes before fleet.spark. State as changes to what was; no port of a web page; and few words.
 OPTIONS = {
     "spark.sql.streaming.stateStore.providerClass": (
@@ -43,13 +44,14 @@ OPTIONS = {
     "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": "false",  # it reads what it writes
     "spark.sql.streaming.minBatchesToRetain": "10",  # Spark's own 100 of them take gigabytes
     "spark.sql.session.timeZone": "UTC",
+    "spark.sql.redaction.options.regex": "(?i)url|client|kafka",  # the options of Kafka may hold a password
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "FATAL",
     "spark.driver.memory": "3g",  # of a local job all of it; the state of a shard is there several times
     # Spark looks through what an error says with expressions that recurse for every character.
     # Large arrays are what G1 does worst.
-    "spark.driver.extraJavaOptions": "-Xss16m -XX:+UseParallelGC",
+    "spark.driver.extraJavaOptions": f"-Xss16m -XX:+UseParallelGC -Dlog4j2.configurationFile={LOGGING.as_uri()}",
     "spark.executor.extraJavaOptions": "-XX:+UseParallelGC",
 }
 

@@ -65,6 +65,25 @@ def bounds(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
     return low, high
 
 
+def all_of(consumer: Consumer, topic: str, partition: int, begin: int, end: int) -> Iterator[Any]:
+    """The messages between two offsets. Raises FleetError where they do not come."""
+    consumer.assign([TopicPartition(topic, partition, begin)])
+    try:
+        reached, heard = begin, time.monotonic()
+        while reached < end:
+            for each in consumer.consume(min(AT_ONCE, end - reached), timeout=0.1):
+                problem, heard = each.error(), time.monotonic()
+                if problem is None:
+                    yield each
+                elif problem.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                    raise FleetError(f"{topic} cannot be read: {problem.str()}; see fleet.brokers")
+                reached = max(reached, each.offset() + (problem is None))
+            if time.monotonic() - heard > ASKED_S:
+                raise FleetError(f"{topic} gives nothing from offset {reached} on")
+    finally:
+        consumer.unassign()
+
+
 class Span(InputPartition):  # type: ignore[misc]  # untyped where Spark is not installed
     """What one task reads."""
 
@@ -148,8 +167,10 @@ class KafkaReader(DataSourceStreamReader):  # type: ignore[misc]  # as above
         if begin is None:  # a partition that is new
             begin = low
         if begin > high:
-            self._tell(name, f"ends at {high} and was read up to {begin}; was it made anew?")
-            return None
+            self._tell(
+                name, f"ends at {high} and was read up to {begin}: it was made anew, and is read from there"
+            )
+            return low, high
         if begin < low:
             self._tell(name, f"has let go of {low - begin} records before they were read; keep more of it")
         else:
@@ -169,10 +190,11 @@ class KafkaReader(DataSourceStreamReader):  # type: ignore[misc]  # as above
     def partitions(self, start: Offsets, end: Offsets) -> Sequence[InputPartition]:
         """A task for every partition with something to read."""
         return [
-            Span(topic, int(partition), begin, to)
+            Span(topic, int(partition), begin if begin < to else 0, to)
             for topic, numbers in end.items()
             for partition, to in numbers.items()
-            if (begin := start.get(topic, {}).get(partition, 0)) < to
+            # One that was made anew ends before it was read up to.
+            if to > (begin := start.get(topic, {}).get(partition, 0)) or to < begin
         ]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
@@ -188,7 +210,7 @@ class KafkaReader(DataSourceStreamReader):  # type: ignore[misc]  # as above
         topic, number, end = partition.topic, partition.partition, partition.end
         consumer.assign([TopicPartition(topic, number, partition.begin or OFFSET_BEGINNING)])
         try:
-            reached, heard = partition.begin, time.monotonic()
+            reached, heard, why = partition.begin, time.monotonic(), ""
             while reached < end:
                 found = consumer.consume(min(AT_ONCE, end - reached), timeout=0.1)
                 good = [each for each in found if each.error() is None and each.offset() < end]
@@ -197,24 +219,25 @@ class KafkaReader(DataSourceStreamReader):  # type: ignore[misc]  # as above
                     heard, reached = time.monotonic(), good[-1].offset() + 1
                 for each in found:
                     problem = each.error()
-                    if problem is not None and problem.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                        reached = max(reached, each.offset())  # what is missing before it was compacted away
-                    elif problem is None and each.offset() >= end:
+                    if problem is None and each.offset() >= end:
                         reached = end
+                    elif problem is not None and problem.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                        reached = max(reached, each.offset())  # what is missing before it was compacted away
+                    elif problem is not None:
+                        why = f" ({problem.str()})"
                 if time.monotonic() - heard > STUCK_S:
-                    raise FleetError(f"partition {number} of {topic} gives nothing from offset {reached} on")
+                    raise FleetError(f"partition {number} of {topic} gives nothing from offset {reached} on{why}")
         finally:
             consumer.unassign()
 
     def _table(self, found: list[Any], topic: str, number: int) -> pa.RecordBatch:
-        stamps = [each.timestamp()[1] for each in found]
         columns = {
             "key": pa.array([each.key() for each in found], pa.binary()),
             "value": pa.array([each.value() for each in found], pa.binary()),
             "topic": pa.array([topic] * len(found), pa.string()),
             "partition": pa.array([number] * len(found), pa.int32()),
             "offset": pa.array([each.offset() for each in found], pa.int64()),
-            "timestamp": pa.array([stamp * 1000 for stamp in stamps], pa.timestamp("us", tz="UTC")),
+            "timestamp": pa.array([each.timestamp()[1] for each in found], pa.timestamp("ms", tz="UTC")),
         }
         if self._headers:
             kind = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))

@@ -1,14 +1,17 @@
 """What a batch has brought about goes out: transitions first, then lines to InfluxDB, from the executors.
 
-All of it may come twice, and nothing is doubled by that: transitions have ids, lines have times and tags.
+A batch that was cut off is sent again. Transitions that the alert topic has are not written twice, lines with the
+same time and tags are one in InfluxDB, and dead letters come again with the same id.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +23,7 @@ from confluent_kafka import Producer
 from monitor.fleet.client import client_options
 from monitor.fleet.kafka import ASKED_S, FleetError
 from monitor.fleet.processor import lines_of
-from monitor.fleet.shard import BOOKS, DRIFT, EVENT, LETTER, LINES, MOVE
+from monitor.fleet.shard import BOOKS, CONTROL, DRIFT, EVENT, LETTER, LINES, MOVE
 from monitor.influx_client import InfluxClient, Refused, TooLarge, Unavailable
 from monitor.line import tell_drifts, tell_moves
 from monitor.records import AlertEvent, DeadLetter, Drift, Move
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+INFLUX = "influx"  # the topic of a dead letter that InfluxDB refused
 SENT = "sent long, expired long, line string, reason string"  # how many lines went, or one that is refused
 PROBE = "enginewatch_probe value=1"  # if this is refused as well, the lines are not to blame
 
@@ -48,6 +52,7 @@ class Results:
         self._token = token
         self._alerts = alerts
         self._letters = settings.fleet.dead_letter_topic
+        self._control = settings.fleet.control_topic
         self._producer = Producer(client_options(settings.fleet))
         self.books: dict[int, dict[str, Any]] = {}  # shard -> what became of everything so far
         self.sent_rows = 0
@@ -89,11 +94,17 @@ class Results:
         if events:
             self.events += self._alerts.publish(sorted(events, key=lambda event: event.time))
             self.on_events()
-        self._refuse([msgspec.json.decode(row.body, type=DeadLetter) for row in of.get(LETTER, ())])
+        self._refuse(self._once([msgspec.json.decode(row.body, type=DeadLetter) for row in of.get(LETTER, ())]))
         tell_drifts([msgspec.json.decode(row.body, type=Drift) for row in of.get(DRIFT, ())])
         tell_moves([msgspec.json.decode(row.body, type=Move) for row in of.get(MOVE, ())])
         for row in of.get(BOOKS, ()):
             self.books[row.shard] = json.loads(row.body)
+
+    def _once(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """A control message that is refused is refused by every shard: it is told once, by its topic."""
+        to_all = {(each.payload, each.reason): each for each in letters if each.topic == CONTROL}
+        told = [replace(each, topic=self._control) for each in to_all.values()]
+        return [*told, *(each for each in letters if each.topic != CONTROL)]
 
     def _refuse(self, letters: Sequence[DeadLetter]) -> None:
         """Keep what was refused on its topic, and tell the first. Raises FleetError."""
@@ -106,7 +117,9 @@ class Results:
                 problems.append(str(error))
 
         for letter in letters:
-            self._producer.produce(self._letters, msgspec.json.encode(letter), letter.topic, on_delivery=written)
+            value, key = msgspec.json.encode(letter), letter.topic.encode(errors="replace")
+            headers = [("id", _id_of(letter).encode())]
+            self._producer.produce(self._letters, value, key, headers=headers, on_delivery=written)
             self._producer.poll(0)
         left = self._producer.flush(4 * ASKED_S)
         if problems or left:
@@ -120,7 +133,13 @@ class Results:
         self.expired_rows += sum(row.expired for row in rows)
         refused = [row for row in rows if row.line is not None]
         now = time.time_ns() // 1_000_000
-        self._refuse([DeadLetter(now, "influx", row.line.encode(), row.reason, 0) for row in refused])
+        self._refuse([DeadLetter(now, INFLUX, row.line.encode(), row.reason, 0) for row in refused])
+
+
+def _id_of(letter: DeadLetter) -> str:
+    """The same for what was refused once, however often it is told. InfluxDB's lines have their time in them."""
+    parts = letter.topic, letter.payload.hex(), letter.reason, "" if letter.topic == INFLUX else str(letter.time)
+    return hashlib.blake2b("\0".join(parts).encode(errors="replace"), digest_size=16).hexdigest()
 
 
 def _write_out(

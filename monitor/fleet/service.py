@@ -7,17 +7,20 @@ import re
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 
 from config.secret import secret
 from monitor.fleet import control, job
 from monitor.fleet.alerts import AlertLog
 from monitor.fleet.client import client_options
 from monitor.fleet.ends import Ends
-from monitor.fleet.kafka import ASKED_S, FleetError, bounds, partitions_of, reader_options
+from monitor.fleet.kafka import ASKED_S, FleetError, all_of, bounds, partitions_of, reader_options
 from monitor.fleet.metrics import Standing, listener
 from monitor.fleet.results import Results
 from monitor.notify import Notifier
@@ -73,19 +76,10 @@ def publish(settings: FleetSettings, message: Control) -> int:
 def _holds(consumer: Consumer, topic: str) -> tuple[int, bytes] | None:
     """The latest message with a line, and its offset."""
     low, high = bounds(consumer, topic, 0)
-    begin = max(low, high - SEARCHED)
     latest = None
-    consumer.assign([TopicPartition(topic, 0, begin)])
-    reached = begin
-    while reached < high:
-        for each in consumer.consume(min(SEARCHED, high - reached), timeout=ASKED_S) or [None]:
-            if each is None or each.error() is not None:
-                reached = high
-                continue
-            reached = each.offset() + 1
-            if (each.value() or b"").startswith(b'{"line"'):
-                latest = each.offset(), each.value()
-    consumer.unassign()
+    for each in all_of(consumer, topic, 0, max(low, high - SEARCHED), high):
+        if (each.value() or b"").startswith(b'{"line"'):
+            latest = each.offset(), each.value()
     return latest
 
 
@@ -137,39 +131,60 @@ class FleetService:
             notify=lambda: "" if notifier is None else notifier.last_error,
         )
         http = self._http(standing)
-        spark = job.session(fleet, master=self._master)
-        spark.streams.addListener(listener(standing))
-        read = job.rows(spark, fleet, begin, message.line)
-        if notifier is not None:
-            notifier.start()
-            results.on_events = notifier.wake
-        signals = (signal.SIGTERM, signal.SIGINT)
-        before = {number: signal.signal(number, lambda *_: self._stop.set()) for number in signals}
-        query = job.start(job.judged(read, settings), fleet, results)
-        names = [each.name for each in message.line.classes]
-        log.info(
-            "started", classes=names, shards=fleet.shards, topics=list(fleet.topics), checkpoint=fleet.checkpoint
-        )
+        logging.getLogger("py4j").setLevel(
+            logging.CRITICAL
+        )  # it would tell at length what is told below in a line
+        before = self._hear_signals()
+        spark = query = None
         try:
+            spark = job.session(fleet, master=self._master)
+            self._hear_signals()  # Spark hears them in a way of its own now
+            spark.streams.addListener(listener(standing))
+            read = job.rows(spark, fleet, begin, message.line)
+            if notifier is not None:
+                notifier.start()
+                results.on_events = notifier.wake
+            query = job.start(job.judged(read, settings), fleet, results)
+            names = [each.name for each in message.line.classes]
+            log.info(
+                "started", classes=names, shards=fleet.shards, topics=fleet.topics, checkpoint=fleet.checkpoint
+            )
             while query.isActive and not self._stop.wait(WATCH_S):
                 pass
-            if self._stop.is_set():
-                return 0
-            failure = results.failure or query.exception() or RuntimeError("Spark has ended it without a reason")
-            remedy = "start it again: it goes on where it was, and nothing is lost"
-            log.error("job_failed", reason=words(failure), remedy=remedy)
-            return 1
+            if not self._stop.is_set():
+                self._tell(
+                    results.failure or query.exception() or RuntimeError("Spark has ended it without a reason")
+                )
+                return 1
+        except (Py4JError, PySparkException, OSError) as error:
+            if not self._stop.wait(WATCH_S):  # else whoever ends us has ended Java, too
+                self._tell(results.failure or error)
+                return 1
         finally:
             log.info("stopping")
-            self._end(query, results)
+            with suppress(Py4JError, PySparkException, OSError):  # of a Java that has ended already
+                self._end(query, results)
             if notifier is not None:
                 notifier.stop()
             alerts.close()
             http.stop()
+            with suppress(Py4JError, PySparkException, OSError):
+                if spark is not None:
+                    spark.stop()
             for number, handler in before.items():
                 signal.signal(number, handler)
-            spark.stop()
             log.info("stopped")
+        return 0
+
+    def _hear_signals(self) -> dict[signal.Signals, Any]:
+        """End in order when told to; returns what was there before."""
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        return {number: signal.signal(number, lambda *_: self._stop.set()) for number in numbers}
+
+    @staticmethod
+    def _tell(failure: Exception) -> None:
+        remedy = "start it again: it goes on where it was, and nothing is lost"
+        log.error("job_failed", reason=words(failure), remedy=remedy)
 
     def _http(self, standing: Standing) -> HttpPort:
         """The daemon's HTTP port, for what the job says of itself."""
@@ -179,14 +194,20 @@ class FleetService:
             threading.Thread(target=port.run, name="http", daemon=True).start()
         return port
 
-    def _end(self, query: StreamingQuery, results: Results) -> None:
+    def _end(self, query: StreamingQuery | None, results: Results) -> None:
         """Stop between two batches, where one ends soon: else it is done again at the next start."""
+        if query is None:
+            return
         batch, end = results.last_batch, time.monotonic() + LAST_S
         while query.isActive and time.monotonic() < end and results.last_batch == batch:
             if not query.status["isTriggerActive"]:
                 break
             time.sleep(WATCH_S / 10)
-        logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it would tell of a batch that is cut off
+        else:
+            if query.isActive and results.last_batch == batch:
+                log.warning(
+                    "batch_cut_off", batch=batch + 1, remedy="none is needed: the next start does it again"
+                )
         query.stop()
 
 

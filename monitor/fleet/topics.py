@@ -89,11 +89,12 @@ def _topic(consumer: Any, fleet: FleetSettings, name: str, partitions: int, wait
     except confluent_kafka.KafkaException as error:
         found, problem = [], _words(error, [])
     newest: dict[int, int] = {}
+    now = time.time_ns() // 1_000_000
     messages: list[Message] = []
     where: dict[bytes, set[int]] = defaultdict(set)
     lacks = []
     for record in found:
-        number, arrival = record.partition(), record.timestamp()[1]
+        number, arrival = record.partition(), min(record.timestamp()[1], now)  # no clock is ahead of ours
         newest[number] = max(newest.get(number, 0), arrival)
         topic, lacking = placed(fleet.mqtt_topic, record.key(), name, record.headers() or ())
         if lacking:
