@@ -41,8 +41,8 @@ def kafka() -> MockKafka:
 
 
 @contextmanager
-def log(kafka: MockKafka) -> Iterator[AlertLog]:
-    opened = AlertLog(FleetSettings(brokers=kafka.address, options=("log_level=0",)))
+def log(kafka: MockKafka, *, delivers: bool = True) -> Iterator[AlertLog]:
+    opened = AlertLog(FleetSettings(brokers=kafka.address, options=("log_level=0",)), delivers=delivers)
     try:
         yield opened
     finally:
@@ -85,7 +85,7 @@ def test_without_kafka_it_says_what_to_look_at() -> None:
     before, room.ASKED_S = room.ASKED_S, 0.3
     try:
         with pytest.raises(FleetError, match=r"fleet\.brokers"):
-            AlertLog(FleetSettings(brokers="127.0.0.1:9", options=("log_level=0",)))
+            AlertLog(FleetSettings(brokers="127.0.0.1:9", options=("log_level=0",)), delivers=False)
     finally:
         room.ASKED_S = before
 
@@ -128,3 +128,16 @@ def test_what_was_not_delivered_before_a_new_fleet_s_driver_ended_comes_by_the_n
     with log(kafka) as second:
         waiting = second.events_after(second.position("notify"), 10)
     assert [event.event_id for _, event in waiting] == [FIRED.event_id, OTHER.event_id]
+
+
+def test_where_nobody_is_told_nothing_waits_and_who_is_told_later_hears_of_what_comes_then(
+    kafka: MockKafka,
+) -> None:
+    """A driver runs for months, and keeps of all its transitions only what is open."""
+    with log(kafka, delivers=False) as silent:
+        silent.publish([FIRED])
+        assert silent.events_after(0, 10) == []
+        assert [each.incident_id for each in silent.open_incidents()] == ["i1"]
+    with log(kafka) as first:
+        first.publish([OTHER])
+        assert [event for _, event in first.events_after(first.position("notify"), 10)] == [OTHER]

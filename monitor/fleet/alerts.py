@@ -35,8 +35,9 @@ GROUP = "enginewatch-fleet-alerts"  # has the positions of those who tell others
 class AlertLog:
     """Writes transitions, and gives them to a sink in their order. `records.Outbox` without scores."""
 
-    def __init__(self, settings: FleetSettings) -> None:
-        """Read what the topic holds. Raises FleetError and OSError."""
+    def __init__(self, settings: FleetSettings, *, delivers: bool) -> None:
+        """Read what the topic holds; `delivers`: a sink takes from here. Raises FleetError and OSError."""
+        self._delivers = delivers
         self._topic = settings.alert_topic
         client = client_options(settings)
         self._producer = Producer({**client, "enable.idempotence": "true", "linger.ms": "5"})
@@ -58,6 +59,7 @@ class AlertLog:
             self._delivered = committed
             if committed < 0:  # a sink that is new tells of what comes from now on, also by the next driver
                 self._delivered = high
+            if committed < 0 and self._delivers:
                 self._consumer.commit(offsets=[TopicPartition(self._topic, PARTITION, high)], asynchronous=False)
             for each in all_of(self._consumer, self._topic, PARTITION, low, high):
                 self._take(each.offset(), each.value() or b"")
@@ -81,7 +83,7 @@ class AlertLog:
                 self._open.pop(event.incident_id, None)
             elif event.transition is Transition.FIRED or event.incident_id in self._open:
                 self._open[event.incident_id] = event
-            if offset >= self._delivered:
+            if self._delivers and offset >= self._delivered:
                 self._waiting.append((offset + 1, event))
 
     def publish(self, events: Sequence[AlertEvent]) -> int:

@@ -117,7 +117,7 @@ class FleetService:
         assert message.line is not None
         described = publish(fleet, message)
         begin = beginning(fleet, described)
-        alerts = AlertLog(fleet)
+        alerts = AlertLog(fleet, delivers=fleet.mqtt_alerts)
         results = Results(settings, alerts, secret(settings.influx.token, settings.influx.token_file))
         notifier = None
         if fleet.mqtt_alerts:
