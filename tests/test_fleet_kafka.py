@@ -13,9 +13,10 @@ from tests.servers.kafka import MockKafka
 pytest.importorskip("confluent_kafka", reason='needs the extra "fleet"')
 pytest.importorskip("pyspark", reason='needs the extra "fleet"')
 
+from confluent_kafka import Producer
 from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
 
-from monitor.fleet.kafka import KafkaReader, Span
+from monitor.fleet.kafka import KafkaReader, Span, write_all
 from monitor.fleet.packed import unpack
 
 if TYPE_CHECKING:
@@ -158,3 +159,13 @@ def test_a_time_that_no_calendar_has_harms_nothing(kafka: MockKafka, topics: lis
     begin = source.initialOffset()
     end = source.latestOffset(begin, ReadAllAvailable())
     assert [row[1] for row in read(source, begin, end)] == [b"v", b"w"]
+
+
+def test_more_than_a_client_has_room_for_is_written_all_the_same(kafka: MockKafka, topics: list[str]) -> None:
+    """A batch may be nothing but poison, and each of it is a dead letter."""
+    small = Producer(
+        {"bootstrap.servers": kafka.address, "queue.buffering.max.messages": 50, "linger.ms": 50, "log_level": 0}
+    )
+    made = write_all(small, topics[0], ({"value": b"%d" % number, "partition": 0} for number in range(1_000)))
+    assert [message.value() for message in made] == [b"%d" % number for number in range(1_000)]
+    assert len(kafka.read(topics[0])) == 1_000

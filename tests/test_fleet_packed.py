@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 IDS = (5, 8, 13)
-KNOWN = [Place("^x/([^/]+)/[^/]+$", "$1")]
+KNOWN = [Place("^x/([^/]+)/[^/]+$", r"\g<1>")]
 
 
 def records(rows: Sequence[tuple[Any, ...]], headers: Sequence[Any] = ()) -> pa.RecordBatch:

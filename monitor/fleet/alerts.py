@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from monitor.fleet.client import client_options
-from monitor.fleet.kafka import ASKED_S, FleetError, all_of, bounds, partitions_of, reader_options
+from monitor.fleet.kafka import ASKED_S, FleetError, all_of, bounds, partitions_of, reader_options, write_all
 from monitor.records import AlertEvent, OutboxError, Transition
 
 if TYPE_CHECKING:
@@ -88,22 +88,13 @@ class AlertLog:
 
     def publish(self, events: Sequence[AlertEvent]) -> int:
         """Write those that the topic has not; returns how many. Raises FleetError: then do it again."""
-        problems: list[str] = []
-        fresh = [event for event in events if event.event_id not in self._told]
-
-        def written(error: object, message: object) -> None:
-            if error is not None:
-                problems.append(str(error))
-            else:
-                self._take(message.offset(), message.value())  # type: ignore[attr-defined]  # untyped library
-
-        for event in fresh:
-            value = msgspec.json.encode(event)
-            key = event.stream.encode()
-            self._producer.produce(self._topic, value, key, partition=PARTITION, on_delivery=written)
-        left = self._producer.flush(4 * ASKED_S)
-        if problems or left:
-            raise FleetError(f"{self._topic} takes nothing: {problems[0] if problems else 'no answer'}")
+        fresh = {event.event_id: event for event in events if event.event_id not in self._told}
+        records = (
+            {"value": msgspec.json.encode(event), "key": event.stream.encode(), "partition": PARTITION}
+            for event in fresh.values()
+        )
+        for message in write_all(self._producer, self._topic, records):
+            self._take(message.offset(), message.value())
         return len(fresh)
 
     # The outbox of a sink.

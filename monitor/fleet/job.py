@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from monitor.fleet.kafka import Offsets
     from monitor.spec import LineSpec
 
-PACKAGE = "org.apache.spark:spark-sql-kafka-0-10_2.13:"  # and Spark's version: what `fleet.reader = "spark"` needs
 TRIED = 64  # numbers for each state partition, of which some fall into it
 LOGGING = Path(__file__).with_name("log4j2.properties")
 # What goes before fleet.spark. State as changes to what was; no port of a web page; and few words.

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
 
@@ -19,7 +19,7 @@ from monitor.fleet.packed import ROWS, Packer
 from monitor.fleet.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pyspark.sql.streaming.datasource import ReadLimit
 
@@ -82,6 +82,37 @@ def all_of(consumer: Consumer, topic: str, partition: int, begin: int, end: int)
                 raise FleetError(f"{topic} gives nothing from offset {reached} on")
     finally:
         consumer.unassign()
+
+
+def write_all(producer: Producer, topic: str, records: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """Write records, each as `Producer.produce` takes it, and wait for Kafka's word; gives them as it has them.
+
+    There may be more than the producer has room for. Raises FleetError where Kafka does not take them all.
+    """
+    taken: list[Any] = []
+    problems: list[str] = []
+
+    def written(error: object, message: object) -> None:
+        if error is None:
+            taken.append(message)
+        else:
+            problems.append(str(error))
+
+    for each in records:
+        end = time.monotonic() + STUCK_S
+        while True:
+            try:
+                producer.produce(topic, **each, on_delivery=written)
+                break
+            except BufferError as error:
+                if time.monotonic() > end:
+                    raise FleetError(f"{topic} takes nothing: no answer") from error
+                producer.poll(0.1)
+        producer.poll(0)
+    left = producer.flush(4 * ASKED_S)
+    if problems or left:
+        raise FleetError(f"{topic} takes nothing: {problems[0] if problems else 'no answer'}")
+    return taken
 
 
 class Span(InputPartition):  # type: ignore[misc]  # untyped where Spark is not installed

@@ -20,10 +20,10 @@ LEVELS = ("site", "area", "asset")  # of a stream key; of Sparkplug the group, t
 
 
 class Place(NamedTuple):
-    """A pattern of topics, in the syntax that Java and Python share, and what of such a topic names the asset."""
+    """A pattern of topics, and what of such a topic names the asset."""
 
     pattern: str
-    named: str  # a replacement as Java writes it: "$1/$2"
+    named: str  # as `re.Match.expand` takes it: its groups, between slashes
 
 
 def places(routes: Iterable[ClassRoute], root: str) -> list[Place]:
@@ -53,15 +53,16 @@ def _place(template: str, levels: Sequence[str]) -> Place:
             pattern += "([^/]+)"
         else:
             pattern += "[^/]+"
-    return Place(f"{pattern}$", "/".join(f"${groups.index(level) + 1}" for level in levels if level in groups))
+    named = "/".join(rf"\g<{groups.index(level) + 1}>" for level in levels if level in groups)
+    return Place(f"{pattern}$", named)
 
 
 def place_of(topic: str, known: Iterable[Place]) -> str:
-    """What of a topic names the asset, as Spark's expressions have it."""
+    """What of a topic names the asset; the topic itself where no class knows it."""
     for each in known:
         match = re.search(each.pattern, topic)
         if match:
-            return re.sub(r"\$(\d)", lambda group: str(match[int(group[1])]), each.named)  # noqa: B023 - called here
+            return match.expand(each.named)
     return topic
 
 

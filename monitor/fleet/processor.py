@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
     from monitor.records import StepResult
 
-# The columns that come in: some records of a shard as `packed.pack` has them; and those that leave.
-INPUT = "shard int, packed binary"
+# The columns that leave; `packed.ROWS` are those that come.
 OUTPUT = "shard int, kind string, about string, body binary, count long, size long"
 COLUMNS = [each.split()[0] for each in OUTPUT.split(", ")]
 # What is kept of a shard: its state; the models that it needs, by hash; and the time of the batch in which

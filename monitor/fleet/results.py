@@ -21,9 +21,10 @@ import structlog
 from confluent_kafka import Producer
 
 from monitor.fleet.client import client_options
-from monitor.fleet.kafka import ASKED_S, FleetError
+from monitor.fleet.kafka import write_all
 from monitor.fleet.processor import lines_of
 from monitor.fleet.shard import BOOKS, CONTROL, DRIFT, EVENT, LETTER, LINES, MOVE
+from monitor.influx import PROBE
 from monitor.influx_client import InfluxClient, Refused, TooLarge, Unavailable
 from monitor.line import tell_drifts, tell_moves
 from monitor.records import AlertEvent, DeadLetter, Drift, Move
@@ -40,7 +41,6 @@ log = structlog.get_logger()
 
 INFLUX = "influx"  # the topic of a dead letter that InfluxDB refused
 SENT = "sent long, expired long, line string, reason string"  # how many lines went, or one that is refused
-PROBE = "enginewatch_probe value=1"  # if this is refused as well, the lines are not to blame
 
 
 class Results:
@@ -110,20 +110,15 @@ class Results:
         """Keep what was refused on its topic, and tell the first. Raises FleetError."""
         if not letters:
             return
-        problems: list[str] = []
-
-        def written(error: object, _: object) -> None:
-            if error is not None:
-                problems.append(str(error))
-
-        for letter in letters:
-            value, key = msgspec.json.encode(letter), letter.topic.encode(errors="replace")
-            headers = [("id", _id_of(letter).encode())]
-            self._producer.produce(self._letters, value, key, headers=headers, on_delivery=written)
-            self._producer.poll(0)
-        left = self._producer.flush(4 * ASKED_S)
-        if problems or left:
-            raise FleetError(f"{self._letters} takes nothing: {problems[0] if problems else 'no answer'}")
+        records = (
+            {
+                "value": msgspec.json.encode(letter),
+                "key": letter.topic.encode(errors="replace"),
+                "headers": [("id", _id_of(letter).encode())],
+            }
+            for letter in letters
+        )
+        write_all(self._producer, self._letters, records)
         self.dead_letters += len(letters)
         first, more = letters[0], f"{self._letters} has it, and {len(letters) - 1} more of this batch"
         log.warning("refused", topic=first.topic, reason=first.reason, more=more)
