@@ -239,16 +239,16 @@ def listener(standing: Standing) -> StreamingQueryListener:
         def onQueryStarted(self, event: Any) -> None:  # noqa: N802 - these names are Spark's
             """It is heard of by its first batch."""
 
-        def onQueryProgress(self, event: Any) -> None:  # noqa: N802
+        def onQueryProgress(self, event: Any) -> None:  # noqa: N802 - Spark's name
             try:
                 standing.progressed(json.loads(event.progress.json))
             except (KeyError, TypeError, ValueError) as error:
                 log.warning("progress_unread", reason=f"{type(error).__name__}: {error}")
 
-        def onQueryIdle(self, event: Any) -> None:  # noqa: ARG002, N802
+        def onQueryIdle(self, event: Any) -> None:  # noqa: ARG002, N802 - as Spark calls it
             standing.idle()
 
-        def onQueryTerminated(self, event: Any) -> None:  # noqa: ARG002, N802
+        def onQueryTerminated(self, event: Any) -> None:  # noqa: ARG002, N802 - as Spark calls it
             standing.ended()
 
     return Listener()

@@ -146,7 +146,7 @@ class Mirror:
     def _heads(self) -> dict[str, int]:
         """The time of each asset's newest row."""
         after = max(self._since, self._front() - BACK_MS)
-        question = f'SELECT last("status") FROM "anomaly" WHERE time > {after}ms GROUP BY "site","area","asset"'  # noqa: S608
+        question = f'SELECT last("status") FROM "anomaly" WHERE time > {after}ms GROUP BY "site","area","asset"'  # noqa: S608 - a number of ours
         heads = {}
         for each in self._reader.ask(question):
             key = stream(each.tags.get("site"), each.tags.get("area"), each.tags.get("asset"))

@@ -64,7 +64,7 @@ class Events:
         found: list[AlertEvent] = []
         limit, after = AT_ONCE, time
         while True:
-            series = self._reader.ask(f'SELECT * FROM "alert_event" WHERE time > {after}ms LIMIT {limit}')  # noqa: S608
+            series = self._reader.ask(f'SELECT * FROM "alert_event" WHERE time > {after}ms LIMIT {limit}')  # noqa: S608 - numbers of ours
             if not series or not series[0].values:
                 return found
             rows = series[0].values

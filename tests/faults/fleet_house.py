@@ -157,7 +157,7 @@ class FleetHouse:
     def _is_stored(self, tick: int) -> bool:
         at = self._began + tick * vehicles.PERIOD_MS
         try:
-            found = self._database.query(f"SELECT status FROM anomaly WHERE time = {at}ms", DATABASE)  # noqa: S608
+            found = self._database.query(f"SELECT status FROM anomaly WHERE time = {at}ms", DATABASE)  # noqa: S608 - numbers of ours
         except OSError:
             return False  # it is busy
         return len(found) >= len(self._driven[tick])
